@@ -1,0 +1,47 @@
+"""Writing a file whole or not at all. Light: never imports torch.
+
+The bytes go to `NAME.part` in the same folder and reach the disk, then a rename gives them their name; a crash at
+any moment leaves the old file or the new one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from corekit.errors import RunError
+
+
+def write_atomically(path: Path, chunks: Iterable[bytes | memoryview]) -> None:
+    """Replaces the file at `path` by the concatenated chunks, and makes the folders it needs.
+
+    Raises RunError where that is impossible (no space, no permission, a folder of that name); the old file survives.
+    """
+    part = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with part.open("wb") as file:
+                for chunk in chunks:
+                    file.write(chunk)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+        except BaseException:  # an interrupt included: nothing half-written stays behind
+            part.unlink(missing_ok=True)
+            raise
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise RunError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes the new name itself survive a power failure; only POSIX systems open folders for that."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

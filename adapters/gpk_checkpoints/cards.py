@@ -1,0 +1,59 @@
+"""The cards of a backend, from the `cards.yaml` beside it. Light: never imports torch.
+
+The file maps each card's name to its fields, the default card first; `weights` is relative to the file's folder:
+
+    afhqcats512-128:
+      title: EG3D, cats, 512 x 512
+      licence: NVIDIA Source Code License for EG3D (research only)
+      config: {img_resolution: 512}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from corekit.errors import PluginError, UnknownNameError
+from corekit.plugin import Card
+
+_KNOWN = tuple(field.name for field in fields(Card) if field.name != "name")
+_REQUIRED = ("title", "licence")
+
+
+def read_cards(path: Path) -> tuple[Card, ...]:
+    """The cards in the YAML file at `path`, in its order.
+
+    Raises PluginError whatever is wrong with it: the file is the plugin's own, not the user's.
+    """
+    try:
+        entries = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise PluginError(f"cannot read the cards in {path}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise PluginError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(entries, dict) or not entries:
+        raise PluginError(f"{path} must map the name of each card to its fields")
+    return tuple(_card(path, str(name), entry) for name, entry in entries.items())
+
+
+def _card(path: Path, name: str, entry: object) -> Card:
+    where = f"{path}: card {name!r}"
+    if not isinstance(entry, Mapping):
+        raise PluginError(f"{where} must be a mapping with {', '.join(_REQUIRED)}")
+    values: dict[str, Any] = {}
+    for key, value in entry.items():
+        if key not in _KNOWN:
+            raise PluginError(f"{where}: {UnknownNameError('card key', str(key), _KNOWN)}")
+        expected = Mapping if key == "config" else str
+        if not isinstance(value, expected):
+            kind = "a mapping" if expected is Mapping else "text"
+            raise PluginError(f"{where}: {key} must be {kind}, not {value!r}")
+        values[key] = path.parent / str(value) if key == "weights" else value
+    for key in _REQUIRED:
+        if key not in values:
+            raise PluginError(f"{where} lacks {key}")
+    return Card(name=name, **values)

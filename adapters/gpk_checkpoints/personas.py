@@ -1,0 +1,80 @@
+"""A persona as one safetensors file.
+
+Tensors under the persona's own names; metadata `gpk` (the header, JSON) and the `modelspec.*` keys that model browsers
+read (Stability AI, ModelSpec 1.0.0). Neither date nor paths nor people's names, so that one persona is one sequence
+of bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from corekit.errors import InputError, PersonaError, WeightsError
+from corekit.persona import Persona
+from gpk_checkpoints.files import read_metadata, read_safetensors, write_safetensors
+
+SUFFIX = ".persona.safetensors"
+
+
+def save_persona(path: Path, persona: Persona) -> None:
+    """Replaces the file at `path`, whole or not at all; raises RunError where it cannot be written."""
+    header = persona.header()
+    title = f"Persona for {persona.origin.backend} ({persona.origin.card})"
+    metadata = modelspec(title, f"{persona.origin.backend}/lora", persona.origin.licence)
+    write_safetensors(path, persona.tensors(), metadata | {"gpk": compact(header)})
+
+
+def load_persona(path: Path) -> Persona:
+    """The persona in the file at `path`.
+
+    Raises PersonaError where the file is missing, cut short, of another kind, or its tensors are not those of its
+    header; the message names the file.
+    """
+    try:
+        tensors, metadata = read_safetensors(path)
+    except WeightsError as error:
+        raise PersonaError(str(error)) from error
+    header = _header(path, metadata)
+    try:
+        return Persona.from_tensors(header, tensors)
+    except InputError as error:
+        raise PersonaError(f"{path}: {error}") from error
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """The header alone, without reading a tensor; raises PersonaError as `load_persona` does."""
+    try:
+        return _header(path, read_metadata(path))
+    except WeightsError as error:
+        raise PersonaError(str(error)) from error
+
+
+def modelspec(title: str, architecture: str, licence: str) -> dict[str, str]:
+    """The `modelspec.*` keys; no date, and no licence where none is known."""
+    keys = {
+        "modelspec.sai_model_spec": "1.0.0",
+        "modelspec.architecture": architecture,
+        "modelspec.implementation": "gpk",
+        "modelspec.title": title,
+    }
+    return keys | ({"modelspec.license": licence} if licence else {})
+
+
+def compact(value: Mapping[str, Any]) -> str:
+    """JSON in one line, keys in their own order."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def _header(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
+    if "gpk" not in metadata:
+        raise PersonaError(f"{path} is no persona: a safetensors file without gpk's header")
+    try:
+        header = json.loads(metadata["gpk"])
+    except json.JSONDecodeError as error:
+        raise PersonaError(f"{path}: its header is damaged: {error}") from error
+    if not isinstance(header, dict) or not str(header.get("format", "")).startswith("gpk-persona/"):
+        raise PersonaError(f"{path} is no persona: its header has no format gpk-persona/…")
+    return header

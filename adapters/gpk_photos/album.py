@@ -1,0 +1,111 @@
+"""An album from a folder or a zip: every usable photograph at one side, and the reason for each one left out.
+
+Larger photos come down by antialiased Lanczos, somewhat smaller ones go up by it; below half the side there is too
+little to learn from. Without cameras a photo is cropped to its central square; with them it must be square already,
+since a crop would change what its label says.
+
+Shapes: N photographs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from corekit.album import Album
+from corekit.camera import Camera
+from corekit.errors import AlbumError
+from gpk_photos.contents import Reader, album_files
+from gpk_photos.decode import decode, tensor
+from gpk_photos.labels import HOW_TO_LABEL, LABEL_FILE, label_of, parse_labels
+
+PHOTOS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
+FOREIGN_PHOTOS = frozenset({".heic", ".heif", ".avif", ".jxl", ".jp2", ".psd", ".dng", ".cr2", ".cr3", ".nef", ".arw"})
+"""Photographs that are not read here; silence about them would puzzle their owner."""
+
+
+def open_album(path: Path, *, side: int, cameras: bool, minimum: int = 1) -> Album:
+    """The photographs at `path`, [N, 3, side, side] in [-1, 1], by name; with `cameras`, each with its camera.
+
+    Raises AlbumError where there is no album or fewer than `minimum` photographs are usable, LabelError where a label
+    is not a camera.
+    """
+    reasons: dict[str, str] = {}
+    kept: dict[str, Tensor] = {}
+    seen: dict[bytes, str] = {}
+    with album_files(path) as files:
+        labels = _labels(path, files, reasons) if cameras else {}
+        for name, read in files.items():
+            suffix = PurePosixPath(name).suffix.lower()
+            if suffix in FOREIGN_PHOTOS:
+                reasons[name] = f"{suffix} is not read here: convert it to PNG or JPEG"
+            elif suffix in PHOTOS and cameras and name not in labels:
+                reasons[name] = f"no camera label in {LABEL_FILE}"
+            elif suffix in PHOTOS:
+                try:
+                    kept[name] = _photo(read, name, side, seen, crop=not cameras)
+                except AlbumError as error:
+                    reasons[name] = str(error)
+    if len(kept) < max(minimum, 1):
+        raise AlbumError(_too_few(path, len(kept), max(minimum, 1), reasons))
+    return Album(
+        photos=torch.stack(list(kept.values())),
+        names=tuple(kept),
+        cameras=Camera.from_label(torch.stack([labels[name] for name in kept])) if cameras else None,
+        left_out=tuple(sorted(reasons.items())),
+    )
+
+
+def _photo(read: Reader, name: str, side: int, seen: dict[bytes, str], *, crop: bool) -> Tensor:
+    """One photograph [3, side, side]; notes its pixels in `seen`. Raises AlbumError with the reason to leave it out."""
+    image = decode(read())
+    width, height = image.size
+    if min(width, height) < side / 2:
+        raise AlbumError(f"too small: {width}x{height}, and a side of {side} wants at least {(side + 1) // 2}")
+    if width != height and not crop:
+        raise AlbumError(f"not square: {width}x{height}, and a crop would no longer fit its camera label")
+    pixels = hashlib.sha256(f"{width}x{height}:".encode() + image.tobytes()).digest()
+    twin = seen.setdefault(pixels, name)
+    if twin != name:
+        raise AlbumError(f"a duplicate: the same picture as {twin}")
+    square = min(width, height)
+    left, top = (width - square) // 2, (height - square) // 2
+    box = (left, top, left + square, top + square)
+    return tensor(image.resize((side, side), Image.Resampling.LANCZOS, box=box))
+
+
+def _labels(path: Path, files: Mapping[str, Reader], reasons: dict[str, str]) -> dict[str, Tensor]:
+    """Labels [25] of the album's images by name; label files in subfolders speak of images beneath them."""
+    label_files = [name for name in files if PurePosixPath(name).name == LABEL_FILE]
+    if not label_files:
+        raise AlbumError(f"{path} has no {LABEL_FILE}, and this generator needs each photo's camera. {HOW_TO_LABEL}")
+    labels: dict[str, Tensor] = {}
+    for label_file in label_files:
+        try:
+            content = files[label_file]()
+        except AlbumError as error:
+            raise AlbumError(f"{path}: {label_file}: {error}") from error
+        home = PurePosixPath(label_file).parent
+        entries = {str(home / name): entry for name, entry in parse_labels(content, label_file).items()}
+        # Labels of a whole data set often lie beside a few of its photos: only those present are checked.
+        labels |= {name: label_of(entry, name, label_file) for name, entry in entries.items() if name in files}
+        absent = [name for name in entries if name not in files]
+        if absent:
+            names = ", ".join(absent[:3]) + (", ..." if len(absent) > 3 else "")
+            reasons[label_file] = f"labels {len(absent)} absent images: {names}"
+    return labels
+
+
+def _too_few(path: Path, kept: int, minimum: int, reasons: Mapping[str, str]) -> str:
+    if not kept and not reasons:
+        return f"no photos in {path}: put PNG, JPEG, WebP, BMP, TIFF or GIF files there"
+    lines = [f"{name}: {reason}" for name, reason in sorted(reasons.items())]
+    more = [f"and {len(lines) - 10} more"] if len(lines) > 10 else []
+    return "\n  ".join(
+        [f"{path} has {kept} usable photos, and at least {minimum} are needed. Left out:", *lines[:10], *more]
+    )

@@ -1,0 +1,108 @@
+"""Image files as upright sRGB pictures and tensors, whatever a camera, a scanner or a messenger put in them.
+
+Only the first frame of an animation counts. Colours of 16 bits a channel come down to 8, as Pillow reads them.
+
+Shapes: H height, W width.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+import zlib
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from corekit.errors import AlbumError
+from gpk_photos.colour import in_srgb
+
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
+"""Pillow's decoders in use; the others, some of which run programs, are never tried on a stranger's file."""
+
+DAMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    EOFError,
+    NotImplementedError,
+    struct.error,
+    zlib.error,
+)
+"""What Pillow's decoders raise on damaged files, found by flipping bytes in good ones."""
+
+ORIENTATION = 0x0112
+"""EXIF's tag for how the camera was held."""
+
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def read_image(source: Path | bytes | BinaryIO) -> Tensor:
+    """One picture [3, H, W] in [-1, 1], upright, sRGB, over white where it was transparent. Raises AlbumError."""
+    if isinstance(source, Path):
+        try:
+            data: bytes | BinaryIO = source.read_bytes()
+        except OSError as error:
+            raise AlbumError(f"{source}: cannot be read: {error.strerror}") from error
+    else:
+        data = source
+    try:
+        return tensor(decode(data))
+    except AlbumError as error:
+        if isinstance(source, Path):
+            raise AlbumError(f"{source}: {error}") from error
+        raise
+
+
+def decode(data: bytes | BinaryIO) -> Image.Image:
+    """The picture in a file's bytes: 8-bit sRGB, upright. Raises AlbumError with the reason where there is none."""
+    stream = io.BytesIO(data) if isinstance(data, bytes) else data
+    with warnings.catch_warnings():
+        # Pillow warns about odd metadata, which no one can act on; a bomb's warning is as good as its error.
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        try:
+            with Image.open(stream, formats=FORMATS) as image:
+                image.load()
+                return _upright(in_srgb(image), _orientation(image))
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+            raise AlbumError(f"unreadable: more pixels than a photo has ({error})") from error
+        except UnidentifiedImageError as error:
+            # Pillow's message names the stream or the absolute path.
+            raise AlbumError("unreadable: the content is no PNG, JPEG, WebP, BMP, TIFF or GIF") from error
+        except DAMAGE as error:
+            raise AlbumError(f"unreadable: damaged or cut off ({error})") from error
+
+
+def tensor(image: Image.Image) -> Tensor:
+    """An RGB picture as [3, H, W] in [-1, 1]."""
+    pixels = torch.from_numpy(np.array(image, dtype=np.uint8))
+    return pixels.permute(2, 0, 1).to(torch.float32) / 127.5 - 1
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return image.getexif().get(ORIENTATION, 1)
+    except DAMAGE:
+        return 1  # The pixels are whole; only the note on how the camera was held is lost.
+
+
+def _upright(image: Image.Image, orientation: int) -> Image.Image:
+    turn = TURNS.get(orientation)
+    return image if turn is None else image.transpose(turn)

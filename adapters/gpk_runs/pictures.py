@@ -1,0 +1,39 @@
+"""Pictures as PNG files that say they are synthetic.
+
+The XMP packet names IPTC's digital source type `trainedAlgorithmicMedia` ("created using generative AI"): viewers and
+platforms read it there (IPTC Photo Metadata Standard 2023.1, "Digital Source Type").
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import torch
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from torch import Tensor
+
+from gpk_checkpoints.atomic import write_atomically
+
+XMP = """\
+<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<rdf:Description rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
+ Iptc4xmpExt:DigitalSourceType="http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"/>
+</rdf:RDF></x:xmpmeta>
+"""
+
+
+def to_image(picture: Tensor) -> Image.Image:
+    """A picture [3, H, W], or grey [1, H, W], in [-1, 1] as 8-bit RGB; values beyond are clipped."""
+    bytes_ = (picture.detach().float().cpu().nan_to_num().add(1).mul(127.5)).round().clamp(0, 255).to(torch.uint8)
+    return Image.fromarray(bytes_.expand(3, -1, -1).permute(1, 2, 0).contiguous().numpy(), mode="RGB")
+
+
+def write_picture(path: Path, picture: Tensor | Image.Image) -> None:
+    """Replaces the PNG at `path`, whole or not at all; raises RunError where it cannot be written."""
+    image = to_image(picture) if isinstance(picture, Tensor) else picture
+    info, file = PngInfo(), io.BytesIO()
+    info.add_itxt("XML:com.adobe.xmp", XMP)
+    image.save(file, format="PNG", pnginfo=info)
+    write_atomically(path, [file.getvalue()])

@@ -1,0 +1,103 @@
+"""A contact sheet: rows of pictures under column headings, on paper white.
+
+Sizes are in pixels of the sheet; R is the side of a picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import ceil
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from gpk_runs.pictures import to_image, write_picture
+
+PAPER, INK, GREY = (252, 252, 250), (28, 28, 30), (110, 110, 115)
+MARGIN, GAP, CAPTION_WIDTH = 40, 10, 150
+TITLE, HEADING, CAPTION = 26, 15, 14
+"""Type sizes."""
+
+
+def contact_sheet(
+    rows: Sequence[Sequence[Tensor]],
+    *,
+    columns: Sequence[str] = (),
+    captions: Sequence[str] | None = None,
+    title: str = "",
+    side: int = 192,
+) -> Image.Image:
+    """The rows of pictures [3, R, R] in [-1, 1], each enlarged (Lanczos) to `side`.
+
+    Rows may be of different lengths. A heading that is too long for its column is cut with an ellipsis, and so is a
+    caption after three lines.
+    """
+    count = max((len(row) for row in rows), default=0)
+    left = MARGIN + (CAPTION_WIDTH + GAP if captions else 0)
+    top = MARGIN + (TITLE + MARGIN * 2 // 3 if title else 0) + (HEADING + GAP if columns else 0)
+    step = side + GAP
+    titled = MARGIN + ceil(ImageFont.load_default(TITLE).getlength(title))
+    width = max(left + count * step - GAP, titled) + MARGIN
+    sheet = Image.new("RGB", (width, top + len(rows) * step - GAP + MARGIN), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    if title:
+        _text(draw, (MARGIN, MARGIN), title, TITLE, INK, width)
+    for i, heading in enumerate(columns[:count]):
+        _text(draw, (left + i * step, top - GAP - HEADING), heading, HEADING, GREY, side)
+    for j, row in enumerate(rows):
+        y = top + j * step
+        if captions and j < len(captions):
+            _caption(draw, y + side / 2, captions[j])
+        for i, picture in enumerate(row):
+            sheet.paste(to_image(picture).resize((side, side), Image.Resampling.LANCZOS), (left + i * step, y))
+    return sheet
+
+
+def write_sheet(
+    path: Path,
+    rows: Sequence[Sequence[Tensor]],
+    *,
+    columns: Sequence[str] = (),
+    captions: Sequence[str] | None = None,
+    title: str = "",
+    side: int = 192,
+) -> None:
+    """Writes `contact_sheet` to the PNG at `path`, whole or not at all."""
+    write_picture(path, contact_sheet(rows, columns=columns, captions=captions, title=title, side=side))
+
+
+def _caption(draw: ImageDraw.ImageDraw, middle: float, text: str) -> None:
+    """A row's caption in up to three lines, right-aligned against its pictures."""
+    font = ImageFont.load_default(CAPTION)
+    lines: list[str] = []
+    for word in text.split():
+        if lines and font.getlength(f"{lines[-1]} {word}") <= CAPTION_WIDTH:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    if len(lines) > 3:
+        lines = [*lines[:2], f"{lines[2]}…"]
+    leading = CAPTION * 1.35
+    for i, line in enumerate(lines):
+        y = middle + (i - len(lines) / 2) * leading
+        _text(draw, (MARGIN + CAPTION_WIDTH, y), line, CAPTION, INK if i == 0 else GREY, CAPTION_WIDTH, anchor="ra")
+
+
+def _text(
+    draw: ImageDraw.ImageDraw,
+    at: tuple[float, float],
+    text: str,
+    size: int,
+    colour: tuple[int, int, int],
+    width: float,
+    *,
+    anchor: str = "la",
+) -> None:
+    """One line of text, cut with an ellipsis where it is wider than `width`."""
+    font = ImageFont.load_default(size)
+    text = text.replace("\N{MINUS SIGN}", "\N{EN DASH}")  # Pillow's own font has no minus sign
+    cut = text
+    while cut and font.getlength(cut if cut == text else f"{cut}…") > width:
+        cut = cut[:-1]
+    draw.text(at, cut if cut == text else f"{cut.rstrip()}…", colour, font, anchor=anchor)

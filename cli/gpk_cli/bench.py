@@ -1,0 +1,78 @@
+"""From names on a command line to the bench that a task is handed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from corekit.errors import InputError, UnknownNameError
+from corekit.plugin import Backend, Card
+from corekit.registry import Registry
+
+if TYPE_CHECKING:
+    import torch
+
+    from corekit.album import Album
+    from corekit.bench import Bench, Journal
+
+
+def find_card(backend: Backend, name: str | None) -> Card:
+    """The card of that name, the backend's default where None."""
+    cards = {card.name: card for card in backend.cards}
+    if name is not None and name not in cards:
+        raise UnknownNameError(f"card of {backend.name}", name, cards)
+    return backend.card if name is None else cards[name]
+
+
+def find_device(name: str) -> torch.device:
+    """The device of that name; "auto" is the best one here. Raises InputError where it cannot be used."""
+    import torch
+
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        first = str(error).splitlines()[0]
+        raise InputError(f"device {name!r} cannot be used: {first}. Use cpu, or auto") from error
+    return device
+
+
+def open_album(registry: Registry, path: Path, backend: Backend, *, side: int) -> Album:
+    """The album at `path` as `backend` needs it: with cameras for a 3D one, of at least two photos."""
+    from corekit.errors import AlbumError
+
+    album = registry.open_album(path, side, backend.cameras)
+    if len(album) < 2:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in album.left_out)
+        raise AlbumError(f"{path} has {len(album)} usable photo, and a persona needs at least 2. Left out: {reasons}")
+    return album
+
+
+def make_bench(
+    registry: Registry,
+    backend: Backend,
+    card: Card,
+    album_path: Path,
+    *,
+    weights: Path | None,
+    distance: str | None,
+    lpips_weights: Path | None,
+    device: str,
+    journal: Journal,
+) -> Bench:
+    """The bench: generator with its weights, album, distance and, where the backend names one, judge, all on `device`."""
+    from corekit.bench import Bench
+    from gpk_checkpoints.weights import load_generator
+
+    where = find_device(device)
+    offer = registry.judge(distance or backend.distance)
+    if offer.kind != "distance":
+        raise InputError(f"{offer.name!r} is a judge of single images, not a distance between two")
+    # The cheap checks come before the loading of large files.
+    generator = load_generator(backend, card, weights, device=where)
+    album = open_album(registry, album_path, backend, side=generator.resolution)
+    network = offer.load(lpips_weights if offer.name.startswith("lpips") else None).to(where)
+    judge = None if backend.judge is None else registry.judge(backend.judge).load(None).to(where)
+    return Bench(backend, card, generator, network, album.to(where), journal, judge)

@@ -1,0 +1,57 @@
+"""How a command ends, told in a line on stderr, and the exit code of each ending.
+
+0 done, 1 failed, 2 the user's input is wrong, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+
+from corekit.errors import GpkError
+from gpk_cli.output import say
+
+FAILED = 1
+INTERRUPTED = 130
+
+
+class Ended(Exception):  # noqa: N818 an ending, not always an error
+    """Carries what a command raised past Typer, which has exit codes and words of its own for some of it."""
+
+    def __init__(self, cause: BaseException) -> None:
+        super().__init__()
+        self.cause = cause
+
+
+def told(error: BaseException, *, debug: bool) -> int:
+    """Says how it ended, with the traceback where `debug`, and returns the exit code."""
+    if isinstance(error, BrokenPipeError) and _nobody_reads():
+        return FAILED
+    if debug:
+        traceback.print_exception(error)
+    if isinstance(error, KeyboardInterrupt):
+        # A task that saves on its way out raises again with a sentence on what it saved.
+        say(f"Interrupted: {error}" if str(error) else "Interrupted.")
+        return INTERRUPTED
+    if isinstance(error, GpkError):
+        say(f"Error: {error}")
+        return error.exit_code
+    where = "" if debug else " (`gpk --debug …` shows where)"
+    if isinstance(error, OSError) and error.filename is not None:
+        say(f"Error: {error.strerror}: {error.filename}{where}")
+    else:
+        say(f"Error: an unexpected {type(error).__name__}: {error}{where}")
+    return FAILED
+
+
+def _nobody_reads() -> bool:
+    """Whether the pipe that broke is stdout, as in `gpk backends | head -1`, and not one of the command's own."""
+    try:
+        # What did not get through is gone from the buffer, so only something more can tell.
+        print(flush=True)
+    except BrokenPipeError:
+        # Python flushes once more as it ends, and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False

@@ -1,0 +1,180 @@
+"""`gpk personalize`: an album into a persona."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from corekit.errors import InputError
+from corekit.plugin import Backend, Card
+from corekit.registry import Registry
+from gpk_cli.bench import find_card, find_device, make_bench, open_album
+from gpk_cli.output import AsJson, say
+from gpk_cli.progress import progress
+from gpk_cli.summary import show_outcome, show_plan
+
+if TYPE_CHECKING:
+    from gpk_tasks.settings import Settings
+
+OPTIONS = {
+    "rank": ("recipe", "rank"),
+    "alpha": ("recipe", "alpha"),
+    "layout": ("recipe", "layout"),
+    "steps": ("tuning", "steps"),
+    "batch": ("tuning", "batch"),
+    "lr": ("tuning", "lr"),
+    "anchor_steps": ("inversion", "steps"),
+    "space": ("inversion", "space"),
+}
+"""Options that are short for a key of the config: section and key."""
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Adds this module's command."""
+    app.command()(personalize)
+
+
+def personalize(
+    ctx: typer.Context,
+    album: Annotated[
+        Path | None, typer.Argument(help="Folder or zip of photos; with EG3D's dataset.json for a 3D backend.")
+    ] = None,
+    backend: Annotated[str | None, typer.Option(help="Family of generators: see `gpk backends`.")] = None,
+    card: Annotated[str | None, typer.Option(help="Checkpoint of the backend; its first by default.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="Safetensors in the official state-dict layout.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder [default: runs/ALBUM-BACKEND].")] = None,
+    preset: Annotated[str | None, typer.Option(help="fast (default), my3dgen or paper.")] = None,
+    rank: Annotated[int | None, typer.Option(help="Rank of LoRA.")] = None,
+    alpha: Annotated[float | None, typer.Option(help="Strength of LoRA: its scale is alpha / rank.")] = None,
+    layout: Annotated[str | None, typer.Option(help="flat, kernel or loralib.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Steps of tuning.")] = None,
+    anchor_steps: Annotated[int | None, typer.Option(help="Steps of inversion.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Photos in a step of tuning.")] = None,
+    lr: Annotated[float | None, typer.Option(help="Peak learning rate of LoRA.")] = None,
+    space: Annotated[str | None, typer.Option(help="Space of the anchors: w or w+.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    distance: Annotated[str | None, typer.Option(help="Perceptual distance of the loss: see `gpk judges`.")] = None,
+    lpips_weights: Annotated[
+        Path | None, typer.Option(help="Backbone weights for LPIPS, where they cannot be downloaded.")
+    ] = None,
+    held_out: Annotated[Path | None, typer.Option(help="Another album of the subject, to be scored only.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Settings as YAML, such as a run's config.yaml.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what it would take; needs neither album nor weights.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Turn an album into a persona. The same command goes on where it was stopped."""
+    registry: Registry = ctx.obj
+    chosen = _choose(registry, ctx.params, config)
+    if dry_run:
+        from gpk_tasks.plan import plan
+
+        where = str(find_device(device))
+        show_plan(plan(chosen.backend, chosen.card, chosen.settings, device=where), as_json=as_json)
+        return
+    if album is None:
+        raise InputError("which album? Give a folder or zip of photos: gpk personalize ALBUM --backend NAME")
+    run_job(
+        registry,
+        chosen.backend,
+        chosen.card,
+        chosen.settings,
+        album,
+        out or Path("runs") / f"{album.resolve().stem}-{chosen.backend.name}",
+        weights=weights,
+        distance=chosen.distance,
+        lpips_weights=lpips_weights,
+        held_out=held_out,
+        device=device,
+        as_json=as_json,
+    )
+
+
+def run_job(
+    registry: Registry,
+    backend: Backend,
+    card: Card,
+    settings: Settings,
+    album: Path,
+    out: Path,
+    *,
+    weights: Path | None = None,
+    distance: str | None = None,
+    lpips_weights: Path | None = None,
+    held_out: Path | None = None,
+    device: str = "auto",
+    as_json: bool = False,
+) -> None:
+    """Opens or resumes the run in `out`, does what is left of it, and shows the outcome."""
+    from corekit.bench import Silence
+    from gpk_runs.run import Run
+    from gpk_tasks.personalize import describe, personalize
+
+    bench = make_bench(
+        registry,
+        backend,
+        card,
+        album,
+        weights=weights,
+        distance=distance,
+        lpips_weights=lpips_weights,
+        device=device,
+        journal=Silence(),
+    )
+    for name, reason in bench.album.left_out:
+        say(f"Left out {name}: {reason}")
+    others = None
+    if held_out is not None:
+        others = open_album(registry, held_out, backend, side=bench.generator.resolution).to(bench.album.photos.device)
+    facts = {**describe(bench, settings), "distance": distance or backend.distance}
+    with progress() as show, Run.open(out, facts, show=show, device=bench.album.photos.device) as run:
+        if run.finished:
+            say(f"{out} is finished already; give another --out to do it anew.")
+            outcome = next(event for event in reversed(run.read_log()) if event["event"] == "done")
+        else:
+            if run.load_state() is not None:
+                say(f"Going on in {out} from where it was stopped.")
+            bench = dataclasses.replace(bench, journal=run)
+            outcome = personalize(bench, settings, run, held_out=others).to_json()
+            run.finish()
+    show_outcome(outcome, out, as_json=as_json)
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """What the options and the config file together choose; an option wins over the file."""
+
+    backend: Backend
+    card: Card
+    distance: str | None
+    settings: Settings
+
+
+def _choose(
+    registry: Registry,
+    options: Mapping[str, Any],
+    config: Path | None,
+) -> Choice:
+    from gpk_runs.settings import read_config
+    from gpk_tasks.presets import preset
+    from gpk_tasks.settings import resolve
+
+    plain = {} if config is None else read_config(config)
+    # A run's config.yaml also tells what cannot be chosen here.
+    stated = {key: plain.pop(key, None) for key in ("backend", "card", "preset", "distance", "task", "base", "album")}
+    name = options["backend"] or stated["backend"]
+    if name is None:
+        raise InputError(f"which backend? Give --backend NAME, one of: {', '.join(registry.backends())}")
+    backend = registry.backend(str(name))
+    card = options["card"] or (stated["card"] if name == stated["backend"] else None)
+    short: dict[str, Any] = {} if options["seed"] is None else {"seed": options["seed"]}
+    for option, (section, key) in OPTIONS.items():
+        if options[option] is not None:
+            short.setdefault(section, {})[key] = options[option]
+    base = preset(str(options["preset"] or stated["preset"] or "fast"))
+    settings = resolve(base, (str(config), plain), ("the command line", short))
+    return Choice(backend, find_card(backend, card), options["distance"] or stated["distance"], settings)

@@ -1,0 +1,109 @@
+"""`gpk show`, `gpk merge`, `gpk export`: what one does with a persona file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from corekit.registry import Registry
+from gpk_cli.bench import find_card
+from gpk_cli.output import AsJson, say
+
+if TYPE_CHECKING:
+    from corekit.generator import Generator
+    from corekit.persona import Persona
+
+PersonaFile = Annotated[Path, typer.Argument(metavar="PERSONA", help="A *.persona.safetensors file.")]
+Weights = Annotated[Path | None, typer.Option(help="The generator's weights, where they do not come with gpk.")]
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Adds this module's commands."""
+    app.command()(show)
+    app.command()(merge)
+    app.command()(export)
+
+
+def show(persona: PersonaFile, as_json: AsJson = False) -> None:
+    """Tell what a persona is and where it came from, without loading a network."""
+    from gpk_checkpoints.personas import read_header
+
+    header = read_header(persona)
+    if as_json:
+        print(json.dumps({**header, "bytes": persona.stat().st_size}, indent=2))
+        return
+    recipe = header["recipe"]
+    parts = ", ".join(f"{part} {treatment}" for part, treatment in recipe["parts"].items())
+    facts = {
+        "made for": f"{header['backend']} ({header['card']}), weights {header['base'][:12]}…",
+        "numbers": f"{header['numbers']:,} at {len(header['sites'])} sites",
+        "recipe": f"rank {recipe['rank']}, alpha {recipe['alpha']:g}, layout {recipe['layout']}; {parts}",
+        "album": f"{header['album_size']} photos, {header['images_seen']:,} looks",
+        "base licence": header["licence"] or "unknown",
+        "made with": ", ".join(f"{name} {number}" for name, number in header["versions"].items()),
+        "file": f"{persona.stat().st_size / 1000:,.0f} kB, {header['format']}",
+    }
+    for name, fact in facts.items():
+        print(f"{name:<13} {fact}")
+
+
+def merge(
+    ctx: typer.Context,
+    persona: PersonaFile,
+    out: Annotated[Path, typer.Argument(help="File to write: the whole generator, as safetensors.")],
+    weights: Weights = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace OUT where it exists.")] = False,
+) -> None:
+    """Write the generator with the persona merged into its weights: usable without gpk, as large as the generator."""
+    from corekit.persona import attach, detach
+    from gpk_checkpoints.exports import export_merged
+
+    _refuse_to_replace(out, force=force)
+    generator, learned = _load(ctx.obj, persona, weights)
+    attach(generator, learned)
+    detach(generator, merge=True)
+    origin = learned.origin
+    facts = {"backend": origin.backend, "card": origin.card, "licence": origin.licence, "base": origin.base}
+    export_merged(out, generator.state_dict(), facts)
+    say(f"Wrote {out} ({out.stat().st_size / 1e6:,.1f} MB)")
+
+
+def export(
+    ctx: typer.Context,
+    persona: PersonaFile,
+    out: Annotated[Path, typer.Argument(help="File (merged) or folder (peft) to write.")],
+    form: Annotated[
+        Literal["peft", "merged"], typer.Option("--format", help="PEFT-style A and B, or the merged generator.")
+    ] = "peft",
+    weights: Weights = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace OUT where it exists.")] = False,
+) -> None:
+    """Write the persona in another program's format."""
+    from gpk_checkpoints.exports import export_peft
+    from gpk_checkpoints.personas import load_persona
+
+    if form == "merged":
+        merge(ctx, persona, out, weights, force)
+        return
+    _refuse_to_replace(out, force=force)
+    left_out = export_peft(out, load_persona(persona))
+    say(f"Wrote {out}" + (f"; {len(left_out)} offsets have no place in this format" if left_out else ""))
+
+
+def _load(registry: Registry, file: Path, weights: Path | None) -> tuple[Generator, Persona]:
+    from gpk_checkpoints.personas import load_persona
+    from gpk_checkpoints.weights import load_generator
+
+    persona = load_persona(file)
+    backend = registry.backend(persona.origin.backend)
+    return load_generator(backend, find_card(backend, persona.origin.card), weights), persona
+
+
+def _refuse_to_replace(path: Path, *, force: bool) -> None:
+    from corekit.errors import InputError
+
+    if path.exists() and not force:
+        raise InputError(f"{path} exists already: give another name, or --force to replace it")

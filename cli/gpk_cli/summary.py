@@ -1,0 +1,86 @@
+"""How a job's answers look: a plan before, an outcome after."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gpk_cli.progress import duration
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from gpk_tasks.plan import Plan
+
+FIGURES = {
+    "psnr": ("PSNR", "{:.1f} dB"),
+    "psnr_inside": ("PSNR inside", "{:.1f} dB"),
+    "ssim": ("SSIM", "{:.3f}"),
+    "distance": ("distance", "{:.3f}"),
+    "id_sim": ("ID_sim", "{:.3f}"),
+}
+
+
+def show_outcome(outcome: Mapping[str, Any], out: Path, *, as_json: bool) -> None:
+    """Prints what a personalization gave: JSON, or a table and a few plain sentences."""
+    persona = out / Path(outcome["persona"]).name
+    if as_json:
+        plain = {k: v for k, v in outcome.items() if k not in ("event", "time")}
+        pictures = [str(out / "pictures" / Path(p).name) for p in outcome["pictures"]]
+        print(json.dumps(plain | {"persona": str(persona), "pictures": pictures}, indent=2))
+        return
+    kinds = [k for k in FIGURES if any(k in f for by in outcome["figures"].values() for f in by.values())]
+    rows = [
+        [photos, label, *(FIGURES[k][1].format(figures[k]) if k in figures else "" for k in kinds)]
+        for photos, by_label in outcome["figures"].items()
+        for label, figures in by_label.items()
+    ]
+    _print(_table(["photos", "generator", *(FIGURES[k][0] for k in kinds)], rows))
+    kilobytes = outcome["bytes"] / 1000
+    print(
+        f"\n{outcome['numbers']:,} numbers learned from {outcome['album']} photos ({outcome['images_seen']:,} looks) "
+        f"in {duration(outcome['seconds'])}.\n"
+        f"Persona   {persona} ({kilobytes:,.0f} kB)"
+    )
+    for picture in outcome["pictures"]:
+        print(f"Pictures  {out / 'pictures' / Path(picture).name}")
+
+
+def show_plan(plan: Plan, *, as_json: bool) -> None:
+    """Prints what a personalization would take."""
+    if as_json:
+        print(json.dumps(plan.to_json(), indent=2))
+        return
+    rows = [
+        [r.part, str(r.resolution or "-"), f"{r.sites}", f"{r.generator:,}", f"{r.lora:,}", f"{r.offsets:,}"]
+        for r in plan.rows
+    ]
+    _print(_table(["part", "resolution", "sites", "generator", "LoRA", "offsets"], rows))
+    print(
+        f"\n{plan.backend} ({plan.card}): {plan.tuned:,} numbers to tune of {plan.generator:,}: "
+        f"LoRA {plan.lora:,}, offsets {plan.offsets:,}, decoder {plan.decoder:,}\n"
+        f"Persona file   {plan.file_bytes / 1000:,.0f} kB for an album of {plan.photos} photos\n"
+        f"Arithmetic     {plan.forward_flops / 1e9:,.1f} GFLOP a picture, {plan.step_flops / 1e9:,.1f} a step of tuning\n"
+        f"Estimates      {plan.memory_bytes / 1e9:,.1f} GB of memory; {duration(plan.anchor_seconds)} for the anchors, "
+        f"{duration(plan.seconds)} in all"
+    )
+
+
+def _table(headings: list[str], rows: list[list[str]]) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for index, heading in enumerate(headings):
+        table.add_column(heading, justify="left" if index < 2 else "right")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _print(table: Table) -> None:
+    from rich.console import Console
+
+    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 160).print(table)

@@ -1,0 +1,1 @@
+"""gpk core: maths and contracts, agnostic of any generator, file, network or terminal."""

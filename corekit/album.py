@@ -1,0 +1,53 @@
+"""An album: photographs of one subject, with their cameras where the generator is 3D.
+
+Shapes: N photographs, R their common side.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from corekit.camera import Camera
+from corekit.errors import AlbumError
+
+
+@dataclass(frozen=True)
+class Album:
+    """Photographs `photos` [N, 3, R, R] in [-1, 1], their file names, cameras where labelled, and what was left out.
+
+    `left_out` pairs a file's name with the reason, for the report.
+    """
+
+    photos: Tensor
+    names: tuple[str, ...]
+    cameras: Camera | None = None
+    left_out: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.photos.ndim != 4 or len(self.photos) != len(self.names):
+            raise AlbumError(f"{len(self.names)} names for photos of shape {list(self.photos.shape)}")
+        if self.cameras is not None and len(self.cameras) != len(self.names):
+            raise AlbumError(f"{len(self.cameras)} cameras for {len(self.names)} photos")
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def resized(self, side: int) -> Album:
+        """The album at another common side."""
+        return Album(resize(self.photos, side), self.names, self.cameras, self.left_out)
+
+    def to(self, device: torch.device | str) -> Album:
+        """The album's tensors elsewhere."""
+        cameras = None if self.cameras is None else self.cameras.to(device)
+        return Album(self.photos.to(device), self.names, cameras, self.left_out)
+
+
+def resize(image: Tensor, side: int) -> Tensor:
+    """Images [B, C, side, side]: antialiased bilinear, the input itself where it has that side already."""
+    if image.shape[-1] == side:
+        return image
+    return F.interpolate(image, (side, side), mode="bilinear", align_corners=False, antialias=True)

@@ -1,0 +1,138 @@
+r"""What a generator is: w and a camera in, a Render out, and the list of its weights that may change.
+
+Shapes: B batch, L latent layers, D latent width, Z noise width, R image side, r side before super-resolution.
+"""
+
+from __future__ import annotations
+
+import abc
+import copy
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from corekit.camera import Camera
+from corekit.errors import PersonaError
+
+Kind = Literal["conv", "affine", "torgb", "linear", "bias", "noise", "const"]
+Part = Literal["mapping", "backbone", "decoder", "superres"]
+Noise = Literal["const", "random", "none"] | Mapping[str, Tensor]
+"""Noise of the synthesis layers: the stored maps, fresh ones, none, or maps [1|B, 1, r, r] by layer path."""
+
+
+class Render(NamedTuple):
+    """What a generator shows: `image` [B, 3, R, R] in [-1, 1]; `raw` [B, 3, r, r] before super-resolution;
+    `depth` [B, 1, r, r] in world units along the ray.
+    """
+
+    image: Tensor
+    raw: Tensor | None = None
+    depth: Tensor | None = None
+
+    @property
+    def pyramid(self) -> tuple[Tensor, ...]:
+        """Every RGB image of the view, finest first: the loss is applied on each."""
+        return (self.image,) if self.raw is None else (self.image, self.raw)
+
+
+@dataclass(frozen=True)
+class Site:
+    """One stored weight that may change.
+
+    `gain` is what the network multiplies the stored weight by at run time (equalised learning rate).
+    """
+
+    path: str
+    kind: Kind
+    part: Part
+    resolution: int
+    parameter: str = "weight"
+    gain: float = 1.0
+
+    @property
+    def key(self) -> str:
+        """The weight's name in the generator's state dict.
+
+        >>> Site("synthesis.b4.conv1", "conv", "backbone", 4).key
+        'synthesis.b4.conv1.weight'
+        """
+        return f"{self.path}.{self.parameter}" if self.path else self.parameter
+
+
+@dataclass(frozen=True)
+class LatentSpace:
+    """Widths of Z and W, and how many copies of w the synthesis consumes."""
+
+    z_dim: int
+    w_dim: int
+    num_ws: int
+
+
+class Generator(nn.Module, abc.ABC):
+    """A pretrained network that a persona can be attached to. Abstract; every subclass is final."""
+
+    latent: LatentSpace
+    resolution: int
+
+    @abc.abstractmethod
+    def mapping(
+        self, z: Tensor, camera: Camera | None = None, *, truncation: float = 1.0, cutoff: int | None = None
+    ) -> Tensor:
+        """W [B, L, D] for z [B, Z]; truncation pulls the first `cutoff` layers (all where None) towards w_avg."""
+
+    @abc.abstractmethod
+    def forward(
+        self, w: Tensor, camera: Camera | None = None, *, noise: Noise = "const", rng: torch.Generator | None = None
+    ) -> Render:
+        """The view of w [B, L, D] from `camera` (ignored by 2D generators).
+
+        Without `rng` the result is deterministic; with it, ray samples are jittered and noise "random" is drawn from it.
+        """
+
+    @abc.abstractmethod
+    def sites(self) -> tuple[Site, ...]:
+        """Every weight that may change, in execution order."""
+
+    def noise_maps(self) -> dict[str, Tensor]:
+        """The stored noise maps [r, r] by layer path; empty where the generator has none."""
+        return {}
+
+    def orbit(self, yaw: Tensor | float = 0.0, pitch: Tensor | float = 0.0) -> Camera | None:
+        """Cameras [B] at these angles off the frontal view, in radians; None for 2D generators."""
+        return None
+
+    def frontal(self, batch: int = 1) -> Camera | None:
+        """The frontal camera, `batch` times: it conditions the mapping. None for 2D generators."""
+        camera = self.orbit()
+        return None if camera is None else camera.expand(batch)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """A copy; refused while a persona is attached.
+
+        torch shares the class it injects into a parametrized module, so that detaching the copy would break the original.
+        """
+        if any(parametrize.is_parametrized(module) for module in self.modules()):
+            raise PersonaError("a generator cannot be copied while a persona is attached: detach it first")
+        twin = self.__class__.__new__(self.__class__)
+        memo[id(self)] = twin
+        twin.__dict__ = copy.deepcopy(self.__dict__, memo)
+        return twin
+
+    def weight(self, site: Site) -> Tensor:
+        """The weight at `site`, with whatever is attached to it."""
+        return getattr(self.get_submodule(site.path), site.parameter)
+
+
+@torch.no_grad()
+def fingerprint(generator: Generator) -> str:
+    """sha256 of every stored tensor's name, shape and float32 value: the same for one network in any file format."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(generator.state_dict().items()):
+        digest.update(f"{name}{list(tensor.shape)}".encode())
+        digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,44 @@
+r"""Where a generator's w live: their mean and covariance, and coordinates in which they are round.
+
+w = mean + v @ root, root the symmetric square root of the covariance: in v every direction has unit variance, so one learning
+rate suits all of them.
+
+Shapes: B batch, D latent width.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from corekit.generator import Generator
+
+
+class LatentStatistics(NamedTuple):
+    """`mean` [D], `root` [D, D] with root @ root the covariance, `spread` the root mean square distance from the mean."""
+
+    mean: Tensor
+    root: Tensor
+    spread: Tensor
+
+    def place(self, v: Tensor) -> Tensor:
+        """W [B, ..., D] of round coordinates v [B, ..., D]."""
+        return self.mean + v @ self.root
+
+
+@torch.no_grad()
+def latent_statistics(generator: Generator, *, samples: int = 4096, seed: int = 0) -> LatentStatistics:
+    """Statistics of `samples` mapped codes with the frontal conditioning camera (StyleGAN2, appendix D)."""
+    rng = torch.Generator().manual_seed(seed)
+    like = next(generator.parameters())
+    z = torch.randn(samples, generator.latent.z_dim, generator=rng).to(like.device, like.dtype)
+    camera = generator.frontal(samples)
+    w = generator.mapping(z, None if camera is None else camera.to(like.device))[:, 0].double()
+    mean = w.mean(0)
+    centred = w - mean
+    values, vectors = torch.linalg.eigh((centred.mT @ centred / samples).cpu())
+    root = (vectors * values.clamp_min(0).sqrt()) @ vectors.mT
+    spread = centred.square().sum(1).mean().sqrt()
+    return LatentStatistics(mean.to(like.dtype), root.to(like.device, like.dtype), spread.to(like.dtype))

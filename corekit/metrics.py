@@ -1,0 +1,63 @@
+r"""Figures of merit as pure functions. Images are [B, 3, R, R] in [-1, 1]; shapes: B batch, N references, F features."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+if TYPE_CHECKING:
+    from corekit.bench import Distance
+
+
+def psnr(image: Tensor, truth: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Peak signal-to-noise ratio in dB [B], images clamped to [-1, 1]; inside `mask` [B, 1, R, R] where given."""
+    squares = (image.clamp(-1, 1) - truth.clamp(-1, 1)).square()
+    if mask is None:
+        mean = squares.mean((1, 2, 3))
+    else:
+        mean = (squares * mask).sum((1, 2, 3)) / (3 * mask.sum((1, 2, 3))).clamp_min(1e-8)
+    return 10 * torch.log10(4 / mean.clamp_min(1e-10))
+
+
+def ssim(image: Tensor, truth: Tensor) -> Tensor:
+    """Structural similarity [B] with an 11-pixel Gaussian window of sigma 1.5 (Wang et al., 2004)."""
+    ticks = torch.arange(11, device=image.device, dtype=image.dtype) - 5
+    window = torch.exp(-ticks.square() / (2 * 1.5**2))
+    window = window / window.sum()
+
+    def blur(x: Tensor) -> Tensor:
+        kernel = window.expand(3, 1, 1, 11)
+        return F.conv2d(F.conv2d(x, kernel, groups=3), kernel.mT, groups=3)
+
+    x, y = (image.clamp(-1, 1) + 1) / 2, (truth.clamp(-1, 1) + 1) / 2
+    mean_x, mean_y = blur(x), blur(y)
+    var_x, var_y = blur(x * x) - mean_x**2, blur(y * y) - mean_y**2
+    cov = blur(x * y) - mean_x * mean_y
+    c1, c2 = 0.01**2, 0.03**2
+    score = (2 * mean_x * mean_y + c1) * (2 * cov + c2) / ((mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2))
+    return score.mean((1, 2, 3))
+
+
+def identity_similarity(features: Tensor, references: Tensor) -> Tensor:
+    """ID_sim [B] of unit features [B, F]: the cosine to the nearest of the references [N, F] (Eq. 2 of My3DGen)."""
+    return (features @ references.mT).amax(1)
+
+
+def diversity(images: Tensor, references: Tensor, distance: Distance) -> Tensor:
+    """Intra-cluster diversity, a scalar (Ojha et al., 2021, as My3DGen's synthesis protocol uses it).
+
+    Every image goes to its nearest reference; the standard deviation of pairwise distances within each cluster of at
+    least three is averaged over the clusters. NaN where no cluster is that large.
+    """
+    to_reference = torch.stack([distance(images, r.expand_as(images)) for r in references], dim=1)
+    cluster = to_reference.argmin(1)
+    spreads = []
+    for index in cluster.unique():
+        members = images[cluster == index]
+        if len(members) >= 3:
+            i, j = torch.triu_indices(len(members), len(members), 1)
+            spreads.append(distance(members[i], members[j]).std())
+    return torch.stack(spreads).mean() if spreads else images.new_tensor(float("nan"))

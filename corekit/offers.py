@@ -1,0 +1,84 @@
+"""What plugins offer: a value with its offerer, and the check that a hook returned what its specification says.
+
+Light: never imports torch.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from corekit.errors import PluginError
+from corekit.plugin import Backend, Card, JudgeCard, Task
+
+T = TypeVar("T")
+Descriptor = Backend | Task | JudgeCard
+D = TypeVar("D", bound=Descriptor)
+
+KINDS: dict[type[Descriptor], str] = {Backend: "backend", Task: "task", JudgeCard: "judge"}
+"""The descriptors a plugin may offer, and what a person calls each; the hook of a kind is gpk_<kind>s."""
+NAME = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
+"""Names are typed on command lines and written into files: lower case, digits, single dots, dashes and underscores."""
+
+
+@dataclass(frozen=True)
+class Offer(Generic[T]):
+    """A value, and the plugin and distribution that offer it."""
+
+    value: T
+    plugin: str
+    distribution: str
+
+
+def checked(wanted: type[D], returned: object) -> tuple[D, ...]:
+    """What a hook returned, as a tuple of `wanted`; empty where it returned None.
+
+    Raises PluginError where it is no sequence of them, or one is unusable.
+
+    >>> checked(Task, ["personalize"])
+    Traceback (most recent call last):
+    ...
+    corekit.errors.PluginError: gpk_tasks offers 'personalize' (a str), not a Task
+    """
+    kind = KINDS[wanted]
+    hook = f"gpk_{kind}s"
+    if returned is None:
+        return ()
+    if not isinstance(returned, Sequence) or isinstance(returned, str | bytes):
+        raise PluginError(f"{hook} returned a {type(returned).__name__}, not a sequence of {wanted.__name__}")
+    for value in returned:
+        if not isinstance(value, wanted):
+            raise PluginError(f"{hook} offers {value!r} (a {type(value).__name__}), not a {wanted.__name__}")
+        if fault := "; ".join(_faults(value)):
+            raise PluginError(f"{hook} offers the {kind} {value.name!r}: {fault}")
+    names = [value.name for value in returned]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise PluginError(f"{hook} offers more than one {kind} named {', '.join(twice)}")
+    return tuple(returned)
+
+
+def _faults(value: Descriptor) -> Iterable[str]:
+    """Sentences on what is wrong with a descriptor: dataclasses do not check their fields, and a fault told here
+    names its plugin, where one met later names a line of ours.
+    """
+    if not isinstance(value.name, str) or not NAME.fullmatch(value.name):
+        yield "a name is lower-case letters and digits, joined by single dots, dashes or underscores"
+    if not isinstance(value.summary, str) or not value.summary:
+        yield "a summary is one sentence of text"
+    if isinstance(value, Backend):
+        if not isinstance(value.cards, tuple) or not value.cards or not all(isinstance(c, Card) for c in value.cards):
+            yield "cards is a tuple of at least one Card"
+        if not callable(value.build):
+            yield "build is a function from a config to a generator"
+        if value.fit is not None and not callable(value.fit):
+            yield "fit is a function from a config and tensor shapes to a config, or None"
+    elif isinstance(value, Task):
+        if not callable(value.run):
+            yield "run is a function"
+    else:
+        if value.kind not in ("judge", "distance"):
+            yield "kind is 'judge' or 'distance'"
+        if not callable(value.load):
+            yield "load is a function from a weights file or None to a module"

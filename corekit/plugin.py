@@ -1,0 +1,117 @@
+"""What a plugin offers and how: descriptors, hook specifications, markers. Light: never imports torch.
+
+A plugin is any object or module with functions marked `@hookimpl`, named by an entry point of group "gpk". Hooks return
+values; nothing is registered by side effect. A plugin states the hook API it was written for in `gpk_api = 1`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import pluggy
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from corekit.album import Album
+    from corekit.generator import Generator
+
+API_VERSION = 1
+ENTRY_POINT_GROUP = "gpk"
+
+hookspec = pluggy.HookspecMarker("gpk")
+hookimpl = pluggy.HookimplMarker("gpk")
+
+
+@dataclass(frozen=True)
+class Card:
+    """One published checkpoint.
+
+    `config` are the generator's constructor arguments; `weights` a file that ships with the plugin, if one does.
+    """
+
+    name: str
+    title: str
+    licence: str
+    config: Mapping[str, Any] = field(default_factory=dict)
+    url: str | None = None
+    sha256: str | None = None
+    weights: Path | None = None
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A family of generators: how to build one from a card, and which networks judge its pictures.
+
+    `build` makes the generator of a config on torch's default device (the meta device included);
+    `fit` adapts a config to a weights file's tensor shapes, for files of another size than the card's.
+    `distance` and `judge` name offers of `gpk_judges`.
+    """
+
+    name: str
+    summary: str
+    cards: tuple[Card, ...]
+    build: Callable[[Mapping[str, Any]], Generator]
+    fit: Callable[[Mapping[str, Any], Mapping[str, tuple[int, ...]]], Mapping[str, Any]] | None = None
+    cameras: bool = True
+    resolution: int = 512
+    distance: str = "lpips-alex"
+    judge: str | None = None
+
+    @property
+    def card(self) -> Card:
+        """The default card: the first."""
+        return self.cards[0]
+
+
+@dataclass(frozen=True)
+class Task:
+    """Something one can do with a generator, a persona or an album: `run` is imported and called only when asked for."""
+
+    name: str
+    summary: str
+    run: Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class JudgeCard:
+    """A network that looks at pictures: a judge (image [B, 3, R, R] → unit features [B, F]) or a distance
+    (two images → [B]).
+
+    `load` takes a weights file or None, and returns the module.
+    """
+
+    name: str
+    kind: Literal["judge", "distance"]
+    summary: str
+    load: Callable[[Path | None], nn.Module]
+
+
+class Hooks:
+    """The hook specifications. Every hook is optional."""
+
+    @hookspec
+    def gpk_backends(self) -> Sequence[Backend]:  # pyright: ignore[reportReturnType]
+        """Families of generators."""
+
+    @hookspec
+    def gpk_tasks(self) -> Sequence[Task]:  # pyright: ignore[reportReturnType]
+        """Things one can do."""
+
+    @hookspec
+    def gpk_judges(self) -> Sequence[JudgeCard]:  # pyright: ignore[reportReturnType]
+        """Judges and distances."""
+
+    @hookspec(firstresult=True)
+    def gpk_open_album(self, path: Path, side: int, cameras: bool) -> Album | None:
+        """The album at `path` with photographs of `side`, or None where this plugin does not know the format.
+
+        `cameras` asks for a camera per photograph: a photograph without one is left out, and said so.
+        """
+
+    @hookspec
+    def gpk_commands(self, app: Any) -> None:
+        """Adds commands to the command line's Typer application."""

@@ -1,0 +1,133 @@
+"""One plugin, from entry point to offers, and the boundary that its faults do not cross. Light: never imports torch."""
+
+from __future__ import annotations
+
+import re
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from importlib.metadata import EntryPoint
+from typing import Any, Literal
+
+import pluggy
+
+from corekit.errors import PluginError, UnknownNameError
+from corekit.offers import KINDS, Descriptor, checked
+from corekit.plugin import API_VERSION, Hooks
+
+HOOKS = frozenset(name for name in vars(Hooks) if name.startswith("gpk_"))
+
+
+@dataclass(frozen=True)
+class PluginReport:
+    """What became of one plugin: `offers` are names by kind, `hooks` what it implements, `seconds` its loading time.
+
+    A "duplicate" works but for the offers that another plugin makes too. `error` is a sentence for a person.
+    """
+
+    name: str
+    distribution: str = "no distribution"
+    version: str = ""
+    status: Literal["ok", "quarantined", "disabled", "duplicate"] = "ok"
+    api: int | None = None
+    offers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    hooks: tuple[str, ...] = ()
+    seconds: float = 0.0
+    error: str | None = None
+    traceback: str | None = None
+
+    @property
+    def key(self) -> str:
+        """Names this plugin even where another distribution has one of the same name."""
+        return f"{self.distribution}:{self.name}"
+
+    def __str__(self) -> str:
+        return f"{self.name!r} of {self.distribution} {self.version}".rstrip()
+
+
+class Guest:
+    """One plugin, on a pluggy manager of its own: on a shared one, calls stop at the first plugin that raises, and
+    whatever a plugin's object does when compared, hashed or searched happens in the middle of another's call.
+    """
+
+    def __init__(self, entry_point: EntryPoint) -> None:
+        self._entry_point = entry_point
+        self._manager = pluggy.PluginManager("gpk")
+        self._manager.add_hookspecs(Hooks)
+        self.values: tuple[Descriptor, ...] = ()
+        self.report = PluginReport(entry_point.name)
+        if entry_point.dist is not None:
+            canonical = re.sub(r"[-_.]+", "-", entry_point.dist.name).lower()
+            self.report = PluginReport(entry_point.name, canonical, entry_point.dist.version)
+
+    @property
+    def healthy(self) -> bool:
+        """Whether it may be asked for anything."""
+        return self.report.status == "ok"
+
+    def disable(self) -> None:
+        """Leaves it alone, not even imported."""
+        self.report = replace(self.report, status="disabled")
+
+    def load(self) -> None:
+        """Imports the plugin, checks the API it was written for, and asks what it offers."""
+        started = time.perf_counter()
+        with self.guarded("importing it"):
+            plugin = self._entry_point.load()
+            self.report = replace(self.report, api=_api(plugin, self.report))
+            self._manager.register(plugin, name=self.report.key)
+            self.report = replace(self.report, hooks=self._implemented())
+        for wanted, kind in KINDS.items():
+            if self.healthy:
+                with self.guarded(f"gpk_{kind}s"):
+                    for returned in self.call(f"gpk_{kind}s"):
+                        values = checked(wanted, returned)
+                        self.values += values
+                        names = tuple(value.name for value in values)
+                        self.report = replace(self.report, offers={**self.report.offers, f"{kind}s": names})
+        self.report = replace(self.report, seconds=time.perf_counter() - started)
+
+    def call(self, hook: str, **arguments: object) -> Any:  # noqa: ANN401 what a hook returns is anyone's guess
+        """What that hook of this plugin returns: a list, or for a firstresult hook the value or None."""
+        return getattr(self._manager.hook, hook)(**arguments)
+
+    @contextmanager
+    def guarded(self, doing: str, *, passing: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+        """Quarantines this plugin on whatever is raised inside, `passing` excepted."""
+        try:
+            yield
+        except passing:
+            raise
+        except (Exception, SystemExit) as error:
+            # The one place where everything is caught: what runs inside is other people's code, which may fail in any
+            # way (a script named as a plugin calls sys.exit), and one plugin's fault must not take the command line
+            # with it. Nothing is lost: error and traceback are kept. Ctrl-C stays the user's.
+            if isinstance(error, PluginError):
+                told, shown = str(error), None  # a sentence on what to mend; the traceback would show our own checks
+            else:
+                told = f"{doing} raised {type(error).__name__}: {error}"
+                shown = "".join(traceback.format_exception(error))
+            self.report = replace(self.report, status="quarantined", offers={}, error=told, traceback=shown)
+            self.values = ()
+
+    def _implemented(self) -> tuple[str, ...]:
+        implemented = {name: caller for name, caller in vars(self._manager.hook).items() if caller.get_hookimpls()}
+        for name in sorted(implemented.keys() - HOOKS):
+            if not all(impl.optionalhook for impl in implemented[name].get_hookimpls()):
+                raise PluginError(str(UnknownNameError("hook", name, HOOKS)))
+        return tuple(sorted(implemented.keys() & HOOKS))
+
+
+def _api(plugin: object, report: PluginReport) -> int:
+    """The hook API that `plugin` was written for; raises PluginError where that is not ours."""
+    api = getattr(plugin, "gpk_api", None)
+    if api is None:
+        raise PluginError(f"it states no gpk_api; for this gpk that is `gpk_api = {API_VERSION}`")
+    if not isinstance(api, int) or isinstance(api, bool):
+        raise PluginError(f"it states gpk_api = {api!r}, which is no whole number")
+    if api != API_VERSION:
+        behind = "gpk" if api > API_VERSION else report.distribution
+        raise PluginError(f"it was written for hook API {api} and this gpk has {API_VERSION}: update {behind}")
+    return api

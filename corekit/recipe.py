@@ -1,0 +1,91 @@
+"""Which weights personalization may change, and how.
+
+part        "adapt": LoRA on the `lowrank` kinds and an offset on the `whole` kinds
+"whole": an offset on everything
+"frozen": nothing
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, get_args
+
+from corekit.errors import RecipeError, UnknownNameError
+from corekit.generator import Kind, Part, Site
+from corekit.lowrank import Birth, Layout
+
+Treatment = Literal["adapt", "whole", "frozen"]
+
+RELEASE_PARTS: Mapping[Part, Treatment] = {
+    "mapping": "frozen",
+    "backbone": "adapt",
+    "decoder": "frozen",
+    "superres": "adapt",
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How weights may change. The defaults are the My3DGen release as it runs.
+
+    The scale of a LoRA is alpha / rank, divided by the site's gain for the kinds in `divide_gain` (LoRA outside the
+    equalised learning rate, where the release has it for affines).
+    """
+
+    rank: int = 1
+    alpha: float = 1.0
+    layout: Layout = "kernel"
+    birth: Birth = "kaiming"
+    lowrank: frozenset[Kind] = frozenset({"conv", "affine", "torgb", "linear"})
+    whole: frozenset[Kind] = frozenset({"bias", "noise", "const"})
+    divide_gain: frozenset[Kind] = frozenset({"affine"})
+    parts: Mapping[Part, Treatment] = field(default_factory=lambda: dict(RELEASE_PARTS))
+
+    def __post_init__(self) -> None:
+        if isinstance(self.rank, bool) or not isinstance(self.rank, int) or self.rank < 1:
+            raise RecipeError(f"rank must be a whole number of at least 1, not {self.rank!r}")
+        if not self.alpha > 0:
+            raise RecipeError(f"alpha must be above 0, not {self.alpha!r}")
+        _known("layout", [self.layout], get_args(Layout))
+        _known("birth", [self.birth], get_args(Birth))
+        _known("part", self.parts, get_args(Part))
+        _known("treatment of a part", self.parts.values(), get_args(Treatment))
+        for kinds in (self.lowrank, self.whole, self.divide_gain):
+            _known("kind of site", kinds, get_args(Kind))
+
+    def treatment(self, site: Site) -> Literal["lora", "offset"] | None:
+        """What becomes of one site; None where it stays frozen."""
+        match self.parts.get(site.part, "frozen"):
+            case "frozen":
+                return None
+            case "whole":
+                return "offset"
+            case "adapt":
+                if site.kind in self.lowrank:
+                    return "lora"
+                return "offset" if site.kind in self.whole else None
+
+    def scale(self, site: Site) -> float:
+        """What BA is multiplied by at `site`."""
+        scale = self.alpha / self.rank
+        return scale / site.gain if site.kind in self.divide_gain else scale
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON types; `from_json` reads them back."""
+        plain = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {k: sorted(v) if isinstance(v, frozenset) else dict(v) if k == "parts" else v for k, v in plain.items()}
+
+    @staticmethod
+    def from_json(plain: Mapping[str, Any]) -> Recipe:
+        """The recipe of `to_json`'s mapping; raises UnknownNameError for a key that is none of a recipe's."""
+        known = {f.name for f in fields(Recipe)}
+        _known("recipe key", plain, known)
+        values: dict[str, Any] = {k: frozenset(v) if isinstance(v, list) else v for k, v in plain.items()}
+        return Recipe(**values)
+
+
+def _known(what: str, names: Any, known: Any) -> None:  # noqa: ANN401
+    for name in names:
+        if name not in known:
+            raise UnknownNameError(what, str(name), map(str, known))

@@ -1,0 +1,176 @@
+"""Which plugins are installed and what they offer. Light: never imports torch.
+
+Plugins are found through entry points of group "gpk"; gpk's own are found the same way. One that cannot be imported,
+raises in a hook, or returns nonsense is *quarantined*: kept with its traceback for `gpk plugins --doctor`, asked
+nothing more, and no reason for a command that does not need it to stop.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from importlib import metadata
+from typing import TYPE_CHECKING, TypeVar
+
+from corekit.errors import AlbumError, InputError, PluginError, UnknownNameError
+from corekit.offers import KINDS, D, Offer
+from corekit.plugin import ENTRY_POINT_GROUP, Backend, JudgeCard, Task
+from corekit.quarantine import Guest, PluginReport
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from corekit.album import Album
+
+App = TypeVar("App")
+
+OURS = "gpk"
+"""The distribution whose plugins `plugins=False` keeps."""
+DISABLE_VARIABLE = "GPK_DISABLE_PLUGINS"
+
+
+class Registry:
+    """The plugins of one process. Made by `Registry.discover`."""
+
+    def __init__(self, guests: Iterable[Guest]) -> None:
+        self._guests = list(guests)
+
+    @classmethod
+    def discover(
+        cls,
+        *,
+        entry_points: Iterable[metadata.EntryPoint] | None = None,
+        disabled: Iterable[str] = (),
+        plugins: bool = True,
+    ) -> Registry:
+        """Imports the installed plugins and asks what they offer; never raises on a plugin's account.
+
+        `entry_points` stands in for the installed ones. `disabled` and the environment's GPK_DISABLE_PLUGINS=a,b hold
+        plugins' names, or `distribution:name` where two share one; those, and with `plugins=False` every plugin that
+        does not come with gpk, are not even imported.
+        """
+        found = metadata.entry_points(group=ENTRY_POINT_GROUP) if entry_points is None else entry_points
+        guests = sorted(map(Guest, found), key=_rank)
+        off = {*disabled, *disabled_by_environment()}
+        for guest in guests:
+            if {guest.report.name, guest.report.key} & off or not (plugins or guest.report.distribution == OURS):
+                guest.disable()
+            else:
+                guest.load()
+        return cls(guests)
+
+    def backends(self) -> dict[str, Offer[Backend]]:
+        """Every backend that one plugin alone offers, by name."""
+        return self._sole(Backend)
+
+    def tasks(self) -> dict[str, Offer[Task]]:
+        """Every task that one plugin alone offers, by name."""
+        return self._sole(Task)
+
+    def judges(self) -> dict[str, Offer[JudgeCard]]:
+        """Every judge and distance that one plugin alone offers, by name."""
+        return self._sole(JudgeCard)
+
+    def backend(self, name: str) -> Backend:
+        """The backend of that name; raises UnknownNameError, or PluginError where two plugins offer it."""
+        return self._one(Backend, name)
+
+    def task(self, name: str) -> Task:
+        """The task of that name; raises UnknownNameError, or PluginError where two plugins offer it."""
+        return self._one(Task, name)
+
+    def judge(self, name: str) -> JudgeCard:
+        """The judge or distance of that name; raises UnknownNameError, or PluginError where two plugins offer it."""
+        return self._one(JudgeCard, name)
+
+    def open_album(self, path: Path, side: int, cameras: bool) -> Album:
+        """The album at `path`, opened by the first plugin that knows its format; gpk's own are asked last.
+
+        Raises AlbumError where none does, and passes on what a plugin says of the user's input.
+        """
+        from corekit.album import Album  # here, because it imports torch
+
+        for guest in reversed(self._able("gpk_open_album")):
+            with guest.guarded("gpk_open_album", passing=(InputError,)):
+                album = guest.call("gpk_open_album", path=path, side=side, cameras=cameras)
+                if isinstance(album, Album):
+                    return album
+                if album is not None:
+                    raise PluginError(f"gpk_open_album returned a {type(album).__name__}, not an Album")
+        wrong = f"no plugin knows how to open {path} as an album" if path.exists() else f"there is no album at {path}"
+        raise AlbumError(". ".join([wrong, *self.absent()]))
+
+    def commands(self, fresh: Callable[[], App], adopt: Callable[[App], None]) -> None:
+        """Hands each plugin's `gpk_commands` an application of its own from `fresh`, and then that to `adopt`.
+
+        Of a plugin that raises halfway, or whose commands `adopt` refuses with a PluginError, nothing is adopted.
+        """
+        for guest in self._able("gpk_commands"):
+            with guest.guarded("gpk_commands"):
+                app = fresh()
+                guest.call("gpk_commands", app=app)
+                adopt(app)
+
+    def plugins(self) -> list[PluginReport]:
+        """A report on every plugin found, gpk's own first."""
+        reports = {id(guest): guest.report for guest in self._guests}
+        for wanted, kind in KINDS.items():
+            for name, pairs in self._offers(wanted).items():
+                for guest, _ in pairs if len(pairs) > 1 else ():
+                    told = filter(None, [reports[id(guest)].error, _contested(kind, name, pairs)])
+                    reports[id(guest)] = replace(guest.report, status="duplicate", error="; ".join(told))
+        return list(reports.values())
+
+    def absent(self) -> Iterator[str]:
+        """Sentences on the plugins left out, which may have had what someone looks for."""
+        where = {"quarantined": "see `gpk plugins --doctor`", "disabled": f"by {DISABLE_VARIABLE} or --no-plugins"}
+        for status, hint in where.items():
+            if those := [str(guest.report) for guest in self._guests if guest.report.status == status]:
+                yield f"{status.capitalize()} plugins: {', '.join(those)} ({hint})"
+
+    def _able(self, hook: str) -> list[Guest]:
+        return [guest for guest in self._guests if guest.healthy and hook in guest.report.hooks]
+
+    def _offers(self, wanted: type[D]) -> dict[str, list[tuple[Guest, D]]]:
+        offers: dict[str, list[tuple[Guest, D]]] = {}
+        for guest in filter(lambda guest: guest.healthy, self._guests):
+            for value in guest.values:
+                if isinstance(value, wanted):
+                    offers.setdefault(value.name, []).append((guest, value))
+        return offers
+
+    def _sole(self, wanted: type[D]) -> dict[str, Offer[D]]:
+        return {
+            name: Offer(value, guest.report.name, guest.report.distribution)
+            for name, ((guest, value), *others) in sorted(self._offers(wanted).items())
+            if not others
+        }
+
+    def _one(self, wanted: type[D], name: str) -> D:
+        offers = self._offers(wanted)
+        if name not in offers:
+            error = UnknownNameError(KINDS[wanted], name, offers)
+            error.args = (". ".join([str(error), *self.absent()]),)
+            raise error
+        (_, value), *others = offers[name]
+        if others:
+            raise PluginError(_contested(KINDS[wanted], name, offers[name]))
+        return value
+
+
+def disabled_by_environment() -> set[str]:
+    """What GPK_DISABLE_PLUGINS=a,b names."""
+    return {name.strip() for name in os.environ.get(DISABLE_VARIABLE, "").split(",")} - {""}
+
+
+def _rank(guest: Guest) -> tuple[bool, str]:
+    return guest.report.distribution != OURS, guest.report.key
+
+
+def _contested(kind: str, name: str, pairs: list[tuple[Guest, D]]) -> str:
+    reports = [guest.report for guest, _ in pairs]
+    return (
+        f"the {kind} {name!r} is offered by the plugins {' and '.join(map(str, reports))}; "
+        f"switch one off, as in {DISABLE_VARIABLE}={reports[-1].key}"
+    )

@@ -1,0 +1,53 @@
+"""The EG3D backends. Light: torch arrives when a generator is built."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from corekit.plugin import Backend, hookimpl
+from gpk_checkpoints.cards import read_cards
+
+if TYPE_CHECKING:
+    from corekit.generator import Generator
+
+gpk_api = 1
+
+
+def build(config: Mapping[str, Any]) -> Generator:
+    """An EG3D of `config`, randomly initialised."""
+    from gpk_eg3d.config import from_mapping
+    from gpk_eg3d.network import EG3D
+
+    return EG3D(from_mapping(config))
+
+
+def fit(config: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> Mapping[str, Any]:
+    """`config` with every size that a file's tensors tell."""
+    from gpk_eg3d.config import from_mapping, infer
+
+    return dataclasses.asdict(infer(from_mapping(config), shapes))
+
+
+@hookimpl
+def gpk_backends() -> Sequence[Backend]:
+    """`eg3d-ffhq` and `eg3d-afhq`."""
+    cards = read_cards(Path(__file__).parent / "cards.yaml")
+    return [
+        Backend(
+            name="eg3d-ffhq",
+            summary="EG3D, human faces in 3D at 512 x 512; photos need EG3D's camera labels",
+            cards=tuple(card for card in cards if card.name.startswith("ffhq")),
+            build=build,
+            fit=fit,
+        ),
+        Backend(
+            name="eg3d-afhq",
+            summary="EG3D, cat faces in 3D at 512 x 512; photos need EG3D's camera labels",
+            cards=tuple(card for card in cards if card.name.startswith("afhq")),
+            build=build,
+            fit=fit,
+        ),
+    ]

@@ -1,0 +1,204 @@
+r"""What an EG3D is made of: the official settings by their names, flattened, and the freedoms of smaller priors.
+
+The defaults are the published FFHQ card's (Chan et al., 2022, arXiv 2112.07945). `infer` adapts a config to the sizes
+that a file's tensors tell.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from corekit.camera import EG3D_FOCAL
+from corekit.errors import InputError, WeightsError
+from gpk_stylegan2.config import Shapes, mapping_sizes, matrix, require_power_of_two, require_same_w, synthesis_sizes
+from gpk_stylegan2.settings import configured, official
+
+PlaneAxes = Literal["xy", "xz", "yx", "yz", "zx", "zy"]
+SUPERRESOLUTIONS: Mapping[str, Mapping[str, object]] = {
+    "SuperresolutionHybrid8X": {"sr_channels": (128, 64), "sr_resample_filter": True},
+    "SuperresolutionHybrid8XDC": {"sr_channels": (256, 128), "sr_resample_filter": False},
+}
+"""The official super-resolution modules; only the older one stores a filter of its own."""
+
+
+@dataclass(frozen=True)
+class EG3DConfig:
+    """Settings by their official constructor names where they have one.
+
+    Planes: `plane_axes` names the world axes along width and height. The official third plane repeats the second
+    transposed, and the published weights were trained so; corrected checkpoints have ("xy", "xz", "zy").
+    Rays: `density_gain` and `density_offset` act on the field's density before the marcher; `opaque_far` forces the
+    last interval opaque, so that a background lives on the far shell.
+    Super-resolution: one block per entry of `sr_channels`, doubling the side where `sr_up` says so; with any
+    `sr_num_fp16_res` it clamps to 256 everywhere and works in reduced precision where the device gains by it.
+    Camera: radius, pivot and focal length (in image sides) of the frontal view.
+    """
+
+    z_dim: int = 512
+    c_dim: int = 25
+    w_dim: int = 512
+    img_resolution: int = 512
+    mapping_layers: int = 2
+    mapping_lr_multiplier: float = 0.01
+    c_scale: float = 1.0
+    c_gen_conditioning_zero: bool = False
+
+    plane_resolution: int = 256
+    plane_channels: int = 32
+    plane_axes: tuple[PlaneAxes, ...] = ("xy", "xz", "zx")
+    channel_base: int = 32768
+    channel_max: int = 512
+    num_fp16_res: int = 0
+    conv_clamp: float | None = None
+
+    decoder_hidden: int = 64
+    decoder_features: int = 32
+    decoder_lr_mul: float = 1.0
+
+    neural_rendering_resolution: int = 128
+    depth_resolution: int = 48
+    depth_resolution_importance: int = 48
+    ray_start: float = 2.25
+    ray_end: float = 3.3
+    box_warp: float = 1.0
+    density_gain: float = 1.0
+    density_offset: float = 0.0
+    opaque_far: bool = False
+
+    sr_input_resolution: int = 128
+    sr_channels: tuple[int, ...] = (256, 128)
+    sr_up: tuple[bool, ...] = (True, True)
+    sr_antialias: bool = True
+    sr_num_fp16_res: int = 4
+    sr_resample_filter: bool = False
+
+    avg_camera_radius: float = 2.7
+    avg_camera_pivot: tuple[float, float, float] = (0.0, 0.0, 0.2)
+    focal: float = EG3D_FOCAL
+
+    def __post_init__(self) -> None:
+        require_power_of_two("plane_resolution", self.plane_resolution)
+        if self.c_dim not in (0, 25):
+            raise InputError(f"c_dim: {self.c_dim}; a camera label has 25 numbers, or 0 for no conditioning")
+        if len(self.sr_channels) != len(self.sr_up):
+            raise InputError(f"sr_channels names {len(self.sr_channels)} blocks and sr_up {len(self.sr_up)}")
+        if not self.ray_start < self.ray_end:
+            raise InputError(f"ray_start: {self.ray_start} is not before ray_end, {self.ray_end}")
+        if self.depth_resolution < (4 if self.depth_resolution_importance else 2):
+            raise InputError(f"depth_resolution: {self.depth_resolution} samples are too few to place others by")
+        if self.decoder_features < 3:
+            raise InputError(f"decoder_features: {self.decoder_features}; the first three are the raw picture")
+        if self.sr_resolutions[-1] != self.img_resolution:
+            raise InputError(
+                f"img_resolution: {self.img_resolution}, but super-resolution goes from {self.sr_input_resolution} "
+                f"to {self.sr_resolutions[-1]}"
+            )
+
+    @property
+    def sr_resolutions(self) -> tuple[int, ...]:
+        """The side after each block of super-resolution.
+
+        >>> EG3DConfig().sr_resolutions
+        (256, 512)
+        """
+        sides = [self.sr_input_resolution]
+        for up in self.sr_up:
+            sides.append(sides[-1] * (2 if up else 1))
+        return tuple(sides[1:]) or tuple(sides)
+
+
+def from_mapping(settings: Mapping[str, object]) -> EG3DConfig:
+    """The config that a card spells out."""
+    return configured(EG3DConfig, settings, where="EG3D config")
+
+
+def from_official(init_kwargs: Mapping[str, object], *, neural_rendering_resolution: int = 128) -> EG3DConfig:
+    """The config in the constructor arguments that an official checkpoint carries.
+
+    Raises InputError for what this network does not do: disparity sampling, another density activation, a white
+    background, other super-resolution modules.
+    """
+    mapping, rendering = official(init_kwargs, "mapping_kwargs"), official(init_kwargs, "rendering_kwargs")
+    for name, only in (("disparity_space_sampling", False), ("clamp_mode", "softplus"), ("white_back", False)):
+        if rendering.get(name, only) != only:
+            raise InputError(f"rendering_kwargs: {name} is {rendering[name]!r}; only {only!r} is supported")
+    module = str(rendering.get("superresolution_module", "")).rpartition(".")[2]
+    if module not in SUPERRESOLUTIONS:
+        raise InputError(f"superresolution_module: {module!r} is not supported: {', '.join(SUPERRESOLUTIONS)}")
+    settings = {
+        field.name: source[field.name]
+        for field in dataclasses.fields(EG3DConfig)
+        for source in (init_kwargs, rendering)
+        if field.name in source
+    }
+    for ours, theirs in (("mapping_layers", "num_layers"), ("mapping_lr_multiplier", "lr_multiplier")):
+        if theirs in mapping:
+            settings[ours] = mapping[theirs]
+    settings["neural_rendering_resolution"] = neural_rendering_resolution
+    return from_mapping({**settings, **SUPERRESOLUTIONS[module]})
+
+
+def infer(config: EG3DConfig, shapes: Shapes) -> EG3DConfig:
+    """`config` with every size that the tensors of a file tell, by their names in the official layout.
+
+    Raises WeightsError that names the tensor which is missing or does not fit the others.
+    """
+    backbone = synthesis_sizes(shapes, "backbone.synthesis.", config.channel_base, config.channel_max)
+    mapping = mapping_sizes(shapes, "backbone.mapping.")
+    require_same_w("backbone.synthesis.b4.conv1.affine.weight", shapes, mapping["w_dim"])
+    planes = len(config.plane_axes)
+    if backbone["img_channels"] % planes:
+        raise WeightsError(
+            f"backbone.synthesis.b{backbone['img_resolution']}.torgb.weight has {backbone['img_channels']} outputs, "
+            f"which are not {planes} planes"
+        )
+    plane_channels = backbone["img_channels"] // planes
+    hidden, inputs = matrix(shapes, "decoder.net.0.weight")
+    outputs, hidden_again = matrix(shapes, "decoder.net.2.weight")
+    if inputs != plane_channels:
+        raise WeightsError(f"decoder.net.0.weight has {inputs} inputs, where the planes have {plane_channels} channels")
+    if hidden_again != hidden:
+        raise WeightsError(f"decoder.net.2.weight has {hidden_again} inputs, where decoder.net.0 has {hidden} outputs")
+    embed = "backbone.mapping.embed.weight"
+    channels, up = _superresolution(shapes, config.sr_input_resolution, outputs - 1)
+    adapted = {
+        "c_dim": matrix(shapes, embed)[1] if embed in shapes else 0,
+        "plane_resolution": backbone["img_resolution"],
+        "plane_channels": plane_channels,
+        "channel_base": backbone["channel_base"],
+        "channel_max": backbone["channel_max"],
+        "decoder_hidden": hidden,
+        "decoder_features": outputs - 1,
+        "sr_channels": channels,
+        "sr_up": up,
+        "sr_resample_filter": "superresolution.resample_filter" in shapes,
+        "img_resolution": config.sr_input_resolution * 2 ** sum(up),
+    }
+    return dataclasses.replace(config, **mapping, **adapted)
+
+
+def _superresolution(shapes: Shapes, side: int, features: int) -> tuple[tuple[int, ...], tuple[bool, ...]]:
+    """Channels of each block and whether it doubles the side, which its noise map tells."""
+    pattern = re.compile(r"superresolution\.block(\d+)\.conv0\.weight")
+    found = {int(m[1]): shape for name, shape in shapes.items() if (m := pattern.fullmatch(name))}
+    channels: list[int] = []
+    up: list[bool] = []
+    for i in range(len(found)):
+        name = f"superresolution.block{i}.conv0"
+        if i not in found or len(found[i]) != 4:
+            raise WeightsError(f"{name}.weight is missing or has no four dimensions")
+        if found[i][1] != features:
+            raise WeightsError(f"{name}.weight has {found[i][1]} inputs, where {features} arrive")
+        reached = shapes.get(f"{name}.noise_const", (0,))[0]
+        if reached not in (side, 2 * side):
+            raise WeightsError(f"{name}.noise_const has side {reached}, where {side} arrives")
+        up.append(reached == 2 * side)
+        side, features = reached, found[i][0]
+        channels.append(features)
+    if not channels:
+        raise WeightsError("superresolution.block0.conv0.weight is missing: no EG3D in the official layout")
+    return tuple(channels), tuple(up)

@@ -1,0 +1,83 @@
+"""An album of one procedural cat: real PNG files with EG3D's camera labels, and the truth about the cat beside them.
+
+    DIR/train/img00000000.png ... dataset.json       what personalization is given
+    DIR/held-out/img00000000.png ... dataset.json    the same cat in photos that it is judged by
+    DIR/truth.json                                   the settings, and the parameters of every photo by name
+
+The folder appears whole or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from corekit.errors import AlbumError, InputError
+from gpk_photos import write_labels, write_png
+from torch import Tensor
+
+from .parameters import NAMES
+from .pictures import random_cameras
+from .render import render
+from .traits import ALL_TRAITS, Trait, individual, photos_of
+
+__all__ = ["TRUTH", "write_album"]
+
+TRUTH = "truth.json"
+
+
+def write_album(
+    directory: Path, seed: int, *, photos: int = 12, held_out: int = 6, traits: Sequence[Trait] = ALL_TRAITS, size: int = 64
+) -> Path:
+    """Write the album of the individual that `seed` determines, and return its folder; cameras spread over the trained views.
+
+    An album of the same settings that is there already is left alone. Raises AlbumError for any other folder that is
+    not empty, InputError for an impossible count, UnknownNameError for an unknown trait.
+    """
+    if photos < 1 or held_out < 0:
+        raise InputError(f"an album needs at least one photo, and no negative number: {photos} and {held_out} held out")
+    settings: dict[str, Any] = {"seed": seed, "photos": photos, "held_out": held_out, "traits": sorted(traits), "size": size}
+    if directory.exists() and not directory.is_dir():
+        raise AlbumError(f"{directory} is a file: give a folder for the album")
+    if directory.exists() and any(directory.iterdir()):
+        if _settings(directory) == settings:
+            return directory
+        raise AlbumError(f"{directory} is not empty and no album of these settings: choose another folder or delete it")
+    rng = torch.Generator().manual_seed(seed)
+    cat = individual(rng, sorted(traits))
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
+    try:
+        truth = {name: _write_part(part / name, cat, count, size, rng) for name, count in (("train", photos), ("held-out", held_out)) if count}
+        (part / TRUTH).write_text(json.dumps({"settings": settings} | truth, indent=1), encoding="utf-8")
+        part.chmod(0o755)
+        os.replace(part, directory)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    return directory
+
+
+def _write_part(folder: Path, cat: Tensor, count: int, size: int, rng: torch.Generator) -> dict[str, dict[str, float]]:
+    """Write `count` photos with their labels and return their parameters by file name."""
+    folder.mkdir()
+    params, cameras = photos_of(cat, count, rng), random_cameras(count, rng)
+    names = [f"img{i:08d}.png" for i in range(count)]
+    with torch.no_grad():
+        for i, name in enumerate(names):
+            write_png(folder / name, render(params[i : i + 1], cameras[i], size).image[0])
+    write_labels(folder, names, cameras.label())
+    return {name: dict(zip(NAMES, row.tolist(), strict=True)) for name, row in zip(names, params, strict=True)}
+
+
+def _settings(directory: Path) -> object:
+    try:
+        return json.loads((directory / TRUTH).read_text(encoding="utf-8"))["settings"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,244 @@
+"""The recipe of the embedded prior: render cats, pre-train the mapping, regress pictures and depth, keep the average.
+
+Everything that is drawn follows from (seed, step), so a run that was stopped and started again equals one that was not,
+bitwise on one machine. The state file is the only truth and is replaced atomically. With `minutes` instead of
+`steps` the learning rate follows the clock: then a run ends on time but is not repeatable to the bit.
+
+Several workers divide each batch and average their gradients: on small CPUs two single-threaded processes are faster than two threads.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import torch
+from corekit.camera import Camera
+from corekit.generator import Render
+from gpk_eg3d.network import EG3D
+from gpk_eg3d.renderer import rendered
+from torch import Tensor, nn
+
+from .parameters import IDENTITY, PARAMETERS, PHOTO, PRIOR, from_noise
+from .pictures import SIZE, Batch, Pictures, render_shard
+from .prior import CONFIG, face_weight, loss, psnr
+from .store import load_tensors, save_tensors
+
+__all__ = ["Progress", "Recipe", "Trainer", "export", "generator_of", "train"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What determines a run: how many pictures, how long, how fast."""
+
+    shards: int = 48
+    steps: int = 20_000
+    minutes: float | None = None
+    batch: int = 8
+    mapping_steps: int = 4_000
+    rate: float = 4e-3
+    warmup: int = 100
+    average: float = 0.998
+    save_every: int = 500
+    seed: int = 0
+    workers: int = 1
+    bfloat16: bool = False
+    compiled: bool = False
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands: the share that is done, seconds that are left, and the loss by terms."""
+
+    step: int
+    done: float
+    seconds_left: float
+    terms: dict[str, float]
+
+
+def train(work: Path, recipe: Recipe = Recipe(), *, progress: Callable[[Progress], None] = lambda _: None) -> Path:
+    """Train the prior in the folder `work`, or go on with what is there, and return the path of its state file.
+
+    The shards of pictures come first and are rendered once. `export` makes the weights file from the state.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    for index in range(recipe.shards):
+        render_shard(work, recipe.seed, index)
+        progress(Progress(0, 0.0, math.nan, {"shard": float(index)}))
+    if recipe.workers == 1:
+        _work(0, work, recipe, "", progress)
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            meeting = f"file://{folder}/meeting"
+            torch.multiprocessing.spawn(_work, (work, recipe, meeting, progress), nprocs=recipe.workers)
+    return work / "state.safetensors"
+
+
+class Trainer:
+    """The generator, its running average and its optimizer; `step(i)` depends on nothing else but i and the recipe."""
+
+    def __init__(self, recipe: Recipe, pictures: Pictures, *, rank: int = 0) -> None:
+        torch.manual_seed(recipe.seed)
+        self.recipe, self.pictures, self.rank = recipe, pictures, rank
+        self.generator, self.average = EG3D(CONFIG), EG3D(CONFIG)
+        if recipe.bfloat16:
+            self.generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.optimizer = torch.optim.Adam(self.generator.parameters(), lr=recipe.rate, betas=(0.9, 0.99))
+        self.show: Callable[[Tensor, Camera], Render] = torch.compile(self._show, dynamic=False) if recipe.compiled else self._show
+        self.at, self.seconds = 0, 0.0
+
+    @property
+    def done(self) -> float:
+        """The share of the run that is done, by steps or by the clock, whichever is further."""
+        clock = self.seconds / (60 * self.recipe.minutes) if self.recipe.minutes else 0.0
+        return max(self.at / self.recipe.steps, clock)
+
+    def begin(self) -> None:
+        """Pre-train the mapping: w must tell the cat's parameters to a linear layer, which is then thrown away."""
+        rng = torch.Generator().manual_seed(self.recipe.seed)
+        mapping, head = self.generator.backbone.mapping, nn.Linear(CONFIG.w_dim, len(PRIOR))
+        nn.init.zeros_(head.weight)
+        prior = [parameter for parameter in PARAMETERS if parameter.kind != "trait"]
+        low, high = (torch.tensor([getattr(p, key) for p in prior]) for key in ("low", "high"))
+        optimizer = torch.optim.Adam([*mapping.parameters(), *head.parameters()], lr=1e-2, betas=(0.9, 0.99))
+        for i in range(self.recipe.mapping_steps):
+            optimizer.param_groups[0]["lr"] = 1e-2 * 0.5 * (1 + math.cos(math.pi * i / self.recipe.mapping_steps)) + 1e-5
+            z = torch.randn(256, len(PRIOR), generator=rng)
+            wanted = (from_noise(z)[:, : len(PRIOR)] - low) / (high - low) * 2 - 1
+            off = (head(mapping(z)[:, 0]) - wanted).square().mean()
+            optimizer.zero_grad()
+            off.backward()
+            optimizer.step()
+        self.average.load_state_dict(self.generator.state_dict())
+
+    def step(self) -> dict[str, float]:
+        """One step on the batch that belongs to this position."""
+        recipe, started = self.recipe, time.monotonic()
+        rng = torch.Generator().manual_seed(recipe.seed * 1_000_003 + self.at)
+        batch = self.pictures.batch(recipe.batch, rng, share=slice(self.rank, None, recipe.workers))
+        weight = face_weight(batch.params, batch.camera, SIZE)
+        terms = loss(self.show(batch.z, batch.camera), batch, weight)
+        self.optimizer.zero_grad()
+        cast(Tensor, sum(terms.values())).backward()
+        if recipe.workers > 1:
+            self._agree()
+        rate = recipe.rate * min(1.0, (self.at + 1) / recipe.warmup) * (0.005 + 0.995 * 0.5 * (1 + math.cos(math.pi * min(1.0, self.done))))
+        self.optimizer.param_groups[0]["lr"] = rate
+        self.optimizer.step()
+        decay = min(recipe.average, (1 + self.at) / (10 + self.at))
+        with torch.no_grad():
+            averages, currents = list(self.average.parameters()), list(self.generator.parameters())
+            torch._foreach_lerp_(averages, currents, 1 - decay)
+        self.at += 1
+        self.seconds += time.monotonic() - started
+        return {name: value.item() for name, value in terms.items()}
+
+    def save(self, path: Path) -> None:
+        """Write the state: weights, average, optimizer moments, position."""
+        tensors = {f"now.{k}": v for k, v in self.generator.state_dict().items()}
+        tensors |= {f"average.{k}": v for k, v in self.average.state_dict().items()}
+        for i, moments in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"moment.{i}.{k}": v for k, v in moments.items()}
+        note = {"step": self.at, "seconds": self.seconds, "recipe": dataclasses.asdict(self.recipe), "config": dataclasses.asdict(CONFIG)}
+        save_tensors(path, tensors, note)
+
+    def load(self, path: Path) -> None:
+        """Go on from a state that `save` wrote."""
+        tensors, note = load_tensors(path)
+        self.generator.load_state_dict(_under("now.", tensors))
+        self.average.load_state_dict(_under("average.", tensors))
+        moments: dict[int, dict[str, Tensor]] = {}
+        for key, value in _under("moment.", tensors).items():
+            index, name = key.split(".")
+            moments.setdefault(int(index), {})[name] = value
+        self.optimizer.load_state_dict(self.optimizer.state_dict() | {"state": moments})
+        self.at, self.seconds = note["step"], note["seconds"]
+
+    def _show(self, z: Tensor, camera: Camera) -> Render:
+        """The generator's picture; convolutions in bfloat16 where asked for, rays always in float32."""
+        generator, reduced = self.generator, self.recipe.bfloat16
+        w = generator.mapping(z)
+        with torch.autocast("cpu", torch.bfloat16, enabled=reduced):
+            planes = generator.planes(w, noise="none")
+        features, depth = rendered(planes.float(), generator.decoder, camera, CONFIG, resolution=CONFIG.neural_rendering_resolution)
+        with torch.autocast("cpu", torch.bfloat16, enabled=reduced):
+            image = generator.superresolution(features, w[:, -1])
+        return Render(image.float(), features[:, :3], depth)
+
+    def _agree(self) -> None:
+        gradients = [p.grad for p in self.generator.parameters() if p.grad is not None]
+        flat = torch.cat([gradient.flatten() for gradient in gradients] + [torch.tensor([self.seconds])])
+        torch.distributed.all_reduce(flat)
+        flat /= self.recipe.workers
+        for gradient, part in zip(gradients, flat[:-1].split([g.numel() for g in gradients]), strict=True):
+            gradient.copy_(part.view_as(gradient))
+        self.seconds = flat[-1].item()  # every worker must read the same clock, or their learning rates part
+
+
+def generator_of(state: Path) -> tuple[EG3D, dict[str, object]]:
+    """The averaged generator in a state file, with the mean of w filled in, and the state's note."""
+    tensors, note = load_tensors(state)
+    generator = EG3D(CONFIG)
+    generator.load_state_dict(_under("average.", tensors))
+    with torch.no_grad():
+        z = torch.randn(10_000, len(PRIOR), generator=torch.Generator().manual_seed(0))
+        generator.backbone.mapping.w_avg.copy_(generator.mapping(z)[:, 0].mean(0))
+    return generator.eval(), note
+
+
+@torch.no_grad()
+def export(state: Path, weights: Path, *, validation: Batch | None = None) -> dict[str, object]:
+    """Write the averaged generator as float16 with its facts to `weights`; returns the facts.
+
+    `validation`, pictures that training did not see, adds their PSNR in dB.
+    """
+    generator, note = generator_of(state)
+    generator.load_state_dict({key: value.half().float() for key, value in generator.state_dict().items()})
+    facts: dict[str, object] = {
+        "format": "gpk-generator/1",
+        "card": "eg3d-minicat",
+        "licence": "Apache-2.0",
+        "config": dataclasses.asdict(CONFIG),
+        "noise": {"identity": list(IDENTITY), "photo": list(PHOTO)},
+        "training": {key: note[key] for key in ("step", "seconds", "recipe")},
+    }
+    if validation is not None:
+        seen = [generator(generator.mapping(validation.z[i : i + 16]), validation.camera[slice(i, i + 16)]) for i in range(0, len(validation.z), 16)]
+        facts["psnr"] = psnr(torch.cat([render.image for render in seen]), validation.photo.image).mean().item()
+    save_tensors(weights, {key: value.half() for key, value in generator.state_dict().items()}, facts)
+    return facts
+
+
+def _work(rank: int, work: Path, recipe: Recipe, meeting: str, progress: Callable[[Progress], None]) -> None:
+    """One worker's whole run; the first one reports and saves."""
+    if recipe.workers > 1:
+        torch.set_num_threads(1)
+        torch.distributed.init_process_group("gloo", init_method=meeting, rank=rank, world_size=recipe.workers)
+    state = work / "state.safetensors"
+    # The last shard is for validation only.
+    paths = [render_shard(work, recipe.seed, i) for i in range(max(1, recipe.shards - 1))]
+    trainer = Trainer(recipe, Pictures(paths), rank=rank)
+    if state.exists():
+        trainer.load(state)
+    else:
+        trainer.begin()
+    while trainer.done < 1:
+        terms = trainer.step()
+        if rank == 0:
+            left = trainer.seconds * (1 / trainer.done - 1)
+            progress(Progress(trainer.at, trainer.done, left, terms))
+            if trainer.at % recipe.save_every == 0 or trainer.done >= 1:
+                trainer.save(state)
+    if recipe.workers > 1:
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}

@@ -1,0 +1,47 @@
+"""The StyleGAN2 backend, and the layers that EG3D reuses. Light: torch arrives when a generator is built."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from corekit.plugin import Backend, hookimpl
+from gpk_checkpoints.cards import read_cards
+
+if TYPE_CHECKING:
+    from corekit.generator import Generator
+
+gpk_api = 1
+
+
+def build(config: Mapping[str, Any]) -> Generator:
+    """A StyleGAN2 of `config`, randomly initialised."""
+    from gpk_stylegan2.config import from_mapping
+    from gpk_stylegan2.network import StyleGAN2
+
+    return StyleGAN2(from_mapping(config))
+
+
+def fit(config: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> Mapping[str, Any]:
+    """`config` with every size that a file's tensors tell."""
+    from gpk_stylegan2.config import from_mapping, infer
+
+    return dataclasses.asdict(infer(from_mapping(config), shapes))
+
+
+@hookimpl
+def gpk_backends() -> Sequence[Backend]:
+    """`stylegan2`: any StyleGAN2 in the ADA layout."""
+    return [
+        Backend(
+            name="stylegan2",
+            summary="StyleGAN2: 2D faces, cats and whatever else it was trained on; plain photos, no cameras",
+            cards=read_cards(Path(__file__).parent / "cards.yaml"),
+            build=build,
+            fit=fit,
+            cameras=False,
+            resolution=1024,
+        )
+    ]

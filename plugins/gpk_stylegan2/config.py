@@ -1,0 +1,129 @@
+r"""What a StyleGAN2 is made of, and what a file's tensors tell about it.
+
+Channels at resolution r are min(channel_base / r, channel_max); L = 2 log2(R) - 2 copies of w (Karras et al., 2020,
+arXiv 1912.04958, config F: base 32768, at most 512).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from corekit.errors import InputError, WeightsError
+from gpk_stylegan2.settings import configured, official
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class StyleGAN2Config:
+    """Settings by their official constructor names; `mapping_*` are those of the mapping network.
+
+    The last `num_fp16_res` resolutions run in reduced precision where the device gains by it.
+    """
+
+    z_dim: int = 512
+    w_dim: int = 512
+    img_resolution: int = 1024
+    img_channels: int = 3
+    mapping_layers: int = 8
+    mapping_lr_multiplier: float = 0.01
+    channel_base: int = 32768
+    channel_max: int = 512
+    num_fp16_res: int = 0
+    conv_clamp: float | None = None
+
+    def __post_init__(self) -> None:
+        require_power_of_two("img_resolution", self.img_resolution)
+
+
+def from_mapping(settings: Mapping[str, object]) -> StyleGAN2Config:
+    """The config that a card spells out."""
+    return configured(StyleGAN2Config, settings, where="StyleGAN2 config")
+
+
+def from_official(init_kwargs: Mapping[str, object]) -> StyleGAN2Config:
+    """The config in the constructor arguments that an official checkpoint carries; class labels are refused."""
+    if init_kwargs.get("c_dim"):
+        raise InputError(f"c_dim is {init_kwargs['c_dim']}: a class-conditional StyleGAN2 is not supported")
+    mapping, synthesis = official(init_kwargs, "mapping_kwargs"), official(init_kwargs, "synthesis_kwargs")
+    sizes = ("z_dim", "w_dim", "img_resolution", "img_channels")
+    if absent := [name for name in sizes if name not in init_kwargs]:
+        raise InputError(f"the official arguments lack {', '.join(absent)}")
+    settings = {name: init_kwargs[name] for name in sizes}
+    if "num_layers" in mapping:
+        settings["mapping_layers"] = mapping["num_layers"]
+    if "lr_multiplier" in mapping:
+        settings["mapping_lr_multiplier"] = mapping["lr_multiplier"]
+    shared = ("channel_base", "channel_max", "num_fp16_res", "conv_clamp")
+    return from_mapping(settings | {name: synthesis[name] for name in shared if name in synthesis})
+
+
+def infer(config: StyleGAN2Config, shapes: Shapes) -> StyleGAN2Config:
+    """`config` with every size that the tensors of a file tell, by their names in the official layout."""
+    if "mapping.embed.weight" in shapes:
+        raise WeightsError("mapping.embed.weight: a class-conditional StyleGAN2 is not supported")
+    mapping = mapping_sizes(shapes, "mapping.")
+    synthesis = synthesis_sizes(shapes, "synthesis.", config.channel_base, config.channel_max)
+    require_same_w("synthesis.b4.conv1.affine.weight", shapes, mapping["w_dim"])
+    return dataclasses.replace(config, **mapping, **synthesis)
+
+
+def mapping_sizes(shapes: Shapes, prefix: str) -> dict[str, int]:
+    """z_dim, w_dim and mapping_layers of the mapping network under `prefix`, whose label embedding may be absent."""
+    layers = 0
+    while f"{prefix}fc{layers}.weight" in shapes:
+        layers += 1
+    w_dim, inputs = matrix(shapes, f"{prefix}fc0.weight")
+    embedded = matrix(shapes, f"{prefix}embed.weight")[0] if f"{prefix}embed.weight" in shapes else 0
+    if embedded >= inputs:
+        raise WeightsError(f"{prefix}embed.weight: {embedded} outputs leave nothing of fc0's {inputs} inputs for z")
+    return {"z_dim": inputs - embedded, "w_dim": w_dim, "mapping_layers": layers}
+
+
+def synthesis_sizes(shapes: Shapes, prefix: str, channel_base: int, channel_max: int) -> dict[str, int]:
+    """img_resolution, img_channels, channel_base and channel_max of the synthesis network under `prefix`."""
+    pattern = re.compile(re.escape(prefix) + r"b(\d+)\.conv1\.weight")
+    channels = {int(m[1]): shape[0] for name, shape in shapes.items() if (m := pattern.fullmatch(name))}
+    if 4 not in channels:
+        raise WeightsError(f"{prefix}b4.conv1.weight is missing: no StyleGAN2 synthesis in the official layout")
+    resolution = max(channels)
+    require_power_of_two(f"{prefix}b{resolution}", resolution, WeightsError)
+    for r in (2**i for i in range(2, resolution.bit_length())):
+        if r not in channels:
+            raise WeightsError(f"{prefix}b{r}.conv1.weight is missing, though b{resolution} is there")
+    widest = max(channels.values())
+    narrow = [r * c for r, c in channels.items() if c < widest]
+    # Where every block is as wide, or the widest as wide as the card says, the card's own numbers stand.
+    base = narrow[0] if narrow else max(channel_base, widest * resolution)
+    most = channel_max if all(min(base // r, channel_max) == c for r, c in channels.items()) else widest
+    for r, c in channels.items():
+        if min(base // r, most) != c:
+            raise WeightsError(f"{prefix}b{r}.conv1.weight has {c} outputs; the other blocks make it {base // r}")
+    rgb = shapes.get(f"{prefix}b{resolution}.torgb.weight")
+    if rgb is None or len(rgb) != 4:
+        raise WeightsError(f"{prefix}b{resolution}.torgb.weight is missing or has no four dimensions")
+    return {"img_resolution": resolution, "img_channels": rgb[0], "channel_base": base, "channel_max": most}
+
+
+def require_same_w(name: str, shapes: Shapes, w_dim: int) -> None:
+    """Raises WeightsError unless the style layer `name` takes a w as wide as the mapping gives."""
+    if (inputs := matrix(shapes, name)[1]) != w_dim:
+        raise WeightsError(f"{name} takes a w of {inputs} numbers, where the mapping gives {w_dim}")
+
+
+def matrix(shapes: Shapes, name: str) -> tuple[int, int]:
+    """Rows and columns of the tensor `name`; raises WeightsError where it is absent or no matrix."""
+    shape = shapes.get(name)
+    if shape is None or len(shape) != 2:
+        raise WeightsError(f"{name} is {'missing' if shape is None else list(shape)}, where a matrix is needed")
+    return shape[0], shape[1]
+
+
+def require_power_of_two(name: str, value: int, error: type[InputError] = InputError) -> None:
+    """Raises `error` unless `value` is a power of two of at least 4."""
+    if value < 4 or not math.log2(value).is_integer():
+        raise error(f"{name}: {value} is no power of two of at least 4")

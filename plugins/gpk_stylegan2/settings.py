@@ -1,0 +1,65 @@
+"""From a card's plain mapping (YAML, JSON) to a frozen dataclass, with errors that name the setting."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from typing import TypeVar
+
+from corekit.errors import InputError, UnknownNameError
+
+Config = TypeVar("Config")
+
+
+def configured(kind: type[Config], settings: Mapping[str, object], *, where: str = "config") -> Config:
+    """An instance of the dataclass `kind`; lists become tuples, integers pass for floats.
+
+    Raises UnknownNameError for a setting that `kind` does not have and InputError for one that is missing or of
+    another type.
+    """
+    fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    hints = typing.get_type_hints(kind)
+    values: dict[str, object] = {}
+    for name, value in settings.items():
+        if name not in fields:
+            raise UnknownNameError(f"setting of {kind.__name__}", name, fields)
+        values[name] = frozen = _frozen(value)
+        if not _fits(frozen, hints[name]):
+            raise InputError(f"{where}: {name} is {value!r}, which is no {fields[name].type}")
+    for name, field in fields.items():
+        if name not in values and field.default is dataclasses.MISSING:
+            raise InputError(f"{where}: {name} is missing")
+    return kind(**values)
+
+
+def official(kwargs: Mapping[str, object], name: str) -> Mapping[str, object]:
+    """The nested keyword arguments `name` of an official constructor call, empty where absent."""
+    nested = kwargs.get(name) or {}
+    if not isinstance(nested, Mapping):
+        raise InputError(f"{name} is {nested!r}, not a mapping")
+    return nested
+
+
+def _frozen(value: object) -> object:
+    return tuple(_frozen(item) for item in value) if isinstance(value, list | tuple) else value
+
+
+def _fits(value: object, hint: object) -> bool:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, option) for option in arguments)
+    if origin is typing.Literal:
+        return value in arguments
+    if origin is tuple:
+        if not isinstance(value, tuple):
+            return False
+        if len(arguments) == 2 and arguments[1] is Ellipsis:
+            return all(_fits(item, arguments[0]) for item in value)
+        return len(value) == len(arguments) and all(map(_fits, value, arguments))
+    if isinstance(value, bool):
+        return hint is bool
+    if hint is float:
+        return isinstance(value, int | float)
+    return isinstance(hint, type) and isinstance(value, hint)

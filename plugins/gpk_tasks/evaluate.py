@@ -1,0 +1,106 @@
+r"""How well a generator shows an album: scores of renders against photos, and held-out photos placed in the personal hull.
+
+A held-out photo has no anchor. It is placed by descending on its coordinates in P_beta, plus small offsets per layer with a
+penalty, under Eq. 1 (MyStyle, arXiv 2203.17272, section 5), so that only what the hull can say about the subject is scored.
+
+Shapes: N photos, L latent layers, D latent width, R image side, F features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from corekit.album import Album, resize
+from corekit.bench import Bench, Judge
+from corekit.generator import Render
+from corekit.hull import LatentHull
+from corekit.latents import latent_statistics
+from corekit.loss import reconstruction
+from corekit.metrics import identity_similarity, psnr, ssim
+from gpk_tasks.descent import adam, rate_at, set_rate
+from gpk_tasks.invert import shrink
+from gpk_tasks.tune import anchors_as_ws
+
+
+@dataclass(frozen=True)
+class Placement:
+    """How held-out photos are placed in the hull: `offset` weighs the penalty on leaving it."""
+
+    steps: int = 60
+    lr: float = 0.05
+    lr_offset: float = 0.02
+    beta: float = 0.03
+    offset: float = 0.1
+    side: int = 256
+
+
+@torch.no_grad()
+def render_album(bench: Bench, w: Tensor, album: Album, *, batch: int = 8) -> Tensor:
+    """Images [N, 3, R, R] of w [N, L, D], each from its photo's camera."""
+    images = []
+    for begin in range(0, len(album), batch):
+        rows = slice(begin, begin + batch)
+        cameras = None if album.cameras is None else album.cameras[rows]
+        images.append(bench.generator(w[rows], cameras).image.float())
+    return torch.cat(images)
+
+
+def place(bench: Bench, anchors: Tensor, album: Album, settings: Placement) -> Tensor:
+    """W [N, L, D] of held-out photos, from the hull of `anchors` [M, D] or [M, L, D]."""
+    hull = LatentHull(anchors_as_ws(anchors, bench.generator.latent.num_ws), beta=settings.beta)
+    spread = latent_statistics(bench.generator, samples=1024).spread
+    free = anchors.new_full((len(album), len(hull)), 1 / len(hull)).requires_grad_()
+    away = anchors.new_zeros(len(album), *hull.anchors.shape[1:]).requires_grad_()
+    optimizer = adam([([free], settings.lr), ([away], settings.lr_offset)], beta1=0.9, beta2=0.999)
+    for step in range(settings.steps):
+        set_rate(optimizer, rate_at(step, settings.steps, warmup=0.05, decay=0.75))
+        w = hull.points(hull.soften(free)) + away * spread
+        render = bench.generator(w, album.cameras)
+        seen = Render(*(shrink(level, settings.side) for level in render.pyramid))
+        loss = reconstruction(seen, album.photos, bench.distance).total.sum()
+        loss = loss + settings.offset * away.square().sum((1, 2)).sum()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        bench.journal.progress("held-out photos", step + 1, settings.steps, {"loss": loss.item() / len(album)})
+    return (hull.points(hull.soften(free)) + away * spread).detach()
+
+
+@torch.no_grad()
+def score(
+    images: Tensor, photos: Tensor, bench: Bench, *, references: Tensor | None = None, masks: Tensor | None = None
+) -> dict[str, float]:
+    """Mean figures of renders [N, 3, R, R] against photos: PSNR and SSIM, the distance, PSNR inside `masks` [N, 1, R, R], and
+    ID_sim to the reference photos where the bench has a judge.
+    """
+    photos = resize(photos, images.shape[-1])
+    figures = {"psnr": psnr(images, photos).mean().item()}
+    if masks is not None:
+        figures["psnr_inside"] = psnr(images, photos, masks).mean().item()
+    figures["ssim"] = ssim(images, photos).mean().item()
+    figures["distance"] = bench.distance(images, photos).mean().item()
+    if bench.judge is not None and references is not None:
+        figures["id_sim"] = identity_similarity(bench.judge(images), bench.judge(references)).mean().item()
+    return figures
+
+
+@torch.no_grad()
+def novel_views(bench: Bench, w: Tensor, *, yaw: Sequence[float] = (-0.35, 0.35), pitch: float = 0.0) -> Tensor | None:
+    """Images [N·len(yaw), 3, R, R] of every w [N, L, D] at each yaw, row by row of w; None for 2D generators."""
+    views = []
+    for angle in yaw:
+        camera = bench.generator.orbit(angle, pitch)
+        if camera is None:
+            return None
+        views.append(torch.cat([bench.generator(row[None], camera.to(w.device)).image.float() for row in w]))
+    return torch.stack(views, dim=1).flatten(0, 1)
+
+
+@torch.no_grad()
+def views_similarity(judge: Judge, views: Tensor, references: Tensor) -> float:
+    """Mean ID_sim of views [N, 3, R, R] to the reference photos."""
+    return identity_similarity(judge(views), judge(references)).mean().item()

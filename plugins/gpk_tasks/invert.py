@@ -1,0 +1,149 @@
+r"""Inversion: the album's photos into anchors in W (or W+), all photos of a batch at once.
+
+Every photo has a w of its own, so one batch is many independent descents in one graph of the frozen generator; the mapping's
+conditioning camera is the frontal one throughout, or identity would drift with pose. After StyleGAN2's projector
+(Karras et al., 2020, appendix D).
+
+Shapes: N photos, B photos in a batch, L latent layers, D latent width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from corekit.album import Album, resize
+from corekit.bench import Bench
+from corekit.generator import Generator, Noise, Render
+from corekit.latents import LatentStatistics, latent_statistics
+from corekit.loss import reconstruction
+from corekit.order import seeded
+from gpk_tasks.descent import State, adam, adam_tensors, load_adam, rate_at, set_rate
+from gpk_tasks.settings import Inversion
+
+
+def invert(
+    bench: Bench,
+    settings: Inversion,
+    *,
+    seed: int = 0,
+    start: State | None = None,
+    tick: Callable[[Callable[[], State]], None] = lambda state: None,
+) -> Tensor:
+    """Anchors [N, D], or [N, L, D] in W+, of the bench's album.
+
+    `tick` is called after every step with a function that gives the state; `start` is such a state, to go on from.
+    """
+    album, generator = bench.album, bench.generator
+    statistics = latent_statistics(generator, seed=seed)
+    layers = generator.latent.num_ws if settings.space == "w+" else 1
+    anchors = statistics.mean.expand(len(album), layers, -1).clone()
+    first, step = 0, 0
+    if start is not None:
+        tensors, position = start
+        anchors = tensors["anchors"].to(anchors)
+        first, step = int(position["batch"]), int(position["step"])
+    batches = range(0, len(album), settings.batch)
+    for number, begin in enumerate(batches):
+        if number < first:
+            continue
+        rows = slice(begin, begin + settings.batch)
+        descent = _Descent(generator, statistics, settings, len(anchors[rows]), layers)
+        if start is not None and number == first:
+            descent.load(start[0])
+        else:
+            step = 0
+        part = _rows(album, rows)
+        for now in range(step, settings.steps):
+            figures = descent.step(bench, part, now, seed=seed, batch=number)
+            total = settings.steps * len(batches)
+            bench.journal.progress("anchors", number * settings.steps + now + 1, total, figures)
+            if (now + 1) % 20 == 0 or now + 1 == settings.steps:
+                bench.journal.record("invert", {"batch": number, "step": now + 1, **figures})
+            here = {"stage": "invert", "batch": number, "step": now + 1}
+            tick(lambda here=here, descent=descent: ({"anchors": anchors, **descent.tensors()}, here))
+        anchors[rows] = descent.w(0.0, None).detach()[:, :layers]
+    return anchors if settings.space == "w+" else anchors[:, 0]
+
+
+def _rows(album: Album, rows: slice) -> Album:
+    cameras = None if album.cameras is None else album.cameras[rows]
+    return Album(album.photos[rows], album.names[rows], cameras)
+
+
+class _Descent:
+    """One batch of photos on its way to w: free coordinates, noise maps where they are fitted, and Adam."""
+
+    def __init__(
+        self, generator: Generator, statistics: LatentStatistics, settings: Inversion, count: int, layers: int
+    ) -> None:
+        self.statistics, self.settings = statistics, settings
+        self.num_ws = generator.latent.num_ws
+        self.free = statistics.mean.new_zeros(count, layers, len(statistics.mean)).requires_grad_()
+        maps = generator.noise_maps() if settings.noise == "regularised" else {}
+        self.maps = {
+            name: m.detach().float().expand(count, 1, *m.shape[-2:]).clone().requires_grad_()
+            for name, m in maps.items()
+        }
+        leaves = [self.free, *self.maps.values()]
+        self.adam = adam([(leaves, settings.lr)], beta1=0.9, beta2=0.999)
+
+    def w(self, jitter: float, rng: torch.Generator | None) -> Tensor:
+        """The batch's w [B, num_ws, D]."""
+        place = self.statistics.place if self.settings.whiten else lambda free: self.statistics.mean + free
+        w = place(self.free)
+        if jitter and rng is not None:
+            per_number = self.statistics.spread / w.shape[-1] ** 0.5
+            w = w + jitter * per_number * torch.randn(w.shape, generator=rng).to(w)
+        return w.expand(-1, self.num_ws, -1)
+
+    def step(self, bench: Bench, part: Album, now: int, *, seed: int, batch: int) -> dict[str, float]:
+        """One step of Adam; returns the batch's mean figures before it."""
+        s = self.settings
+        rng = seeded(seed, "invert", batch, now)
+        jitter = s.jitter * max(0.0, 1 - now / s.steps / 0.75) ** 2
+        set_rate(self.adam, rate_at(now, s.steps, warmup=s.warmup, decay=s.decay))
+        noise: Noise = self.maps or "const"
+        render = bench.generator(self.w(jitter, rng), part.cameras, noise=noise)
+        seen = Render(*(shrink(level, s.side) for level in render.pyramid))
+        loss = reconstruction(seen, part.photos, bench.distance, l2=s.l2, perceptual=s.perceptual)
+        total = loss.total.sum() + s.noise_weight * whiteness(self.maps)
+        self.adam.zero_grad()
+        total.backward()
+        self.adam.step()
+        with torch.no_grad():
+            for m in self.maps.values():
+                m.sub_(m.mean((2, 3), keepdim=True)).mul_(m.square().mean((2, 3), keepdim=True).rsqrt())
+        return {"l2": loss.l2.mean().item(), "perceptual": loss.perceptual.mean().item()}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything a resumed descent needs."""
+        maps = {f"noise.{name}": m.detach() for name, m in self.maps.items()}
+        return {"free": self.free.detach(), **maps, **adam_tensors(self.adam)}
+
+    @torch.no_grad()
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Goes back to `tensors()`."""
+        self.free.copy_(tensors["free"])
+        for name, m in self.maps.items():
+            m.copy_(tensors[f"noise.{name}"])
+        load_adam(self.adam, tensors)
+
+
+def shrink(image: Tensor, side: int) -> Tensor:
+    """Images no larger than `side`."""
+    return image if image.shape[-1] <= side else resize(image, side)
+
+
+def whiteness(maps: Mapping[str, Tensor]) -> Tensor:
+    """How far noise maps are from white: squared autocorrelation at lag 1, on every octave down to 8 x 8, a scalar."""
+    total = torch.zeros(())
+    for m in maps.values():
+        while m.shape[-1] > 4:
+            for axis in (2, 3):
+                total = total.to(m) + (m * m.roll(1, axis)).mean((1, 2, 3)).square().sum()
+            m = F.avg_pool2d(m, 2) * 2
+    return total

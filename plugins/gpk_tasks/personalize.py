@@ -1,0 +1,225 @@
+r"""The main job: an album into a persona, resumable at any moment.
+
+    photos ──invert──▶ anchors ──tune──▶ persona ──▶ file, contact sheet, figures
+
+The run directory holds the state; every part of the work derives its randomness from (seed, position), so a run that was killed
+and started again ends, bit for bit on the CPU, in the persona of one that was not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from corekit.album import Album, resize
+from corekit.bench import Bench
+from corekit.generator import fingerprint
+from corekit.order import seeded
+from corekit.persona import Origin, Persona, attached
+from gpk_checkpoints.personas import save_persona
+from gpk_runs.interrupt import asked_to_stop
+from gpk_runs.run import Run
+from gpk_runs.sheet import write_sheet
+from gpk_tasks.descent import State
+from gpk_tasks.evaluate import Placement, novel_views, place, render_album, score, views_similarity
+from gpk_tasks.invert import invert
+from gpk_tasks.settings import Settings, to_json
+from gpk_tasks.tune import anchors_as_ws, tune
+
+SAVE_EVERY = 20.0  # seconds
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a personalization gives: the persona and its file, figures by (photos, generator), pictures and seconds spent."""
+
+    persona: Persona
+    file: Path
+    figures: dict[str, dict[str, dict[str, float]]]
+    pictures: tuple[Path, ...]
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {
+            "persona": str(self.file),
+            "bytes": self.file.stat().st_size,
+            "numbers": self.persona.numbers,
+            "album": self.persona.origin.album_size,
+            "images_seen": self.persona.origin.images_seen,
+            "seconds": round(self.seconds, 1),
+            "figures": self.figures,
+            "pictures": [str(p) for p in self.pictures],
+        }
+
+
+def describe(bench: Bench, settings: Settings) -> dict[str, Any]:
+    """Everything that decides the persona, in JSON types: a run's config, compared when the same command comes again."""
+    return {
+        "task": "personalize",
+        "backend": bench.backend.name,
+        "card": bench.card.name,
+        "base": fingerprint(bench.generator),
+        "album": album_digest(bench.album),
+        **to_json(settings),
+    }
+
+
+def personalize(
+    bench: Bench, settings: Settings, run: Run, *, held_out: Album | None = None, masks: dict[str, Tensor] | None = None
+) -> Outcome:
+    """Makes the persona of the bench's album in `run`, or goes on where an earlier process stopped.
+
+    `held_out` photos are scored too, placed in the hull; `masks` [N, 1, R, R] by "train" and "held-out" add figures inside the
+    subject. Raises KeyboardInterrupt, with the state saved, when asked to stop.
+    """
+    file = run.directory / f"{bench.backend.name}.persona.safetensors"
+    with asked_to_stop() as stopping:
+        state = run.load_state()
+        clock = _Clock(0.0 if state is None else state[1]["seconds"])
+        tick = _keeper(run, clock, stopping)
+        anchors = _anchors(bench, settings, run, clock, state, tick)
+        persona = _newborn(bench, settings, anchors)
+        tuning = state if state is not None and state[1].get("stage") == "tune" else None
+        tune(bench, persona, settings.tuning, seed=settings.seed, start=tuning, tick=tick)
+    save_persona(file, persona)
+    figures, pictures = report(bench, persona, run, held_out=held_out, masks=masks or {})
+    outcome = Outcome(persona, file, figures, pictures, clock.seconds())
+    run.record("done", outcome.to_json() | {"persona": file.name, "pictures": [p.name for p in pictures]})
+    return outcome
+
+
+class _Clock:
+    """Seconds spent on a run, over all the processes that worked on it."""
+
+    def __init__(self, before: float) -> None:
+        self._start = time.monotonic() - before
+
+    def seconds(self) -> float:
+        return round(time.monotonic() - self._start, 1)
+
+
+def _keeper(run: Run, clock: _Clock, stopping: Callable[[], bool]) -> Callable[[Callable[[], State]], None]:
+    """What is called after every step: saves the state now and then, and before stopping."""
+    last = clock.seconds()
+
+    def tick(state: Callable[[], State]) -> None:
+        nonlocal last
+        stop = stopping()
+        if stop or clock.seconds() - last > SAVE_EVERY:
+            tensors, position = state()
+            run.save_state(tensors, {**position, "seconds": clock.seconds()})
+            last = clock.seconds()
+        if stop:
+            raise KeyboardInterrupt(f"the work so far is saved in {run.directory}; the same command goes on from there")
+
+    return tick
+
+
+def _anchors(
+    bench: Bench,
+    settings: Settings,
+    run: Run,
+    clock: _Clock,
+    state: State | None,
+    tick: Callable[[Callable[[], State]], None],
+) -> Tensor:
+    if state is not None and state[1]["stage"] != "invert":
+        return state[0]["anchors"].to(bench.album.photos.device)
+    anchors = invert(bench, settings.inversion, seed=settings.seed, start=state, tick=tick)
+    run.save_state({"anchors": anchors}, {"stage": "anchors", "seconds": clock.seconds()})
+    return anchors
+
+
+def _newborn(bench: Bench, settings: Settings, anchors: Tensor) -> Persona:
+    album = bench.album
+    batch = min(settings.tuning.batch, len(album))
+    origin = Origin(
+        backend=bench.backend.name,
+        card=bench.card.name,
+        base=fingerprint(bench.generator),
+        licence=bench.card.licence,
+        album_size=len(album),
+        images_seen=settings.tuning.steps * batch,
+        versions={"gpk": version("gpk"), "torch": torch.__version__, "python": platform.python_version()},
+    )
+    return Persona.create(
+        bench.generator,
+        settings.recipe,
+        origin=origin,
+        anchors=anchors,
+        cameras=None if album.cameras is None else album.cameras.label(),
+        rng=seeded(settings.seed, "persona"),
+    )
+
+
+def report(
+    bench: Bench, persona: Persona, run: Run, *, held_out: Album | None, masks: dict[str, Tensor]
+) -> tuple[dict[str, dict[str, dict[str, float]]], tuple[Path, ...]]:
+    """Figures by photos ("train", "held-out", "novel views") and generator, and the contact sheets, before and after."""
+    photos = {"train": bench.album} | ({} if held_out is None else {"held-out": held_out})
+    anchors = anchors_as_ws(persona.anchors, bench.generator.latent.num_ws)
+    figures: dict[str, dict[str, dict[str, float]]] = {name: {} for name in photos}
+    shown: dict[str, list[Tensor]] = {
+        name: [resize(a.photos, bench.generator.resolution)] for name, a in photos.items()
+    }
+    views = _novel_columns(bench, anchors)
+
+    def look(label: str) -> None:
+        for name, album in photos.items():
+            w = anchors if name == "train" else place(bench, persona.anchors, album, Placement())
+            images = render_album(bench, w, album)
+            shown[name].append(images)
+            figures[name][label] = score(
+                images, album.photos, bench, references=bench.album.photos, masks=masks.get(name)
+            )
+        if bench.judge is not None and (turned := novel_views(bench, anchors)) is not None:
+            similarity = views_similarity(bench.judge, turned, bench.album.photos)
+            figures.setdefault("novel views", {})[label] = {"id_sim": similarity}
+
+    look("pretrained")
+    with attached(bench.generator, persona):
+        look("personalized")
+        novel, heading = views(), "novel view" if bench.backend.cameras else "between two"
+    shown["train"].append(novel)
+    pictures = []
+    for name, columns in shown.items():
+        path = run.directory / "pictures" / f"{name}.png"
+        headings = ["photo", "pretrained", "personalized", heading][: len(columns)]
+        write_sheet(
+            path,
+            [list(row) for row in zip(*columns, strict=True)],
+            columns=headings,
+            captions=photos[name].names,
+            title=f"{name} photos · {bench.backend.name} · {persona.numbers:,} numbers",
+        )
+        pictures.append(path)
+    return figures, tuple(pictures)
+
+
+def _novel_columns(bench: Bench, anchors: Tensor) -> Callable[[], Tensor]:
+    """What the last column shows: every anchor turned by 0.35 rad, left and right in turn, or halfway to the next one."""
+    if bench.backend.cameras:
+        turned = (
+            novel_views(bench, row[None], yaw=(0.35 if index % 2 else -0.35,)) for index, row in enumerate(anchors)
+        )
+        return lambda: torch.cat([view for view in turned if view is not None])
+    halfway = (anchors + anchors.roll(-1, 0)) / 2
+    return lambda: render_album(bench, halfway, bench.album)
+
+
+def album_digest(album: Album) -> str:
+    """sha256 of an album's pixels and cameras: tells whether the same command came with the same photos."""
+    digest = hashlib.sha256(album.photos.cpu().numpy().tobytes())
+    if album.cameras is not None:
+        digest.update(album.cameras.label().cpu().numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,144 @@
+r"""What a personalization would take, told without weights, album or arithmetic: everything is built on the meta device.
+
+Numbers and FLOPs are exact; memory counts weights and what autograd keeps of one step; time is those FLOPs over this machine's
+measured speed at a like convolution, so it is an estimate and says so.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from corekit.generator import Generator, Part
+from corekit.lowrank import LoRA
+from corekit.persona import Origin, Persona
+from corekit.plugin import Backend, Card
+from gpk_tasks.settings import Settings
+
+
+@dataclass(frozen=True)
+class Row:
+    """The sites of one part and resolution: how many, the numbers in them, and those a persona would tune."""
+
+    part: Part
+    resolution: int
+    sites: int
+    generator: int
+    lora: int
+    offsets: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A dry run's answer. `lora` and `offsets` leave the decoder out, and `tuned` is all three together.
+
+    Bytes and seconds are estimates; everything else is exact.
+    """
+
+    backend: str
+    card: str
+    photos: int
+    rows: tuple[Row, ...]
+    generator: int
+    lora: int
+    offsets: int
+    decoder: int
+    tuned: int
+    file_bytes: int
+    forward_flops: int
+    step_flops: int
+    memory_bytes: int
+    seconds: float
+    anchor_seconds: float
+
+    def to_json(self) -> dict[str, object]:
+        """Plain JSON types."""
+        return asdict(self)
+
+
+def plan(backend: Backend, card: Card, settings: Settings, *, photos: int = 12, device: str = "cpu") -> Plan:
+    """The plan of personalizing `card` with an album of `photos`; raises RecipeError where the recipe is impossible."""
+    with torch.device("meta"):
+        generator = backend.build(card.config)
+    anchors = torch.empty(photos, generator.latent.w_dim)
+    # LoRA's birth draws its numbers on the CPU; they are few
+    persona = Persona.create(generator, settings.recipe, origin=Origin(backend.name, card.name, ""), anchors=anchors)
+    rows, totals = _numbers(generator, persona)
+    forward, kept = _cost(generator)
+    step = 3 * forward * settings.tuning.batch  # forward, gradient of activations, gradient of weights
+    anchor_step = 2 * forward * min(photos, settings.inversion.batch)
+    anchor_steps = settings.inversion.steps * -(-photos // settings.inversion.batch)
+    speed = _speed(device)
+    weights = 4 * totals["generator"]
+    batch = max(settings.tuning.batch, min(photos, settings.inversion.batch))
+    return Plan(
+        backend=backend.name,
+        card=card.name,
+        photos=photos,
+        rows=rows,
+        **totals,
+        tuned=persona.numbers,
+        file_bytes=4 * (persona.numbers + anchors.numel() + 25 * photos * backend.cameras) + 120 * len(persona.changes),
+        forward_flops=forward,
+        step_flops=step,
+        memory_bytes=2 * weights + 16 * persona.numbers + batch * kept,
+        seconds=(anchor_steps * anchor_step + settings.tuning.steps * step) / speed,
+        anchor_seconds=anchor_steps * anchor_step / speed,
+    )
+
+
+def _numbers(generator: Generator, persona: Persona) -> tuple[tuple[Row, ...], dict[str, int]]:
+    counts: dict[tuple[Part, int], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+    for site in generator.sites():
+        change = persona.changes.get(site.key)
+        tuned = 0 if change is None else sum(p.numel() for p in change.parameters())
+        row = counts[site.part, site.resolution]
+        row[0] += 1
+        row[1] += generator.weight(site).numel()
+        row[2 if isinstance(change, LoRA) else 3] += tuned
+    rows = tuple(Row(part, resolution, *row) for (part, resolution), row in counts.items())
+    apart = [row for row in rows if row.part != "decoder"]
+    totals = {
+        "generator": sum(p.numel() for p in generator.parameters()),
+        "lora": sum(row.lora for row in apart),
+        "offsets": sum(row.offsets for row in apart),
+        "decoder": sum(row.lora + row.offsets for row in rows if row.part == "decoder"),
+    }
+    return rows, totals
+
+
+def _cost(generator: Generator) -> tuple[int, int]:
+    """FLOPs of a forward pass at batch 1, and the bytes autograd keeps of it."""
+    kept: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage._cdata] = storage.nbytes()
+        return tensor
+
+    own = {p.untyped_storage()._cdata for p in generator.parameters()}
+    latent = generator.latent
+    w = torch.empty(1, latent.num_ws, latent.w_dim, device="meta", requires_grad=True)
+    camera = generator.frontal()
+    counter = FlopCounterMode(display=False)
+    with counter, torch.device("meta"), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        generator(w, None if camera is None else camera.to("meta"))
+    return counter.get_total_flops(), sum(size for storage, size in kept.items() if storage not in own)
+
+
+def _speed(device: str) -> float:
+    """FLOP/s of a 3 x 3 convolution of 128 channels at 128 x 128 on `device`, the best of three."""
+    x = torch.randn(1, 128, 128, 128, device=device)
+    kernel = torch.randn(128, 128, 3, 3, device=device)
+    best = float("inf")
+    for _ in range(3):
+        begin = time.perf_counter()
+        out = torch.nn.functional.conv2d(x, kernel, padding=1)
+        out.sum().item()  # waits for the device
+        best = min(best, time.perf_counter() - begin)
+    return 2 * 128 * 128 * 9 * 128 * 128 / best

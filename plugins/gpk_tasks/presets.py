@@ -1,0 +1,35 @@
+"""Whole sets of settings by name.
+
+my3dgen   the My3DGen release as it runs: 243,965 numbers on EG3D-FFHQ, 125,000 steps. For comparison.
+paper     the paper's text taken literally: true rank, the decoder tuned, no biases, noise strengths or constant.
+fast      what we recommend: whitened inversion, a learning rate per kind of change, a few hundred steps.
+"""
+
+from __future__ import annotations
+
+from corekit.errors import UnknownNameError
+from corekit.recipe import RELEASE_PARTS, Recipe
+from gpk_tasks.settings import Inversion, Settings, Tuning
+
+PRESETS: dict[str, Settings] = {
+    "my3dgen": Settings(),
+    "paper": Settings(
+        recipe=Recipe(layout="flat", whole=frozenset(), parts={**RELEASE_PARTS, "decoder": "whole"}),
+    ),
+    "fast": Settings(
+        recipe=Recipe(
+            layout="flat", birth="normal", divide_gain=frozenset(), parts={**RELEASE_PARTS, "decoder": "whole"}
+        ),
+        inversion=Inversion(steps=100, lr=0.15, whiten=True, jitter=0.0, decay=0.75, batch=32),
+        tuning=Tuning(
+            steps=250, lr=0.03, lr_offset=0.003, lr_decoder=0.002, beta1=0.9, beta2=0.99, warmup=0.04, decay=0.5
+        ),
+    ),
+}
+
+
+def preset(name: str) -> Settings:
+    """The preset's settings; raises UnknownNameError."""
+    if name not in PRESETS:
+        raise UnknownNameError("preset", name, PRESETS)
+    return PRESETS[name]

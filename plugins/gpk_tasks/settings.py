@@ -1,0 +1,123 @@
+"""How the album is inverted and how the persona is tuned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from corekit.errors import RecipeError, UnknownNameError
+from corekit.recipe import Recipe
+from gpk_runs.typed import to_dataclass
+
+
+@dataclass(frozen=True)
+class Inversion:
+    """Photo → w by Adam, from the mean w.
+
+    `whiten`: optimise in coordinates in which w is round. `jitter`: noise on w, in units of its spread, annealed to zero over
+    the first three quarters. `noise` "regularised" also fits the noise maps, kept white by `noise_weight` (StyleGAN2,
+    appendix D); the anchors do not carry them. `side`: larger renders are compared at this side.
+    """
+
+    steps: int = 500
+    lr: float = 0.1
+    space: Literal["w", "w+"] = "w"
+    whiten: bool = False
+    jitter: float = 0.05
+    noise: Literal["fixed", "regularised"] = "fixed"
+    noise_weight: float = 1e5
+    warmup: float = 0.05
+    decay: float = 0.25
+    batch: int = 16
+    side: int = 256
+    l2: float = 1.0
+    perceptual: float = 1.0
+
+    def __post_init__(self) -> None:
+        _at_least(self, 0, "steps", "jitter", "noise_weight", "warmup", "decay", "l2", "perceptual")
+        _at_least(self, 1, "batch", "side")
+        _above_zero(self, "lr")
+        _one_of(self, space=("w", "w+"), noise=("fixed", "regularised"))
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """Eq. 1 by Adam over the album, anchors fixed.
+
+    Learning rates by kind of change: `lr` of LoRA, `lr_offset` of biases, noise strengths and the constant, `lr_decoder` of
+    the decoder. `warmup` and `decay` are the shares of the steps in which the rate rises, and falls along a cosine.
+    """
+
+    steps: int = 125_000
+    batch: int = 4
+    lr: float = 0.002
+    lr_offset: float = 0.002
+    lr_decoder: float = 0.002
+    beta1: float = 0.0
+    beta2: float = 0.99**0.8
+    warmup: float = 0.0
+    decay: float = 0.0
+    l2: float = 1.0
+    perceptual: float = 1.0
+
+    def __post_init__(self) -> None:
+        _at_least(self, 0, "steps", "lr_offset", "lr_decoder", "beta1", "warmup", "decay", "l2", "perceptual")
+        _at_least(self, 1, "batch")
+        _above_zero(self, "lr")
+        if not (self.beta1 < 1 and 0 <= self.beta2 < 1):
+            raise RecipeError(f"beta1 and beta2 must be in [0, 1), not {self.beta1} and {self.beta2}")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that decides a persona, apart from the album and the weights."""
+
+    recipe: Recipe = field(default_factory=Recipe)
+    inversion: Inversion = field(default_factory=Inversion)
+    tuning: Tuning = field(default_factory=Tuning)
+    seed: int = 0
+
+
+def to_json(settings: Settings) -> dict[str, Any]:
+    """Settings in JSON types, as `resolve` takes them."""
+    return {
+        "recipe": settings.recipe.to_json(),
+        "inversion": asdict(settings.inversion),
+        "tuning": asdict(settings.tuning),
+        "seed": settings.seed,
+    }
+
+
+def resolve(base: Settings, *layers: tuple[str, Mapping[str, Any]]) -> Settings:
+    """`base` with keys replaced by each layer in turn, a pair of its source (for messages) and a mapping in `to_json`'s shape.
+
+    Raises UnknownNameError for a key that is none, and RecipeError for a value of another type or out of range.
+    """
+    for source, layer in layers:
+        merged = to_json(base)
+        for section, values in layer.items():
+            if isinstance(merged.get(section), dict) and isinstance(values, Mapping):
+                merged[section] = merged[section] | dict(values)
+            else:
+                merged[section] = values
+        base = to_dataclass(Settings, merged, source=source)
+    return base
+
+
+def _at_least(values: object, least: float, *names: str) -> None:
+    for name in names:
+        if not getattr(values, name) >= least:
+            raise RecipeError(f"{name} must be at least {least}, not {getattr(values, name)}")
+
+
+def _above_zero(values: object, *names: str) -> None:
+    for name in names:
+        if not getattr(values, name) > 0:
+            raise RecipeError(f"{name} must be above 0, not {getattr(values, name)}")
+
+
+def _one_of(values: object, **choices: tuple[str, ...]) -> None:
+    for name, known in choices.items():
+        if getattr(values, name) not in known:
+            raise UnknownNameError(name, str(getattr(values, name)), known)

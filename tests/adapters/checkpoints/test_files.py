@@ -1,0 +1,149 @@
+import errno
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from corekit.errors import RunError, WeightsError
+from gpk_checkpoints.files import read_metadata, read_safetensors, write_safetensors
+
+TENSORS = {
+    "wide": torch.randn(3, 2, dtype=torch.float64),
+    "half": torch.randn(5).half(),
+    "brain": torch.randn(2, 2).bfloat16(),
+    "count": torch.tensor(7),
+    "flags": torch.tensor([True, False, True]),
+    "none": torch.empty(0, 4),
+    "turned": torch.randn(3, 4).T,
+}
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    write_safetensors(path, TENSORS, {"who": "gpk", "ü": "né"})
+    tensors, metadata = read_safetensors(path)
+    assert metadata == {"who": "gpk", "ü": "né"} == read_metadata(path)
+    assert tensors.keys() == TENSORS.keys()
+    for name, tensor in TENSORS.items():
+        assert tensors[name].dtype == tensor.dtype
+        assert torch.equal(tensors[name], tensor)
+
+
+def test_the_library_reads_what_we_write_and_we_what_it_writes(tmp_path: Path) -> None:
+    contiguous = {name: tensor.contiguous() for name, tensor in TENSORS.items()}
+    write_safetensors(tmp_path / "ours", TENSORS, {})
+    save_file(contiguous, tmp_path / "theirs")
+    assert (tmp_path / "ours").read_bytes() == (tmp_path / "theirs").read_bytes()
+    theirs = load_file(tmp_path / "ours")
+    ours, metadata = read_safetensors(tmp_path / "theirs")
+    assert metadata == {}
+    for name, tensor in contiguous.items():
+        assert torch.equal(theirs[name], tensor)
+        assert torch.equal(ours[name], tensor)
+
+
+def test_parameters_are_written_without_their_graph(tmp_path: Path) -> None:
+    weight = torch.nn.Parameter(torch.ones(2))
+    write_safetensors(tmp_path / "a", {"w": weight * 2}, {})
+    assert read_safetensors(tmp_path / "a")[0]["w"].tolist() == [2, 2]
+
+
+def test_the_same_contents_are_the_same_bytes_in_every_process(tmp_path: Path) -> None:
+    program = (
+        "import sys, torch; from pathlib import Path; from gpk_checkpoints.files import write_safetensors\n"
+        "names = sys.argv[2].split(',')\n"
+        "write_safetensors(Path(sys.argv[1]), {n: torch.arange(3.0) for n in names}, {n: n for n in names})"
+    )
+    write_safetensors(tmp_path / "here", {n: torch.arange(3.0) for n in "abcd"}, {n: n for n in "abcd"})
+    subprocess.run([sys.executable, "-c", program, tmp_path / "there", "d,c,b,a"], check=True)
+    assert (tmp_path / "here").read_bytes() == (tmp_path / "there").read_bytes()
+
+
+def test_reading_does_not_keep_the_file_mapped(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    write_safetensors(path, {"w": torch.ones(4096)}, {})
+    tensors, _ = read_safetensors(path)
+    os.truncate(path, 0)
+    assert tensors["w"].sum() == 4096
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"cannot read .*absent\.safetensors: No such file or directory"):
+        read_safetensors(tmp_path / "absent.safetensors")
+
+
+def test_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="Is a directory"):
+        read_metadata(tmp_path)
+
+
+@pytest.mark.parametrize("kept", [0, 4, 30, 200])
+def test_a_file_cut_short(tmp_path: Path, kept: int) -> None:
+    path = tmp_path / "cut.safetensors"
+    write_safetensors(path, {"w": torch.ones(100)}, {"who": "gpk"})
+    os.truncate(path, kept)
+    with pytest.raises(WeightsError, match=r"cut\.safetensors is not a whole safetensors file: "):
+        read_safetensors(path)
+
+
+def test_text_is_no_safetensors_file(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("these are no weights at all, whatever their name may be")
+    with pytest.raises(WeightsError, match=r"notes\.txt is not a whole safetensors file: "):
+        read_safetensors(path)
+
+
+def test_pickles_are_answered_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps({"G_ema": None}, protocol=4))
+    torch.save({"g_ema": torch.ones(1)}, tmp_path / "b.pt")
+    for name in ("a.pkl", "b.pt"):
+        with pytest.raises(WeightsError, match=rf"{name} is a pickle; .*convert its G_ema to safetensors first"):
+            read_safetensors(tmp_path / name)
+
+
+def test_a_header_as_long_as_a_pickle_begins_is_no_pickle(tmp_path: Path) -> None:
+    """A header of 0x0280 bytes begins like pickle protocol 2."""
+    path = tmp_path / "a"
+    for filler in range(500, 640, 8):
+        write_safetensors(path, {"w": torch.ones(1)}, {"x": "x" * filler})
+        if path.read_bytes()[:2] == b"\x80\x02":
+            break
+    else:
+        pytest.fail("no filler made the header 640 bytes long")
+    assert read_safetensors(path)[0]["w"] == 1
+
+
+def test_the_old_file_survives_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a"
+    write_safetensors(path, {"w": torch.ones(2)}, {})
+
+    def no_space(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", no_space)
+    with pytest.raises(RunError, match="No space left on device"):
+        write_safetensors(path, {"w": torch.zeros(2)}, {})
+    assert read_safetensors(path)[0]["w"].tolist() == [1, 1]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_write_that_fails_half_way(tmp_path: Path) -> None:
+    """The part is a link to a device that is always full: the write itself fails, not the fsync."""
+    path = tmp_path / "a"
+    write_safetensors(path, {"w": torch.ones(2)}, {})
+    (tmp_path / "a.part").symlink_to("/dev/full")
+    with pytest.raises(RunError, match="No space left on device"):
+        write_safetensors(path, {"w": torch.zeros(1 << 16)}, {})
+    assert read_safetensors(path)[0]["w"].tolist() == [1, 1]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_package_and_its_cards_do_not_import_torch() -> None:
+    program = "import sys, gpk_checkpoints.cards, gpk_checkpoints.atomic; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -1,0 +1,194 @@
+"""Pictures arrive upright, in sRGB and over white, whatever file they came in; damage is an AlbumError."""
+
+import io
+import struct
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageCms
+from torch import Tensor
+
+from corekit.errors import AlbumError
+from gpk_photos import read_image
+
+RED, BLUE = (254, 0, 0), (0, 0, 254)
+
+
+def encoded(image: Image.Image, form: str = "PNG", **options: object) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, form, **options)
+    return stream.getvalue()
+
+
+def bytes_of(picture: Tensor) -> list[list[list[int]]]:
+    """[-1, 1] as rows of 8-bit pixels."""
+    return ((picture + 1) * 127.5).round().to(torch.int).permute(1, 2, 0).tolist()
+
+
+def red_over_blue() -> Image.Image:
+    """A column of two pixels."""
+    image = Image.new("RGB", (1, 2), RED)
+    image.putpixel((0, 1), BLUE)
+    return image
+
+
+def test_bytes_streams_and_paths_read_alike(tmp_path: Path) -> None:
+    content = encoded(red_over_blue())
+    (tmp_path / "two.png").write_bytes(content)
+    pictures = [read_image(source) for source in (content, io.BytesIO(content), tmp_path / "two.png")]
+    assert pictures[0].shape == (3, 2, 1)
+    assert pictures[0].dtype == torch.float32
+    assert bytes_of(pictures[0]) == [[[*RED]], [[*BLUE]]]
+    assert torch.equal(pictures[0], pictures[1])
+    assert torch.equal(pictures[0], pictures[2])
+
+
+def test_black_is_minus_one_and_white_is_one() -> None:
+    assert read_image(encoded(Image.new("L", (1, 1), 0))).unique().tolist() == [-1]
+    assert read_image(encoded(Image.new("L", (1, 1), 255))).unique().tolist() == [1]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_exif_orientation_is_undone_once(form: str, orientation: int) -> None:
+    picture = np.zeros((32, 48, 3), np.uint8)
+    picture[:8, :8] = 255  # a white corner at the top left
+    stored = {
+        1: picture,
+        2: picture[:, ::-1],
+        3: picture[::-1, ::-1],
+        4: picture[::-1],
+        5: picture.transpose(1, 0, 2),
+        6: picture.transpose(1, 0, 2)[::-1],
+        7: picture.transpose(1, 0, 2)[::-1, ::-1],
+        8: picture.transpose(1, 0, 2)[:, ::-1],
+    }[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    lossless = {"lossless": True} if form == "WEBP" else {}
+    read = read_image(encoded(Image.fromarray(np.ascontiguousarray(stored)), form, exif=exif, **lossless))
+    assert read.shape == (3, 32, 48)
+    assert (read[:, 2:6, 2:6] > 0.9).all()
+    assert (read[:, :, 12:] < -0.8).all()
+    assert (read[:, 12:] < -0.8).all()
+
+
+def test_broken_exif_loses_only_the_orientation() -> None:
+    broken = b"Exif\x00\x00II*\x00\xff\xff\xff\xff"
+    assert read_image(encoded(red_over_blue(), "JPEG", exif=broken)).shape == (3, 2, 1)
+
+
+def test_transparency_is_over_white() -> None:
+    clear = Image.new("RGBA", (2, 1), (*RED, 0))
+    clear.putpixel((1, 0), (*BLUE, 255))
+    assert bytes_of(read_image(encoded(clear))) == [[[255, 255, 255], [*BLUE]]]
+
+
+def test_a_palettes_transparent_colour_is_over_white() -> None:
+    image = Image.new("P", (2, 1), 0)
+    image.putpalette([*RED, *BLUE])
+    image.putpixel((1, 0), 1)
+    assert bytes_of(read_image(encoded(image, "GIF", transparency=0))) == [[[255, 255, 255], [*BLUE]]]
+    assert bytes_of(read_image(encoded(image, "PNG", transparency=b"\x00\xff"))) == [[[255, 255, 255], [*BLUE]]]
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P"])
+def test_grey_and_palette_become_rgb(mode: str) -> None:
+    image = Image.new("L", (3, 2), 255).convert(mode)
+    assert bytes_of(read_image(encoded(image))) == [[[255] * 3] * 3] * 2
+
+
+def test_cmyk_becomes_rgb() -> None:
+    yellow = Image.new("CMYK", (16, 16), (0, 0, 255, 0))
+    red, green, blue = read_image(encoded(yellow, "JPEG", quality=100)).mean((1, 2)).tolist()
+    assert red > 0.9
+    assert green > 0.9
+    assert blue < -0.9
+
+
+@pytest.mark.parametrize("form", ["PNG", "TIFF"])
+def test_sixteen_bits_are_scaled_not_clipped(form: str) -> None:
+    values = np.array([[0, 257, 32896, 65535]], np.uint16)
+    assert bytes_of(read_image(encoded(Image.fromarray(values), form))) == [[[v] * 3 for v in (0, 1, 128, 255)]]
+
+
+def test_big_endian_sixteen_bits() -> None:
+    tiff = b"MM\x00*\x00\x00\x00\x08\x00\x08" + b"".join(
+        struct.pack(">HHIHH", tag, 3, 1, value, 0)
+        for tag, value in [(256, 1), (257, 1), (258, 16), (259, 1), (262, 1), (273, 110), (277, 1), (279, 2)]
+    )
+    assert bytes_of(read_image(tiff + bytes(4) + b"\xff\xff")) == [[[255] * 3]]
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.int32])
+def test_pixels_without_an_agreed_range_are_refused(kind: type) -> None:
+    with pytest.raises(AlbumError, match="32-bit pixels have no agreed range: save it as an 8-bit PNG"):
+        read_image(encoded(Image.fromarray(np.ones((2, 2), kind)), "TIFF"))
+
+
+def test_only_the_first_frame_counts() -> None:
+    frames = [Image.new("RGB", (4, 4), colour) for colour in (RED, BLUE)]
+    content = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    assert bytes_of(read_image(content))[0][0] == [*RED]
+
+
+def exchanged_profile() -> bytes:
+    """A colour space with red and green exchanged: sRGB's profile, two tags swapped and under another name."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    table, rest = profile[:400], profile[400:]
+    table = table.replace(b"rXYZ", b"????").replace(b"gXYZ", b"rXYZ").replace(b"????", b"gXYZ")
+    return (table + rest).replace("sRGB".encode("utf-16-be"), "swap".encode("utf-16-be"))
+
+
+def test_an_icc_profile_is_brought_to_srgb() -> None:
+    content = encoded(Image.new("RGB", (1, 1), (255, 0, 0)), icc_profile=exchanged_profile())
+    assert bytes_of(read_image(content))[0][0] == pytest.approx([0, 255, 0], abs=2)
+
+
+@pytest.mark.parametrize("profile", ["sRGB", b"no profile"])
+def test_srgb_and_broken_profiles_change_nothing(profile: str | bytes) -> None:
+    if isinstance(profile, str):
+        profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    assert bytes_of(read_image(encoded(red_over_blue(), icc_profile=profile))) == [[[*RED]], [[*BLUE]]]
+
+
+def test_a_text_named_png_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "note.png").write_text("not a picture")
+    with pytest.raises(AlbumError, match=r"note\.png: unreadable: the content is no PNG, JPEG"):
+        read_image(tmp_path / "note.png")
+
+
+def test_an_absent_file_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(AlbumError, match=r"gone\.png: cannot be read: No such file"):
+        read_image(tmp_path / "gone.png")
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF"])
+def test_a_file_cut_off_is_refused(form: str) -> None:
+    rng = np.random.default_rng(0)
+    content = encoded(Image.fromarray(rng.integers(0, 255, (64, 64, 3), np.uint8)), form)
+    with pytest.raises(AlbumError, match="unreadable"):
+        read_image(content[: len(content) // 2])
+
+
+@pytest.mark.parametrize("limit", [60, 20])
+def test_a_decompression_bomb_is_refused(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow warns above its limit and raises above twice the limit; the picture has 100 pixels."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+    with pytest.raises(AlbumError, match="unreadable: more pixels than a photo has"):
+        read_image(encoded(Image.new("RGB", (10, 10))))
+
+
+def test_flipped_bytes_never_crash() -> None:
+    rng = np.random.default_rng(0)
+    picture = Image.fromarray(rng.integers(0, 255, (8, 8, 3), np.uint8))
+    for form in ("JPEG", "PNG", "WEBP", "BMP", "GIF"):  # not TIFF: libtiff writes on stderr by itself
+        good = encoded(picture, form)
+        for _ in range(100):
+            damaged = bytearray(good)
+            damaged[rng.integers(len(good))] = rng.integers(256)
+            with suppress(AlbumError):
+                assert read_image(bytes(damaged)).abs().max() <= 1

@@ -1,0 +1,241 @@
+"""The command line as a process: streams, exit codes, and what it does with plugins of others."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Gpk = Callable[..., subprocess.CompletedProcess[str]]
+Install = Callable[..., None]
+
+DOGS = """
+    from corekit.plugin import Backend, Card, hookimpl
+
+    gpk_api = 1
+    print("hello from dogs")
+
+    @hookimpl
+    def gpk_backends():
+        return [Backend("dogs", "Dogs [/bold] in 3D.", (Card("pug", "Pug", "CC0"),), build=dict, resolution=64)]
+
+    @hookimpl
+    def gpk_commands(app):
+        @app.command()
+        def bark(how: str = "loud"):
+            "Bark."
+            {bark}
+"""
+LIGHT = (["--help"], ["--version"], ["backends"], ["tasks"], ["judges"], ["plugins"], ["plugins", "--doctor"])
+
+
+def dogs(bark: str = "print(how)") -> str:
+    """The plugin, with what its command does."""
+    return DOGS.replace("{bark}", bark)
+
+
+@pytest.mark.parametrize("arguments", LIGHT, ids=" ".join)
+def test_light_commands_leave_torch_alone(arguments: list[str]) -> None:
+    script = (
+        "import sys; from gpk_cli import main; main(sys.argv[1:]); "
+        "heavy = {'torch', 'numpy', 'PIL', 'safetensors'} & sys.modules.keys(); sys.exit(f'{heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_version_and_help(gpk: Gpk) -> None:
+    assert gpk("--version").stdout == "gpk 0.1.0\n"
+    bare, asked = gpk(), gpk("--help")
+    assert bare.stdout == asked.stdout == gpk("-h").stdout
+    assert (bare.returncode, asked.returncode) == (0, 0)
+    assert "backends" in asked.stdout
+
+
+@pytest.mark.parametrize("kinds", ["backends", "tasks", "judges", "plugins"])
+def test_json_is_a_list_of_named_things(gpk: Gpk, kinds: str) -> None:
+    done = gpk(kinds, "--json")
+    assert done.returncode == 0
+    assert all({"name", "distribution"} <= row.keys() for row in json.loads(done.stdout))
+
+
+def test_foreign_plugin_is_found_listed_and_its_command_runs(gpk: Gpk, install: Install) -> None:
+    install("gpk-dogs", dogs())
+    rows = {row["name"]: row for row in json.loads(gpk("backends", "--json").stdout)}
+    assert rows["dogs"] == {
+        "name": "dogs",
+        "summary": "Dogs [/bold] in 3D.",
+        "resolution": 64,
+        "cameras": True,
+        "distance": "lpips-alex",
+        "judge": None,
+        "cards": [
+            {"name": "pug", "title": "Pug", "licence": "CC0", "url": None, "sha256": None, "embedded": False},
+        ],
+        "plugin": "gpk-dogs",
+        "distribution": "gpk-dogs",
+    }
+    table = gpk("backends").stdout.splitlines()
+    (line,) = [line for line in table if line.startswith("dogs ")]
+    assert line.split("  ")[-1].strip() == "gpk-dogs"
+    assert "Dogs [/bold] in 3D." in line
+    assert "Bark." in gpk("--help").stdout
+    assert gpk("bark", "--how", "softly").stdout == "softly\n"
+
+
+def test_no_plugins_leaves_the_foreign_one_out(gpk: Gpk, install: Install) -> None:
+    install("gpk-dogs", dogs())
+    done = gpk("--no-plugins", "bark")
+    assert done.returncode == 2
+    assert "Disabled plugins: 'gpk-dogs' of gpk-dogs 1.0" in done.stderr
+    assert "No such command 'bark'" in done.stderr
+    assert "dogs" not in [row["name"] for row in json.loads(gpk("--no-plugins", "backends", "--json").stdout)]
+    rows = json.loads(gpk("plugins", "--json", GPK_DISABLE_PLUGINS="gpk-dogs").stdout)
+    assert {row["name"]: row["status"] for row in rows}["gpk-dogs"] == "disabled"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import no_such_module_at_all",
+        "raise SystemExit(5)",
+        dogs("pass").replace("def bark(how: str", "def bark(how: object"),
+        dogs("pass").replace("@app.command()", "@app.callback()"),
+        dogs("pass").replace("def bark", "def backends"),
+        dogs("pass").replace("@app.command()", "raise KeyError('bark')"),
+        dogs("pass").replace("gpk_api = 1", ""),
+    ],
+    ids=["import", "exit", "unusable-option", "callback", "taken-name", "raises", "no-api"],
+)
+def test_broken_plugin_stops_nothing_and_the_doctor_names_it(gpk: Gpk, install: Install, source: str) -> None:
+    install("gpk-dogs", source)
+    asked = gpk("--help")
+    assert asked.returncode == 0
+    assert "Bark." not in asked.stdout
+    listed = gpk("backends", "--json")
+    assert listed.returncode == 0
+    assert "dogs" not in [row["name"] for row in json.loads(listed.stdout)]
+    assert "Quarantined plugins: 'gpk-dogs' of gpk-dogs 1.0 (see `gpk plugins --doctor`)" in listed.stderr
+    doctor = gpk("plugins", "--doctor")
+    assert doctor.returncode == 1
+    assert "'gpk-dogs' of gpk-dogs 1.0 is quarantined: " in doctor.stdout
+
+
+def test_doctor_shows_the_plugins_own_line(gpk: Gpk, install: Install) -> None:
+    install("gpk-dogs", "import no_such_module_at_all  # here")
+    assert "import no_such_module_at_all  # here" in gpk("plugins", "--doctor").stdout
+
+
+def test_doctor_on_slow_duplicate_and_misnamed_plugins(gpk: Gpk, install: Install) -> None:
+    install("gpk-dogs", "import time; time.sleep(0.6)\n" + "gpk_api = 1")
+    install("gpk-pugs", dogs("pass"))
+    install("gpk-hounds", dogs("pass").replace("def bark", "def howl"))
+    doctor = gpk("plugins", "--doctor", GPK_DISABLE_PLUGINS="gpk-dgos")
+    assert doctor.returncode == 1
+    assert "'gpk-dogs' of gpk-dogs 1.0 is slow: it takes 0.6 s to load" in doctor.stdout
+    assert "names 'gpk-dgos', and no installed plugin is called that; did you mean 'gpk-dogs'?" in doctor.stdout
+    assert "the backend 'dogs' is offered by the plugins 'gpk-hounds' of gpk-hounds 1.0 and 'gpk-pugs'" in doctor.stdout
+    listed = gpk("backends", "--json")
+    assert listed.returncode == 0
+    assert "Not listed: the backend 'dogs' is offered by the plugins" in listed.stderr
+
+
+@pytest.mark.parametrize(
+    ("bark", "code", "told"),
+    [
+        ("from corekit.errors import AlbumError; raise AlbumError('no dogs in it')", 2, "Error: no dogs in it\n"),
+        ("from corekit.errors import PluginError; raise PluginError('no bark')", 1, "Error: no bark\n"),
+        (
+            "1 / 0",
+            1,
+            "Error: an unexpected ZeroDivisionError: division by zero (`gpk --debug …` shows where)\n",
+        ),
+        (
+            "open('/no/such/file')",
+            1,
+            "Error: No such file or directory: /no/such/file (`gpk --debug …` shows where)\n",
+        ),
+        (
+            "raise EOFError('short file')",
+            1,
+            "Error: an unexpected EOFError: short file (`gpk --debug …` shows where)\n",
+        ),
+        ("raise SystemExit('enough')", 1, "enough\n"),
+        ("raise SystemExit(4)", 4, ""),
+        ("raise SystemExit", 0, ""),
+        ("raise KeyboardInterrupt", 130, "Interrupted.\n"),
+        ("raise KeyboardInterrupt('saved at 120 of 600')", 130, "Interrupted: saved at 120 of 600\n"),
+        (
+            "import os; r, w = os.pipe(); os.close(r); os.write(w, b'x')",
+            1,
+            "Error: an unexpected BrokenPipeError: [Errno 32] Broken pipe (`gpk --debug …` shows where)\n",
+        ),
+    ],
+)
+def test_endings(gpk: Gpk, install: Install, bark: str, code: int, told: str) -> None:
+    install("gpk-dogs", dogs(bark).replace('print("hello from dogs")', ""))
+    done = gpk("bark")
+    assert (done.returncode, done.stderr) == (code, told)
+    assert done.stdout.strip() == ""
+
+
+def test_debug_shows_the_traceback(gpk: Gpk, install: Install) -> None:
+    install("gpk-dogs", dogs("1 / 0"))
+    done = gpk("--debug", "bark")
+    assert done.returncode == 1
+    assert "Traceback (most recent call last)" in done.stderr
+    assert "gpk_dogs.py" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["backend"], ["--colour"], ["backends", "extra"], ["backends", "--jsno"]])
+def test_usage_errors_end_with_2(gpk: Gpk, arguments: list[str]) -> None:
+    done = gpk(*arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "Usage: gpk" in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a console's Ctrl-C is no signal there")
+def test_ctrl_c(install: Install, site: Path) -> None:
+    install("gpk-dogs", dogs("import time; print('ready', flush=True); time.sleep(60)"))
+    process = subprocess.Popen(
+        [sys.executable, "-c", "import sys; from gpk_cli import main; sys.exit(main())", "bark"],
+        env=os.environ | {"PYTHONPATH": str(site)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert told.endswith("Interrupted.\n")
+    assert "Traceback" not in told
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no POSIX pipes there")
+@pytest.mark.parametrize("bark", ["print('x' * 100000)", "print('x')", "print('x', flush=True); print('y')"])
+def test_reader_that_leaves(install: Install, site: Path, bark: str) -> None:
+    install("gpk-dogs", dogs(f"import time; time.sleep(0.2); {bark}").replace('print("hello from dogs")', ""))
+    process = subprocess.Popen(
+        [sys.executable, "-c", "import sys; from gpk_cli import main; sys.exit(main())", "bark"],
+        env=os.environ | {"PYTHONPATH": str(site)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    told = process.stderr.read()
+    process.stderr.close()
+    assert (process.wait(30), told) == (1, "")

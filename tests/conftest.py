@@ -1,0 +1,67 @@
+"""Small real networks and albums, shared by the tests."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import pytest
+import torch
+from torch import nn
+
+from corekit.generator import Generator
+from gpk_eg3d.config import EG3DConfig
+from gpk_eg3d.network import EG3D
+from gpk_stylegan2.config import StyleGAN2Config
+from gpk_stylegan2.network import StyleGAN2
+
+Net = TypeVar("Net", bound=Generator)
+
+SMALL_STYLEGAN2 = StyleGAN2Config(
+    z_dim=12, w_dim=16, img_resolution=16, mapping_layers=2, channel_base=128, channel_max=12
+)
+SMALL_EG3D = EG3DConfig(
+    z_dim=12,
+    w_dim=16,
+    img_resolution=32,
+    plane_resolution=16,
+    plane_channels=4,
+    channel_base=128,
+    channel_max=12,
+    decoder_hidden=8,
+    decoder_features=8,
+    neural_rendering_resolution=8,
+    depth_resolution=6,
+    depth_resolution_importance=6,
+    sr_input_resolution=8,
+    sr_channels=(8, 6),
+)
+
+
+@pytest.fixture
+def stylegan2() -> StyleGAN2:
+    """A StyleGAN2 of 16 x 16 pixels with random weights, biases and noise strengths."""
+    return settled(StyleGAN2(SMALL_STYLEGAN2))
+
+
+@pytest.fixture
+def eg3d() -> EG3D:
+    """An EG3D of 32 x 32 pixels with random weights, rendering at 8 x 8."""
+    return settled(EG3D(SMALL_EG3D))
+
+
+@pytest.fixture(params=["stylegan2", "eg3d"])
+def generator(request: pytest.FixtureRequest) -> Generator:
+    """Each family in turn."""
+    return request.getfixturevalue(request.param)
+
+
+def settled(generator: Net) -> Net:
+    """`generator` with weights that depend on nothing else, frozen as a loaded one is."""
+    rng = torch.Generator().manual_seed(0)
+    for name, parameter in generator.named_parameters():
+        small = name.endswith(("bias", "noise_strength"))
+        nn.init.normal_(parameter, std=0.1 if small else 1.0, generator=rng)
+    for name, buffer in generator.named_buffers():
+        if name.endswith("noise_const"):
+            nn.init.normal_(buffer, generator=rng)
+    return generator.eval().requires_grad_(False)

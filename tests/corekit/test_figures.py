@@ -1,0 +1,130 @@
+"""The loss and the metrics against what they are by definition; order and latent statistics."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from corekit.album import Album, resize
+from corekit.errors import AlbumError
+from corekit.generator import Generator, Render, fingerprint
+from corekit.latents import latent_statistics
+from corekit.loss import reconstruction
+from corekit.metrics import diversity, identity_similarity, psnr, ssim
+from corekit.order import batch_at, seeded
+
+
+def pictures(count: int = 2, side: int = 16, seed: int = 0) -> Tensor:
+    return torch.rand(count, 3, side, side, generator=seeded(seed)) * 2 - 1
+
+
+def absolute(a: Tensor, b: Tensor) -> Tensor:
+    return (a - b).abs().mean((1, 2, 3))
+
+
+def test_eq_1_is_summed_over_every_level_of_the_pyramid() -> None:
+    photo, raw = pictures(side=16), pictures(side=8, seed=1)
+    image = pictures(side=16, seed=2)
+    loss = reconstruction(Render(image, raw), photo, absolute, l2=2.0, perceptual=3.0)
+    small = resize(photo, 8)
+    squares = (image - photo).square().mean((1, 2, 3)) + (raw - small).square().mean((1, 2, 3))
+    apart = absolute(image, photo) + absolute(raw, small)
+    assert torch.allclose(loss.total, 2 * squares + 3 * apart)
+    assert torch.allclose(loss.l2, squares)
+    assert torch.allclose(loss.perceptual, apart)
+
+
+def test_a_perfect_render_costs_nothing_and_every_level_is_felt() -> None:
+    photo = pictures()
+    perfect = Render(photo, resize(photo, 8))
+    assert reconstruction(perfect, photo, absolute).total.abs().max() < 1e-6
+    raw = resize(photo, 8).requires_grad_()
+    reconstruction(Render(photo, raw + 0.1), photo, absolute).total.sum().backward()
+    assert raw.grad is not None
+    assert raw.grad.abs().sum() > 0
+
+
+def test_no_distance_is_asked_where_its_weight_is_zero() -> None:
+    def never(a: Tensor, b: Tensor) -> Tensor:
+        raise AssertionError
+
+    reconstruction(Render(pictures()), pictures(seed=1), never, perceptual=0.0)
+
+
+def test_psnr_of_a_known_error() -> None:
+    truth = torch.zeros(1, 3, 4, 4)
+    assert psnr(truth + 0.2, truth).item() == pytest.approx(10 * math.log10(4 / 0.04), abs=1e-4)
+    mask = torch.zeros(1, 1, 4, 4)
+    mask[..., :2] = 1
+    half_wrong = truth.clone()
+    half_wrong[..., 2:] = 1
+    assert psnr(half_wrong + 0.2 * mask, truth, mask).item() == pytest.approx(20, abs=1e-3)
+    assert psnr(truth + 5, truth + 1).item() > 90  # values are clamped to what a picture can show
+
+
+def test_ssim_falls_with_noise() -> None:
+    photo = pictures(side=32)
+    noise = torch.randn(photo.shape, generator=seeded(1))
+    scores = [ssim((photo + s * noise).clamp(-1, 1), photo).mean().item() for s in (0.0, 0.1, 0.5)]
+    assert scores[0] == pytest.approx(1, abs=1e-4)
+    assert scores[0] > scores[1] > scores[2]
+
+
+def test_identity_is_the_nearest_reference() -> None:
+    references = torch.eye(3)
+    features = torch.nn.functional.normalize(torch.tensor([[1.0, 1.0, 0.0], [0.0, 0.1, 1.0]]))
+    expected = torch.stack([features[0, 0], features[1, 2]])
+    assert torch.allclose(identity_similarity(features, references), expected)
+
+
+def test_diversity_is_the_spread_within_clusters() -> None:
+    references = torch.stack([torch.full((3, 4, 4), v) for v in (-1.0, 1.0)])
+    same = torch.full((4, 3, 4, 4), -0.9)
+    assert diversity(same, references, absolute).item() == pytest.approx(0, abs=1e-6)
+    levels = torch.tensor([0.5, 0.6, 0.9])
+    varied = levels[:, None, None, None].expand(3, 3, 4, 4)
+    assert diversity(varied, references, absolute).item() == pytest.approx(torch.tensor([0.1, 0.4, 0.3]).std().item())
+    assert math.isnan(diversity(same[:2], references, absolute).item())
+
+
+def test_every_epoch_shows_every_photo_once_and_resuming_changes_nothing() -> None:
+    seen = [i for p in range(0, 20, 4) for i in batch_at(p, size=4, count=5, seed=3)]
+    assert all(sorted(seen[e : e + 5]) == [0, 1, 2, 3, 4] for e in range(0, 20, 5))
+    assert seen[8:12] == batch_at(8, size=4, count=5, seed=3)
+    assert seen != [i for p in range(0, 20, 4) for i in batch_at(p, size=4, count=5, seed=4)]
+
+
+def test_seeds_of_places_differ() -> None:
+    draws = {torch.rand(1, generator=seeded(*place)).item() for place in [(0, "a"), (0, "b"), (1, "a"), (0, "a", 1)]}
+    assert len(draws) == 4
+
+
+def test_round_coordinates_have_the_latents_statistics(generator: Generator) -> None:
+    statistics = latent_statistics(generator, samples=2000)
+    again = latent_statistics(generator, samples=2000)
+    assert torch.equal(statistics.root, again.root)
+    z = torch.randn(2000, generator.latent.z_dim, generator=seeded(0, "other"))
+    w = generator.mapping(z, generator.frontal(2000))[:, 0]
+    placed = statistics.place(torch.randn(2000, generator.latent.w_dim, generator=seeded(1)))
+    assert (w.mean(0) - statistics.mean).norm() < 0.1 * statistics.spread
+    assert (torch.cov(placed.mT) - torch.cov(w.mT)).norm() < 0.2 * torch.cov(w.mT).norm()
+
+
+def test_fingerprint_is_of_the_values_alone(generator: Generator) -> None:
+    twin = copy.deepcopy(generator)
+    assert fingerprint(twin) == fingerprint(generator)
+    twin.half()
+    exact = all(torch.equal(p, p.half().float()) for p in generator.parameters())
+    assert (fingerprint(twin) == fingerprint(generator)) is exact
+    twin = copy.deepcopy(generator)
+    next(twin.parameters()).data.view(-1)[0] += 1
+    assert fingerprint(twin) != fingerprint(generator)
+
+
+def test_an_album_says_what_does_not_fit() -> None:
+    with pytest.raises(AlbumError, match="1 names for photos of shape"):
+        Album(pictures(2), ("a.png",))

@@ -1,0 +1,106 @@
+"""A small real job that can be started as a process of its own: `python job.py RUN [STOP_AFTER]`.
+
+With STOP_AFTER it kills itself, as `kill -9` would, after that many steps.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+import gpk_tasks.personalize as job
+from corekit.album import Album
+from corekit.bench import Bench
+from corekit.generator import Generator
+from corekit.order import seeded
+from corekit.plugin import Backend, Card
+from corekit.recipe import RELEASE_PARTS, Recipe
+from gpk_eg3d.config import EG3DConfig
+from gpk_eg3d.network import EG3D
+from gpk_runs.run import Run
+from gpk_tasks.settings import Inversion, Settings, Tuning
+
+CONFIG = EG3DConfig(
+    z_dim=12,
+    w_dim=16,
+    img_resolution=32,
+    plane_resolution=16,
+    plane_channels=4,
+    channel_base=128,
+    channel_max=12,
+    decoder_hidden=8,
+    decoder_features=8,
+    neural_rendering_resolution=8,
+    depth_resolution=6,
+    depth_resolution_importance=6,
+    sr_input_resolution=8,
+    sr_channels=(8, 6),
+)
+SETTINGS = Settings(
+    recipe=Recipe(rank=1, parts={**RELEASE_PARTS, "decoder": "whole"}),
+    inversion=Inversion(steps=6, batch=3, noise="regularised", whiten=True),
+    tuning=Tuning(steps=8, batch=2, lr=0.01, decay=0.5),
+)
+
+
+def distance(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Mean absolute difference [B]: a true distance, if not a perceptual one."""
+    return (a - b).abs().mean((1, 2, 3))
+
+
+def small_bench() -> Bench:
+    """An EG3D of random weights and an album of four of another one's pictures."""
+    torch.manual_seed(1)
+    generator, other = EG3D(CONFIG).eval().requires_grad_(False), EG3D(CONFIG).eval().requires_grad_(False)
+    cameras = generator.orbit(torch.linspace(-0.4, 0.4, 4), 0.1)
+    w = other.mapping(torch.randn(4, 12, generator=seeded(0)))
+    photos = other(w, cameras).image.clamp(-1, 1)
+    album = Album(photos, tuple(f"{i}.png" for i in range(4)), cameras)
+    card = Card("small", "A small EG3D", "none")
+    return Bench(Backend("small", "Small", (card,), build), card, generator, distance, album, Shown())
+
+
+def build(config: Mapping[str, object]) -> Generator:
+    """The small EG3D."""
+    return EG3D(CONFIG)
+
+
+class Shown:
+    """A journal that counts steps, and ends the process at one of them."""
+
+    def __init__(self, stop_after: int | None = None) -> None:
+        self.steps = 0
+        self.stop_after = stop_after
+
+    def show(self, stage: str, done: int, total: int, figures: Mapping[str, float]) -> None:
+        """Counts a step."""
+        self.steps += 1
+        if self.steps == self.stop_after:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def record(self, event: str, facts: Mapping[str, object]) -> None:
+        """Keeps nothing."""
+
+    def progress(self, stage: str, done: int, total: int, figures: Mapping[str, float]) -> None:
+        """Shows nothing."""
+
+
+def work(directory: Path, shown: Shown) -> bytes:
+    """Does or goes on with the job; returns the bytes of the persona's file."""
+    import dataclasses
+
+    bench = small_bench()
+    with Run.open(directory, job.describe(bench, SETTINGS), show=shown.show) as run:
+        outcome = job.personalize(dataclasses.replace(bench, journal=run), SETTINGS, run)
+    return outcome.file.read_bytes()
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    job.SAVE_EVERY = 0.0
+    work(Path(sys.argv[1]), Shown(int(sys.argv[2]) if len(sys.argv) > 2 else None))

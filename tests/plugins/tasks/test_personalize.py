@@ -1,0 +1,135 @@
+"""The main job: it learns, it resumes bit for bit, it stops politely."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+
+from corekit.errors import RunError
+from corekit.persona import attached
+from gpk_checkpoints.personas import load_persona, read_header
+from gpk_runs.run import Run
+from gpk_tasks import personalize as job_module
+from gpk_tasks.personalize import describe, personalize
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="module")
+def job() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("small_job", HERE / "job.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def whole(job: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that was never interrupted, in a process of its own as the others."""
+    directory = tmp_path_factory.mktemp("whole") / "run"
+    subprocess.run([sys.executable, HERE / "job.py", directory], check=True)
+    return directory
+
+
+def test_the_run_directory_holds_everything(whole: Path) -> None:
+    names = {str(p.relative_to(whole)) for p in whole.rglob("*") if p.is_file()}
+    assert {
+        "config.yaml",
+        "environment.json",
+        "log.jsonl",
+        "pictures/train.png",
+        "small.persona.safetensors",
+    } <= names
+    header = read_header(whole / "small.persona.safetensors")
+    assert header["album_size"] == 4
+    assert header["images_seen"] == 16
+    assert "png" not in json.dumps(header)  # no photo's name
+    done = [json.loads(line) for line in (whole / "log.jsonl").read_text().splitlines()]
+    figures = next(event for event in done if event["event"] == "done")["figures"]["train"]
+    assert figures["personalized"]["psnr"] > figures["pretrained"]["psnr"]
+
+
+@pytest.mark.parametrize("stop_after", [4, 9, 12, 16, 20])  # inside each batch of photos, between stages, in tuning
+def test_a_killed_run_goes_on_and_ends_bitwise_as_if_it_never_was(whole: Path, tmp_path: Path, stop_after: int) -> None:
+    command = [sys.executable, str(HERE / "job.py"), str(tmp_path / "run")]
+    killed = subprocess.run([*command, str(stop_after)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert not (tmp_path / "run" / "small.persona.safetensors").exists()
+    subprocess.run(command, check=True)
+    resumed = tmp_path / "run" / "small.persona.safetensors"
+    assert resumed.read_bytes() == (whole / "small.persona.safetensors").read_bytes()
+
+    def events(directory: Path) -> list[dict[str, object]]:
+        lines = [json.loads(line) for line in (directory / "log.jsonl").read_text().splitlines()]
+        return [{k: v for k, v in line.items() if k not in ("time", "seconds")} for line in lines]
+
+    assert events(tmp_path / "run") == events(whole)
+
+
+def test_asked_to_stop_it_saves_and_says_so(job: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = job.small_bench()
+    facts = describe(bench, job.SETTINGS)
+    shown = job.Shown()
+
+    def interrupting(stage: str, done: int, total: int, figures: dict[str, float]) -> None:
+        shown.show(stage, done, total, figures)
+        if shown.steps == 15:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with (
+        Run.open(tmp_path / "run", facts, show=interrupting) as run,
+        pytest.raises(KeyboardInterrupt, match="the same command goes on from there"),
+    ):
+        personalize(dataclasses.replace(bench, journal=run), job.SETTINGS, run)
+    with Run.open(tmp_path / "run", facts) as run:
+        state = run.load_state()
+        assert state is not None
+        assert state[1]["stage"] == "tune"
+        assert state[1]["step"] == 3
+        outcome = personalize(dataclasses.replace(bench, journal=run), job.SETTINGS, run)
+    assert outcome.file.exists()
+
+
+def test_another_album_or_setting_does_not_go_on_in_the_same_folder(job: ModuleType, tmp_path: Path) -> None:
+    bench = job.small_bench()
+    with Run.open(tmp_path / "run", describe(bench, job.SETTINGS)):
+        pass
+    other = dataclasses.replace(job.SETTINGS, seed=5)
+    with pytest.raises(RunError, match="holds a run with other settings: seed is 0 there and 5 now"):
+        Run.open(tmp_path / "run", describe(bench, other))
+    darker = dataclasses.replace(bench, album=dataclasses.replace(bench.album, photos=bench.album.photos * 0.9))
+    with pytest.raises(RunError, match="album is"):
+        Run.open(tmp_path / "run", describe(darker, job.SETTINGS))
+
+
+def test_the_saved_persona_shows_what_the_report_measured(job: ModuleType, whole: Path) -> None:
+    bench = job.small_bench()
+    persona = load_persona(whole / "small.persona.safetensors")
+    assert bench.album.cameras is not None
+    w = persona.anchors[:, None].expand(-1, bench.generator.latent.num_ws, -1)
+    pretrained = (bench.generator(w, bench.album.cameras).image - bench.album.photos).abs().mean()
+    with attached(bench.generator, persona), torch.no_grad():
+        personalized = (bench.generator(w, bench.album.cameras).image - bench.album.photos).abs().mean()
+    assert personalized < pretrained
+
+
+def test_a_tick_saves_now_and_then(job: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job_module, "SAVE_EVERY", 0.0)
+    bench = job.small_bench()
+    with Run.open(tmp_path / "run", describe(bench, job.SETTINGS)) as run:
+        personalize(dataclasses.replace(bench, journal=run), job.SETTINGS, run)
+        state = run.load_state()
+    assert state is not None
+    assert state[1] | {"seconds": 0} == {"stage": "tune", "step": 8, "seconds": 0}
