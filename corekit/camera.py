@@ -3,9 +3,9 @@ r"""Cameras, in EG3D's convention.
 A label is 25 numbers: 16 of the camera-to-world matrix, row-major, OpenCV axes (x right, y down, z forward), then
 9 of the intrinsics in units of the image side. The world has y up; a frontal face looks towards +z.
 
-For angles h = pi/2 + yaw and v = pi/2 + pitch the camera sits at r * (sin phi cos(pi - h), cos phi, sin phi sin(pi - h)),
-phi = arccos(1 - 2v/pi), and looks at the pivot (Chan et al., 2022, arXiv 2112.07945). Yaw is exact; through the arccos a
-pitch of 0.25 is a real angle of 0.16 rad. Positive yaw moves the camera to +x, negative pitch raises it.
+For angles h = pi/2 + yaw and v = pi/2 + pitch the camera sits at r * (sin phi cos(pi - h), cos phi, sin phi sin(pi -
+h)), phi = arccos(1 - 2v/pi), and looks at the pivot (Chan et al., 2022, arXiv 2112.07945). Yaw is exact; through the
+arccos a pitch of 0.25 is a real angle of 0.16 rad. Positive yaw moves the camera to +x, negative pitch raises it.
 
 Shapes: B batch, n image side in rays.
 """
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from corekit.errors import LabelError
 
@@ -91,22 +92,22 @@ class Camera:
         pivot: tuple[float, float, float] = (0.0, 0.0, 0.0),
         focal: float = EG3D_FOCAL,
     ) -> Camera:
-        """Cameras on a sphere around the world's origin, looking at `pivot`; yaw and pitch [B] or scalar, in radians."""
-        yaw, pitch = torch.broadcast_tensors(
-            torch.atleast_1d(torch.as_tensor(yaw, dtype=torch.float32)),
-            torch.atleast_1d(torch.as_tensor(pitch, dtype=torch.float32)),
+        """Cameras on a sphere around the world's origin, looking at `pivot`; yaw and pitch [B] or scalar, in
+        radians.
+        """
+        horizontal, vertical = torch.broadcast_tensors(
+            math.pi / 2 - torch.atleast_1d(torch.as_tensor(yaw, dtype=torch.float32)),
+            math.pi / 2 + torch.atleast_1d(torch.as_tensor(pitch, dtype=torch.float32)),
         )
-        horizontal = math.pi / 2 - yaw
-        phi = torch.arccos(1 - 2 * (math.pi / 2 + pitch) / math.pi)
+        phi = torch.arccos(1 - 2 * vertical / math.pi)
         position = radius * torch.stack([phi.sin() * horizontal.cos(), phi.cos(), phi.sin() * horizontal.sin()], dim=1)
-        forward = torch.nn.functional.normalize(position.new_tensor(pivot) - position, dim=1)
-        down_hint = position.new_tensor([0.0, -1.0, 0.0]).expand_as(forward)
-        right = torch.nn.functional.normalize(torch.linalg.cross(down_hint, forward), dim=1)
+        forward = F.normalize(position.new_tensor(pivot) - position, dim=1)
+        right = F.normalize(torch.linalg.cross(position.new_tensor([[0.0, -1.0, 0.0]]), forward), dim=1)
         down = torch.linalg.cross(forward, right)
-        pose = torch.eye(4, device=position.device).repeat(len(yaw), 1, 1)
+        pose = torch.eye(4, device=position.device).repeat(len(position), 1, 1)
         pose[:, :3] = torch.stack([right, down, forward, position], dim=2)
         intrinsics = position.new_tensor([[focal, 0.0, 0.5], [0.0, focal, 0.5], [0.0, 0.0, 1.0]])
-        return Camera(pose, intrinsics.repeat(len(yaw), 1, 1))
+        return Camera(pose, intrinsics.repeat(len(position), 1, 1))
 
     def mirrored(self) -> Camera:
         """The cameras that see the left-right mirrored picture of a mirrored world."""
@@ -125,5 +126,5 @@ class Camera:
         lifted_y = (y - cy) / fy
         lifted_x = (x - cx - skew * lifted_y) / fx
         in_camera = torch.stack([lifted_x, lifted_y, torch.ones_like(lifted_x)], dim=2)
-        direction = torch.nn.functional.normalize(in_camera @ self.pose[:, :3, :3].mT, dim=2)
+        direction = F.normalize(in_camera @ self.pose[:, :3, :3].mT, dim=2)
         return self.pose[:, None, :3, 3].expand_as(direction), direction

@@ -91,7 +91,8 @@ class Generator(nn.Module, abc.ABC):
     ) -> Render:
         """The view of w [B, L, D] from `camera` (ignored by 2D generators).
 
-        Without `rng` the result is deterministic; with it, ray samples are jittered and noise "random" is drawn from it.
+        Without `rng` the result is deterministic; with it, ray samples are jittered and noise "random" is drawn from
+        it.
         """
 
     @abc.abstractmethod
@@ -114,13 +115,14 @@ class Generator(nn.Module, abc.ABC):
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """A copy; refused while a persona is attached.
 
-        torch shares the class it injects into a parametrized module, so that detaching the copy would break the original.
+        torch shares the class it injects into a parametrized module, so that detaching the copy would break the
+        original.
         """
         if any(parametrize.is_parametrized(module) for module in self.modules()):
             raise PersonaError("a generator cannot be copied while a persona is attached: detach it first")
         twin = self.__class__.__new__(self.__class__)
         memo[id(self)] = twin
-        twin.__dict__ = copy.deepcopy(self.__dict__, memo)
+        vars(twin).update(copy.deepcopy(self.__dict__, memo))
         return twin
 
     def weight(self, site: Site) -> Tensor:

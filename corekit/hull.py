@@ -2,8 +2,8 @@ r"""The personal region of latent space: the beta-dilated convex hull of the alb
 
     P_beta = { sum_i a_i w_i : sum_i a_i = 1, a_i >= -beta }   (Nitzan et al., 2022, arXiv 2203.17272)
 
-beta = 0 is the convex hull; beta > 0 dilates it, trading identity for freedom. Coordinates a are unique where the anchors are
-affinely independent, and otherwise the ones of least norm around the centre.
+beta = 0 is the convex hull; beta > 0 dilates it, trading identity for freedom. Coordinates a are unique where the
+anchors are affinely independent, and otherwise the ones of least norm around the centre.
 
 Shapes: B batch, N anchors, L latent layers, D latent width.
 """
@@ -83,8 +83,8 @@ class LatentHull:
         return alpha.to(w.dtype)
 
     def soften(self, free: Tensor) -> Tensor:
-        """Coordinates [B, N] inside P_beta from free numbers [B, N], differentiable: softplus_100(a + beta) - beta over its sum
-        (MyStyle's parametrization).
+        """Coordinates [B, N] inside P_beta from free numbers [B, N], differentiable: softplus_100(a + beta) - beta
+        over its sum (MyStyle's parametrization).
         """
         alpha = F.softplus(free + self.beta, beta=100) - self.beta
         return alpha / alpha.sum(1, keepdim=True)

@@ -1,7 +1,7 @@
 r"""Where a generator's w live: their mean and covariance, and coordinates in which they are round.
 
-w = mean + v @ root, root the symmetric square root of the covariance: in v every direction has unit variance, so one learning
-rate suits all of them.
+w = mean + v @ root, root the symmetric square root of the covariance: in v every direction has unit variance, so one
+learning rate suits all of them.
 
 Shapes: B batch, D latent width.
 """
@@ -17,7 +17,9 @@ from corekit.generator import Generator
 
 
 class LatentStatistics(NamedTuple):
-    """`mean` [D], `root` [D, D] with root @ root the covariance, `spread` the root mean square distance from the mean."""
+    """`mean` [D], `root` [D, D] with root @ root the covariance, `spread` the root mean square distance from the
+    mean.
+    """
 
     mean: Tensor
     root: Tensor

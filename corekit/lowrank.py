@@ -1,11 +1,13 @@
 r"""Changes of one stored weight: W0 + scale * BA, and W0 + D.
 
-Low-rank adaptation (Hu et al., 2022, arXiv 2106.09685) carried to convolutions in three layouts. For W [C1, C2, k, k] and
+Low-rank adaptation (Hu et al., 2022, arXiv 2106.09685) carried to convolutions in three layouts. For W [C1, C2, k, k]
+and
 rank r (a linear layer has k = 1, where all three agree):
 
     flat      A [r, C2 k k]     B [C1, r]       true rank r: the formula of the My3DGen paper
     kernel    A [r k, C2 k k]   B [C1, r k]     true rank r k: what its release computes
-    loralib   A [r k, C2 k]     B [C1 k, r k]   memory reinterpreted as [C1, C2, k, k]: the paper's Fig. 11, checkerboards
+    loralib   A [r k, C2 k]     B [C1 k, r k]   memory reinterpreted as [C1, C2, k, k]: the paper's Fig. 11,
+    checkerboards
 
 The change lives in weight space, because demodulation divides by the norm of the changed weight: a side branch with
 W0's demodulation would compute something else.

@@ -1,4 +1,6 @@
-r"""Figures of merit as pure functions. Images are [B, 3, R, R] in [-1, 1]; shapes: B batch, N references, F features."""
+r"""Figures of merit as pure functions. Images are [B, 3, R, R] in [-1, 1]; shapes: B batch, N references, F
+features.
+"""
 
 from __future__ import annotations
 

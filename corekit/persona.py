@@ -1,7 +1,8 @@
 r"""What personalization learns of one subject, and how it is attached to a generator.
 
-A persona is a change per site (LoRA or Offset), the anchors (the album's w) with their cameras, and its origin. Attached,
-every changed weight reads W0 + delta through `torch.nn.utils.parametrize`; detached, W0 is there again bit for bit.
+A persona is a change per site (LoRA or Offset), the anchors (the album's w) with their cameras, and its origin.
+Attached, every changed weight reads W0 + delta through `torch.nn.utils.parametrize`; detached, W0 is there again bit
+for bit.
 
 Shapes: N anchors, L latent layers, D latent width, P personas in one batch.
 """
@@ -212,8 +213,8 @@ def check_fit(generator: Generator, *personas: Persona) -> None:
 def attach(generator: Generator, persona: Persona) -> None:
     """Makes `generator` read its weights through `persona`, and freezes the generator's own.
 
-    Load the base checkpoint first; do not write `.weight.data` while attached. Raises PersonaError where another persona
-    is attached already or this one was made for other weights.
+    Load the base checkpoint first; do not write `.weight.data` while attached. Raises PersonaError where another
+    persona is attached already or this one was made for other weights.
     """
     if is_attached(generator):
         raise PersonaError("a persona is attached already: detach it first")

@@ -69,7 +69,9 @@ class Backend:
 
 @dataclass(frozen=True)
 class Task:
-    """Something one can do with a generator, a persona or an album: `run` is imported and called only when asked for."""
+    """Something one can do with a generator, a persona or an album: `run` is imported and called only when asked
+    for.
+    """
 
     name: str
     summary: str
@@ -113,5 +115,5 @@ class Hooks:
         """
 
     @hookspec
-    def gpk_commands(self, app: Any) -> None:
+    def gpk_commands(self, app: Any) -> None:  # noqa: ANN401 - Typer is the command line's business
         """Adds commands to the command line's Typer application."""

@@ -32,10 +32,11 @@ def load_generator(
     """
     path = weights if weights is not None else card.weights
     if path is None:
-        where = f" They are published at {card.url}" if card.url else ""
+        where = f"; they are published at {card.url}" if card.url else ""
         licence = f" (licence: {card.licence})" if card.licence else ""
         raise WeightsError(
-            f"the card {card.name!r} of {backend.name} has no bundled weights: pass --weights FILE.{where}{licence}"
+            f"the card {card.name!r} of {backend.name} has no bundled weights{licence}: "
+            f"pass --weights FILE, a safetensors file in the official layout{where}"
         )
     tensors, metadata = read_safetensors(path)
     generator = _built(path, backend, {**card.config, **_stated_config(path, metadata)}, tensors)

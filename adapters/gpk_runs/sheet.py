@@ -5,6 +5,7 @@ Sizes are in pixels of the sheet; R is the side of a picture.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from math import ceil
 from pathlib import Path
@@ -18,6 +19,9 @@ PAPER, INK, GREY = (252, 252, 250), (28, 28, 30), (110, 110, 115)
 MARGIN, GAP, CAPTION_WIDTH = 40, 10, 150
 TITLE, HEADING, CAPTION = 26, 15, 14
 """Type sizes."""
+_NEAREST = str.maketrans(
+    {"\N{MINUS SIGN}": "-", "\N{EN DASH}": "-", "\N{EM DASH}": "-", "\N{MULTIPLICATION SIGN}": "x"}
+)
 
 
 def contact_sheet(
@@ -37,7 +41,7 @@ def contact_sheet(
     left = MARGIN + (CAPTION_WIDTH + GAP if captions else 0)
     top = MARGIN + (TITLE + MARGIN * 2 // 3 if title else 0) + (HEADING + GAP if columns else 0)
     step = side + GAP
-    titled = MARGIN + ceil(ImageFont.load_default(TITLE).getlength(title))
+    titled = MARGIN + ceil(ImageFont.load_default(TITLE).getlength(_drawable(title)))
     width = max(left + count * step - GAP, titled) + MARGIN
     sheet = Image.new("RGB", (width, top + len(rows) * step - GAP + MARGIN), PAPER)
     draw = ImageDraw.Draw(sheet)
@@ -84,6 +88,15 @@ def _caption(draw: ImageDraw.ImageDraw, middle: float, text: str) -> None:
         _text(draw, (MARGIN + CAPTION_WIDTH, y), line, CAPTION, INK if i == 0 else GREY, CAPTION_WIDTH, anchor="ra")
 
 
+def _drawable(text: str) -> str:
+    """`text` in the letters of Pillow's own font, ASCII and little more: accents dropped, a question mark for the rest.
+
+    A system's font would have them all, and make one sheet differ from machine to machine.
+    """
+    letters = unicodedata.normalize("NFKD", text.translate(_NEAREST))
+    return "".join(c if c.isascii() or c in "·°" else "?" for c in letters if not unicodedata.combining(c))
+
+
 def _text(
     draw: ImageDraw.ImageDraw,
     at: tuple[float, float],
@@ -96,7 +109,7 @@ def _text(
 ) -> None:
     """One line of text, cut with an ellipsis where it is wider than `width`."""
     font = ImageFont.load_default(size)
-    text = text.replace("\N{MINUS SIGN}", "\N{EN DASH}")  # Pillow's own font has no minus sign
+    text = _drawable(text)
     cut = text
     while cut and font.getlength(cut if cut == text else f"{cut}…") > width:
         cut = cut[:-1]

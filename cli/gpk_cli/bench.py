@@ -62,7 +62,9 @@ def make_bench(
     device: str,
     journal: Journal,
 ) -> Bench:
-    """The bench: generator with its weights, album, distance and, where the backend names one, judge, all on `device`."""
+    """The bench: generator with its weights, album, distance and, where the backend names one, judge, all on
+    `device`.
+    """
     from corekit.bench import Bench
     from gpk_checkpoints.weights import load_generator
 

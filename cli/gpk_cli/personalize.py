@@ -18,6 +18,8 @@ from gpk_cli.progress import progress
 from gpk_cli.summary import show_outcome, show_plan
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from gpk_tasks.settings import Settings
 
 OPTIONS = {
@@ -64,7 +66,9 @@ def personalize(
     ] = None,
     held_out: Annotated[Path | None, typer.Option(help="Another album of the subject, to be scored only.")] = None,
     config: Annotated[Path | None, typer.Option(help="Settings as YAML, such as a run's config.yaml.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what it would take; needs neither album nor weights.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Tell what it would take; needs neither album nor weights.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Turn an album into a persona. The same command goes on where it was stopped."""
@@ -106,10 +110,14 @@ def run_job(
     distance: str | None = None,
     lpips_weights: Path | None = None,
     held_out: Path | None = None,
+    masks: Mapping[str, Tensor] | None = None,
     device: str = "auto",
     as_json: bool = False,
 ) -> None:
-    """Opens or resumes the run in `out`, does what is left of it, and shows the outcome."""
+    """Opens or resumes the run in `out`, does what is left of it, and shows the outcome.
+
+    `masks` are the subject's, by "train" and "held-out", where they are known.
+    """
     from corekit.bench import Silence
     from gpk_runs.run import Run
     from gpk_tasks.personalize import describe, personalize
@@ -139,7 +147,7 @@ def run_job(
             if run.load_state() is not None:
                 say(f"Going on in {out} from where it was stopped.")
             bench = dataclasses.replace(bench, journal=run)
-            outcome = personalize(bench, settings, run, held_out=others).to_json()
+            outcome = personalize(bench, settings, run, held_out=others, masks=masks).to_json()
             run.finish()
     show_outcome(outcome, out, as_json=as_json)
 

@@ -63,9 +63,9 @@ def show_plan(plan: Plan, *, as_json: bool) -> None:
         f"\n{plan.backend} ({plan.card}): {plan.tuned:,} numbers to tune of {plan.generator:,}: "
         f"LoRA {plan.lora:,}, offsets {plan.offsets:,}, decoder {plan.decoder:,}\n"
         f"Persona file   {plan.file_bytes / 1000:,.0f} kB for an album of {plan.photos} photos\n"
-        f"Arithmetic     {plan.forward_flops / 1e9:,.1f} GFLOP a picture, {plan.step_flops / 1e9:,.1f} a step of tuning\n"
-        f"Estimates      {plan.memory_bytes / 1e9:,.1f} GB of memory; {duration(plan.anchor_seconds)} for the anchors, "
-        f"{duration(plan.seconds)} in all"
+        f"Arithmetic     {plan.forward_flops / 1e9:,.1f} GFLOP a picture, {plan.step_flops / 1e9:,.1f} a step\n"
+        f"Estimates      {plan.memory_bytes / 1e9:,.1f} GB of memory; "
+        f"{duration(plan.anchor_seconds)} for the anchors, {duration(plan.seconds)} in all"
     )
 
 

@@ -84,6 +84,8 @@ class EG3DConfig:
         require_power_of_two("plane_resolution", self.plane_resolution)
         if self.c_dim not in (0, 25):
             raise InputError(f"c_dim: {self.c_dim}; a camera label has 25 numbers, or 0 for no conditioning")
+        if not self.sr_channels:
+            raise InputError("sr_channels names no block: super-resolution needs one at least")
         if len(self.sr_channels) != len(self.sr_up):
             raise InputError(f"sr_channels names {len(self.sr_channels)} blocks and sr_up {len(self.sr_up)}")
         if not self.ray_start < self.ray_end:
@@ -108,7 +110,7 @@ class EG3DConfig:
         sides = [self.sr_input_resolution]
         for up in self.sr_up:
             sides.append(sides[-1] * (2 if up else 1))
-        return tuple(sides[1:]) or tuple(sides)
+        return tuple(sides[1:])
 
 
 def from_mapping(settings: Mapping[str, object]) -> EG3DConfig:
@@ -164,9 +166,12 @@ def infer(config: EG3DConfig, shapes: Shapes) -> EG3DConfig:
     if hidden_again != hidden:
         raise WeightsError(f"decoder.net.2.weight has {hidden_again} inputs, where decoder.net.0 has {hidden} outputs")
     embed = "backbone.mapping.embed.weight"
+    labels = matrix(shapes, embed)[1] if embed in shapes else 0
+    if labels not in (0, 25):
+        raise WeightsError(f"{embed} takes labels of {labels} numbers, where a camera has 25")
     channels, up = _superresolution(shapes, config.sr_input_resolution, outputs - 1)
     adapted = {
-        "c_dim": matrix(shapes, embed)[1] if embed in shapes else 0,
+        "c_dim": labels,
         "plane_resolution": backbone["img_resolution"],
         "plane_channels": plane_channels,
         "channel_base": backbone["channel_base"],

@@ -1,1 +1,77 @@
-"""The embedded prior: a small EG3D of procedural cats, with the cats, their album, and the recipe that trained it."""
+"""The embedded prior: a small EG3D of procedural cats, the cats themselves, and the networks that judge their pictures.
+
+Light: torch arrives when something is built, loaded or drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from corekit.plugin import Backend, JudgeCard, hookimpl
+from gpk_checkpoints.cards import read_cards
+from gpk_eg3d import build, fit
+
+if TYPE_CHECKING:
+    from torch import nn
+
+gpk_api = 1
+
+
+def load_distance(weights: Path | None = None) -> nn.Module:
+    """The perceptual distance of procedural cats; see `gpk_minicat.distance`."""
+    from gpk_minicat.distance import load_distance
+
+    return load_distance(weights)
+
+
+def load_identity(weights: Path | None = None) -> nn.Module:
+    """The judge of procedural cats' identity; see `gpk_minicat.identity`."""
+    from gpk_minicat.identity import load_identity
+
+    return load_identity(weights)
+
+
+@hookimpl
+def gpk_backends() -> Sequence[Backend]:
+    """`eg3d-minicat`."""
+    return [
+        Backend(
+            name="eg3d-minicat",
+            summary="the embedded prior: a small EG3D of procedural cats, weights included",
+            cards=read_cards(Path(__file__).parent / "cards.yaml"),
+            build=build,
+            fit=fit,
+            resolution=64,
+            distance="minicat-distance",
+            judge="minicat-identity",
+        )
+    ]
+
+
+@hookimpl
+def gpk_judges() -> Sequence[JudgeCard]:
+    """The distance and the judge of this domain."""
+    return [
+        JudgeCard(
+            name="minicat-distance",
+            kind="distance",
+            summary="features of a network that reads procedural cats' parameters; weights included",
+            load=load_distance,
+        ),
+        JudgeCard(
+            name="minicat-identity",
+            kind="judge",
+            summary="which procedural cat is this? Unit features; weights included",
+            load=load_identity,
+        ),
+    ]
+
+
+@hookimpl
+def gpk_commands(app: Any) -> None:  # noqa: ANN401 - Typer is the command line's business
+    """Adds `gpk minicat album` and `gpk minicat train`."""
+    from gpk_minicat.commands import add_commands
+
+    add_commands(app)

@@ -96,9 +96,9 @@ def synthesis_sizes(shapes: Shapes, prefix: str, channel_base: int, channel_max:
         if r not in channels:
             raise WeightsError(f"{prefix}b{r}.conv1.weight is missing, though b{resolution} is there")
     widest = max(channels.values())
-    narrow = [r * c for r, c in channels.items() if c < widest]
+    narrow = [r * channels[r] for r in sorted(channels) if channels[r] < widest]
     # Where every block is as wide, or the widest as wide as the card says, the card's own numbers stand.
-    base = narrow[0] if narrow else max(channel_base, widest * resolution)
+    base = narrow[-1] if narrow else max(channel_base, widest * resolution)
     most = channel_max if all(min(base // r, channel_max) == c for r, c in channels.items()) else widest
     for r, c in channels.items():
         if min(base // r, most) != c:

@@ -1,7 +1,9 @@
-r"""How well a generator shows an album: scores of renders against photos, and held-out photos placed in the personal hull.
+r"""How well a generator shows an album: scores of renders against photos, and held-out photos placed in the personal
+hull.
 
-A held-out photo has no anchor. It is placed by descending on its coordinates in P_beta, plus small offsets per layer with a
-penalty, under Eq. 1 (MyStyle, arXiv 2203.17272, section 5), so that only what the hull can say about the subject is scored.
+A held-out photo has no anchor. It is placed by descending on its coordinates in P_beta, plus small offsets per layer
+with a penalty, under Eq. 1 (MyStyle, arXiv 2203.17272, section 5), so that only what the hull can say about the
+subject is scored.
 
 Shapes: N photos, L latent layers, D latent width, R image side, F features.
 """
@@ -74,8 +76,8 @@ def place(bench: Bench, anchors: Tensor, album: Album, settings: Placement) -> T
 def score(
     images: Tensor, photos: Tensor, bench: Bench, *, references: Tensor | None = None, masks: Tensor | None = None
 ) -> dict[str, float]:
-    """Mean figures of renders [N, 3, R, R] against photos: PSNR and SSIM, the distance, PSNR inside `masks` [N, 1, R, R], and
-    ID_sim to the reference photos where the bench has a judge.
+    """Mean figures of renders [N, 3, R, R] against photos: PSNR and SSIM, the distance, PSNR inside `masks` [N, 1, R,
+    R], and ID_sim to the reference photos where the bench has a judge.
     """
     photos = resize(photos, images.shape[-1])
     figures = {"psnr": psnr(images, photos).mean().item()}

@@ -1,8 +1,8 @@
 r"""Inversion: the album's photos into anchors in W (or W+), all photos of a batch at once.
 
-Every photo has a w of its own, so one batch is many independent descents in one graph of the frozen generator; the mapping's
-conditioning camera is the frontal one throughout, or identity would drift with pose. After StyleGAN2's projector
-(Karras et al., 2020, appendix D).
+Every photo has a w of its own, so one batch is many independent descents in one graph of the frozen generator; the
+mapping's conditioning camera is the frontal one throughout, or identity would drift with pose. After StyleGAN2's
+projector (Karras et al., 2020, appendix D).
 
 Shapes: N photos, B photos in a batch, L latent layers, D latent width.
 """

@@ -2,8 +2,8 @@ r"""The main job: an album into a persona, resumable at any moment.
 
     photos ──invert──▶ anchors ──tune──▶ persona ──▶ file, contact sheet, figures
 
-The run directory holds the state; every part of the work derives its randomness from (seed, position), so a run that was killed
-and started again ends, bit for bit on the CPU, in the persona of one that was not.
+The run directory holds the state; every part of the work derives its randomness from (seed, position), so a run that
+was killed and started again ends, bit for bit on the CPU, in the persona of one that was not.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -40,7 +40,9 @@ SAVE_EVERY = 20.0  # seconds
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a personalization gives: the persona and its file, figures by (photos, generator), pictures and seconds spent."""
+    """What a personalization gives: the persona and its file, figures by (photos, generator), pictures and seconds
+    spent.
+    """
 
     persona: Persona
     file: Path
@@ -63,7 +65,9 @@ class Outcome:
 
 
 def describe(bench: Bench, settings: Settings) -> dict[str, Any]:
-    """Everything that decides the persona, in JSON types: a run's config, compared when the same command comes again."""
+    """Everything that decides the persona, in JSON types: a run's config, compared when the same command comes
+    again.
+    """
     return {
         "task": "personalize",
         "backend": bench.backend.name,
@@ -75,12 +79,17 @@ def describe(bench: Bench, settings: Settings) -> dict[str, Any]:
 
 
 def personalize(
-    bench: Bench, settings: Settings, run: Run, *, held_out: Album | None = None, masks: dict[str, Tensor] | None = None
+    bench: Bench,
+    settings: Settings,
+    run: Run,
+    *,
+    held_out: Album | None = None,
+    masks: Mapping[str, Tensor] | None = None,
 ) -> Outcome:
     """Makes the persona of the bench's album in `run`, or goes on where an earlier process stopped.
 
-    `held_out` photos are scored too, placed in the hull; `masks` [N, 1, R, R] by "train" and "held-out" add figures inside the
-    subject. Raises KeyboardInterrupt, with the state saved, when asked to stop.
+    `held_out` photos are scored too, placed in the hull; `masks` [N, 1, R, R] by "train" and "held-out" add figures
+    inside the subject. Raises KeyboardInterrupt, with the state saved, when asked to stop.
     """
     file = run.directory / f"{bench.backend.name}.persona.safetensors"
     with asked_to_stop() as stopping:
@@ -115,7 +124,7 @@ def _keeper(run: Run, clock: _Clock, stopping: Callable[[], bool]) -> Callable[[
     def tick(state: Callable[[], State]) -> None:
         nonlocal last
         stop = stopping()
-        if stop or clock.seconds() - last > SAVE_EVERY:
+        if stop or clock.seconds() - last >= SAVE_EVERY:
             tensors, position = state()
             run.save_state(tensors, {**position, "seconds": clock.seconds()})
             last = clock.seconds()
@@ -163,9 +172,11 @@ def _newborn(bench: Bench, settings: Settings, anchors: Tensor) -> Persona:
 
 
 def report(
-    bench: Bench, persona: Persona, run: Run, *, held_out: Album | None, masks: dict[str, Tensor]
+    bench: Bench, persona: Persona, run: Run, *, held_out: Album | None, masks: Mapping[str, Tensor]
 ) -> tuple[dict[str, dict[str, dict[str, float]]], tuple[Path, ...]]:
-    """Figures by photos ("train", "held-out", "novel views") and generator, and the contact sheets, before and after."""
+    """Figures by photos ("train", "held-out", "novel views") and generator, and the contact sheets, before and
+    after.
+    """
     photos = {"train": bench.album} | ({} if held_out is None else {"held-out": held_out})
     anchors = anchors_as_ws(persona.anchors, bench.generator.latent.num_ws)
     figures: dict[str, dict[str, dict[str, float]]] = {name: {} for name in photos}
@@ -207,7 +218,9 @@ def report(
 
 
 def _novel_columns(bench: Bench, anchors: Tensor) -> Callable[[], Tensor]:
-    """What the last column shows: every anchor turned by 0.35 rad, left and right in turn, or halfway to the next one."""
+    """What the last column shows: every anchor turned by 0.35 rad, left and right in turn, or halfway to the next
+    one.
+    """
     if bench.backend.cameras:
         turned = (
             novel_views(bench, row[None], yaw=(0.35 if index % 2 else -0.35,)) for index, row in enumerate(anchors)

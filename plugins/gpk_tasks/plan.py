@@ -1,7 +1,8 @@
-r"""What a personalization would take, told without weights, album or arithmetic: everything is built on the meta device.
+r"""What a personalization would take, told without weights, album or arithmetic: everything is built on the meta
+device.
 
-Numbers and FLOPs are exact; memory counts weights and what autograd keeps of one step; time is those FLOPs over this machine's
-measured speed at a like convolution, so it is an estimate and says so.
+Numbers and FLOPs are exact; memory counts weights and what autograd keeps of one step; time is those FLOPs over this
+machine's measured speed at a like convolution, so it is an estimate and says so.
 """
 
 from __future__ import annotations

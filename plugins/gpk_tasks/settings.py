@@ -15,9 +15,9 @@ from gpk_runs.typed import to_dataclass
 class Inversion:
     """Photo → w by Adam, from the mean w.
 
-    `whiten`: optimise in coordinates in which w is round. `jitter`: noise on w, in units of its spread, annealed to zero over
-    the first three quarters. `noise` "regularised" also fits the noise maps, kept white by `noise_weight` (StyleGAN2,
-    appendix D); the anchors do not carry them. `side`: larger renders are compared at this side.
+    `whiten`: optimise in coordinates in which w is round. `jitter`: noise on w, in units of its spread, annealed to
+    zero over the first three quarters. `noise` "regularised" also fits the noise maps, kept white by `noise_weight`
+    (StyleGAN2, appendix D); the anchors do not carry them. `side`: larger renders are compared at this side.
     """
 
     steps: int = 500
@@ -45,8 +45,9 @@ class Inversion:
 class Tuning:
     """Eq. 1 by Adam over the album, anchors fixed.
 
-    Learning rates by kind of change: `lr` of LoRA, `lr_offset` of biases, noise strengths and the constant, `lr_decoder` of
-    the decoder. `warmup` and `decay` are the shares of the steps in which the rate rises, and falls along a cosine.
+    Learning rates by kind of change: `lr` of LoRA, `lr_offset` of biases, noise strengths and the constant,
+    `lr_decoder` of the decoder. `warmup` and `decay` are the shares of the steps in which the rate rises, and falls
+    along a cosine.
     """
 
     steps: int = 125_000
@@ -90,7 +91,8 @@ def to_json(settings: Settings) -> dict[str, Any]:
 
 
 def resolve(base: Settings, *layers: tuple[str, Mapping[str, Any]]) -> Settings:
-    """`base` with keys replaced by each layer in turn, a pair of its source (for messages) and a mapping in `to_json`'s shape.
+    """`base` with keys replaced by each layer in turn, a pair of its source (for messages) and a mapping in
+    `to_json`'s shape.
 
     Raises UnknownNameError for a key that is none, and RecipeError for a value of another type or out of range.
     """

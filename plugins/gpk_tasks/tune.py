@@ -1,7 +1,7 @@
 r"""Tuning: the persona learns the album by Eq. 1, anchors and generator frozen.
 
-A plain loop over positions. A position is the number of photos seen; which photos come next derives from (seed, position), so a
-loop that stopped and went on is, bit for bit on the CPU, one that never stopped.
+A plain loop over positions. A position is the number of photos seen; which photos come next derives from (seed,
+position), so a loop that stopped and went on is, bit for bit on the CPU, one that never stopped.
 """
 
 from __future__ import annotations

@@ -1,17 +1,19 @@
-"""Plugins installed for one test, and gpk run on them as a process of its own."""
+"""Plugins installed for one test, and gpk run with them."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
-Gpk = Callable[..., subprocess.CompletedProcess[str]]
+from gpk_cli import main
+
+Done = subprocess.CompletedProcess[str]
 
 
 @pytest.fixture
@@ -38,18 +40,38 @@ def install(site: Path) -> Callable[..., None]:
 
 
 @pytest.fixture
-def gpk(site: Path) -> Gpk:
-    """Runs gpk with what is installed in `site`."""
+def gpk(
+    site: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., Done]]:
+    """Runs gpk in this process with what is installed in `site`."""
+    monkeypatch.syspath_prepend(site)
+    monkeypatch.delenv("GPK_DISABLE_PLUGINS", raising=False)
+    before = set(sys.modules)
 
-    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("GPK_", "_GPK"))}
-        return subprocess.run(
+    def run(*arguments: str) -> Done:
+        capsys.readouterr()
+        code = main(arguments)
+        captured = capsys.readouterr()
+        return Done(arguments, code, captured.out, captured.err)
+
+    yield run
+    for name in set(sys.modules) - before:
+        if (getattr(sys.modules[name], "__file__", None) or "").startswith(str(site)):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def gpk_process(site: Path) -> Callable[..., subprocess.Popen[str]]:
+    """Starts gpk as a process of its own, with what is installed in `site`."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("GPK_", "_GPK"))}
+
+    def start(*arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
             [sys.executable, "-c", "import sys; from gpk_cli import main; sys.exit(main())", *arguments],
-            env=inherited | {"PYTHONPATH": str(site), "OMP_NUM_THREADS": "1"} | environment,
-            capture_output=True,
+            env=environment | {"PYTHONPATH": str(site), "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            check=False,
-            timeout=120,
         )
 
-    return run
+    return start

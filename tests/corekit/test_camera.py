@@ -49,7 +49,7 @@ def test_the_middle_ray_meets_the_pivot() -> None:
 
 def test_labels_that_cannot_be() -> None:
     good = Camera.orbit(0.0, 0.0).label()
-    with pytest.raises(LabelError, match="25 numbers .* not 24"):
+    with pytest.raises(LabelError, match=r"25 numbers .* not 24"):
         Camera.from_label(good[:, :24])
     spoiled = good.clone()
     spoiled[0, 3] = float("nan")

@@ -218,7 +218,7 @@ def test_disabled_plugins_are_not_even_imported(install: Install, monkeypatch: p
         "sick": "disabled",
     }
     assert "pack_dogs" not in sys.modules
-    with pytest.raises(UnknownNameError, match=r"Disabled plugins: 'dogs' of pack 1\.0, 'sick' of pack 1\.0 \(by GPK_DISABLE"):
+    with pytest.raises(UnknownNameError, match=r"Disabled plugins: 'dogs' of pack 1\.0, 'sick' of pack 1\.0 \(by "):
         registry.backend("dogs")
 
 

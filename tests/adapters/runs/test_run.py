@@ -308,6 +308,39 @@ def save_for_ever():
             run.save_state({"a": torch.full((1 << 18,), value), "b": torch.full((9,), value)}, {"step": step})
 
 
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die_after(step):
+    def step_and_die(*arguments):
+        step(*arguments)
+        die()
+
+    return step_and_die
+
+
+with Run.open(folder, {}) as run:
+    run.record("old", {})
+    run.save_state({"a": torch.zeros(9)}, {"name": "old"})
+moments = [(os, "fsync", die), (Path, "replace", die), (Path, "replace", die_after(Path.replace))]
+for (owner, name, instead), survivor in zip(moments, ["old", "old", "new"]):
+    child = os.fork()
+    if child == 0:
+        with Run.open(folder, {}) as run:
+            run.record("new", {})
+            setattr(owner, name, instead)
+            run.save_state({"a": torch.ones(9)}, {"name": "new"})
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+    with Run.open(folder, {}) as run:
+        tensors, position = run.load_state()
+        assert position == {"name": survivor}, (position, survivor)
+        assert tensors["a"].unique().tolist() == [survivor == "new"]
+        assert [event["event"] for event in run.read_log()] == ["old", "new"][: 1 + (survivor == "new")]
+        assert not list(folder.glob("*.part"))
+with Run.open(folder, {}) as run:
+    run.discard_state()
+
 last = 0
 for attempt in range(12):
     child = os.fork()

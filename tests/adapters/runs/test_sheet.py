@@ -73,5 +73,12 @@ def test_the_same_sheet_is_the_same_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
+def test_letters_that_the_font_lacks_are_replaced() -> None:
+    """Boxes would stand for them otherwise."""
+    title = "\N{MINUS SIGN}0.35 \N{MULTIPLICATION SIGN} Zoë · 猫"
+    plain = contact_sheet([[RED]], title="-0.35 x Zoe · ?", columns=["?"])
+    assert contact_sheet([[RED]], title=title, columns=["→"]).tobytes() == plain.tobytes()
+
+
 def test_nothing_to_show() -> None:
     assert contact_sheet([]).width > 0

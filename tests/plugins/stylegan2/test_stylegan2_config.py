@@ -41,7 +41,11 @@ def test_a_file_of_another_size_is_recognised(other: StyleGAN2Config) -> None:
         ("mapping.embed.weight", (24, 10), "mapping.embed.weight: a class-conditional StyleGAN2 is not supported"),
         ("synthesis.b4.conv1.weight", None, "synthesis.b4.conv1.weight is missing"),
         ("synthesis.b16.conv1.weight", None, "synthesis.b16.conv1.weight is missing, though b32 is there"),
-        ("synthesis.b16.conv1.weight", (17, 17, 3, 3), "synthesis.b32.conv1.weight has 8 outputs"),
+        (
+            "synthesis.b16.conv1.weight",
+            (17, 17, 3, 3),
+            "synthesis.b16.conv1.weight has 17 outputs; the other blocks make it 16",
+        ),
         ("synthesis.b32.torgb.weight", None, "synthesis.b32.torgb.weight is missing or has no four dimensions"),
         ("synthesis.b4.conv1.affine.weight", (48, 9), "takes a w of 9 numbers, where the mapping gives 24"),
     ],

@@ -87,7 +87,7 @@ def test_a_style_and_a_weight_may_be_scaled_freely(rng: torch.Generator) -> None
     x, w = torch.randn(2, 5, 4, 4, generator=rng), torch.randn(2, 6, generator=rng)
     before = layer(x, w)
     with torch.no_grad():
-        layer.weight *= 30
+        layer.weight.mul_(30)
     torch.testing.assert_close(layer(x, w), before)
 
 
@@ -97,7 +97,7 @@ def test_reduced_precision_neither_overflows_nor_drifts(
 ) -> None:
     layer = lively(SynthesisLayer(32, 16, w_dim=6, resolution=8))
     with torch.no_grad():
-        layer.weight *= 1e5  # not representable in float16, nor is its square
+        layer.weight.mul_(1e5)  # not representable in float16, nor is its square
     x, w = 100 * torch.randn(2, 32, 8, 8, generator=rng), 1e3 * torch.randn(2, 6, generator=rng)
     exact, rough = layer(x, w), layer(x.to(dtype), w)
     assert rough.dtype == dtype

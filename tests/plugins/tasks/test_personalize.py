@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
@@ -83,7 +84,7 @@ def test_asked_to_stop_it_saves_and_says_so(job: ModuleType, tmp_path: Path, mon
     facts = describe(bench, job.SETTINGS)
     shown = job.Shown()
 
-    def interrupting(stage: str, done: int, total: int, figures: dict[str, float]) -> None:
+    def interrupting(stage: str, done: int, total: int, figures: Mapping[str, float]) -> None:
         shown.show(stage, done, total, figures)
         if shown.steps == 15:
             os.kill(os.getpid(), signal.SIGINT)

@@ -1,0 +1,40 @@
+# make demo   set up, and make the persona of one cat
+# make test   set up, and run the tests
+# make check  set up, and lint, format, types, arrows
+# make slow   the tests that `make test` leaves out for their time
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+FAST := -m "not slow and not gpu and not weights and not network"
+
+.PHONY: demo test check slow format clean
+
+demo: $(READY)
+	$(BIN)/gpk demo
+
+test: $(READY)
+	$(BIN)/pytest -q $(FAST)
+
+slow: $(READY)
+	$(BIN)/pytest -q -m slow
+
+check: $(READY)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+format: $(READY)
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "gpk needs Python 3.11 or newer: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $(READY)
+
+clean:
+	rm -rf $(VENV) demo .pytest_cache .ruff_cache .import_linter_cache
