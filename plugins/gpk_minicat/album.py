@@ -10,7 +10,6 @@ The folder appears whole or not at all.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -18,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
+
 from corekit.errors import AlbumError, InputError
 from gpk_photos import write_labels, write_png
-from torch import Tensor
 
 from .parameters import NAMES
 from .pictures import random_cameras
@@ -33,16 +33,29 @@ TRUTH = "truth.json"
 
 
 def write_album(
-    directory: Path, seed: int, *, photos: int = 12, held_out: int = 6, traits: Sequence[Trait] = ALL_TRAITS, size: int = 64
+    directory: Path,
+    seed: int,
+    *,
+    photos: int = 12,
+    held_out: int = 6,
+    traits: Sequence[Trait] = ALL_TRAITS,
+    size: int = 64,
 ) -> Path:
-    """Write the album of the individual that `seed` determines, and return its folder; cameras spread over the trained views.
+    """Write the album of the individual that `seed` determines, and return its folder; cameras spread over the
+    trained views.
 
     An album of the same settings that is there already is left alone. Raises AlbumError for any other folder that is
     not empty, InputError for an impossible count, UnknownNameError for an unknown trait.
     """
     if photos < 1 or held_out < 0:
         raise InputError(f"an album needs at least one photo, and no negative number: {photos} and {held_out} held out")
-    settings: dict[str, Any] = {"seed": seed, "photos": photos, "held_out": held_out, "traits": sorted(traits), "size": size}
+    settings: dict[str, Any] = {
+        "seed": seed,
+        "photos": photos,
+        "held_out": held_out,
+        "traits": sorted(traits),
+        "size": size,
+    }
     if directory.exists() and not directory.is_dir():
         raise AlbumError(f"{directory} is a file: give a folder for the album")
     if directory.exists() and any(directory.iterdir()):
@@ -54,10 +67,14 @@ def write_album(
     directory.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
     try:
-        truth = {name: _write_part(part / name, cat, count, size, rng) for name, count in (("train", photos), ("held-out", held_out)) if count}
+        truth = {
+            name: _write_part(part / name, cat, count, size, rng)
+            for name, count in (("train", photos), ("held-out", held_out))
+            if count
+        }
         (part / TRUTH).write_text(json.dumps({"settings": settings} | truth, indent=1), encoding="utf-8")
         part.chmod(0o755)
-        os.replace(part, directory)
+        part.replace(directory)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise

@@ -1,13 +1,13 @@
 """A small convolutional network for 64 by 64 pictures, whose stages can be listened to.
 
-Every stage is one or two 3 x 3 convolutions, each followed by a group normalisation where asked for and a ReLU, and halves the side.
+Every stage is one or two 3 x 3 convolutions, each followed by a group normalisation where asked for and a ReLU, and
+halves the side.
 
 Shapes: B batch, R image side, C channels of a stage.
 """
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 

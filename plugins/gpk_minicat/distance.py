@@ -1,8 +1,9 @@
 """A perceptual distance that ships with gpk: no download, no foreign licence, one megabyte.
 
-As LPIPS (Zhang et al., 2018, arXiv 1801.03924) compares deep features, each normalised to unit length over its channels, this
-compares the features of a network that learned to read a procedural cat's parameters, camera and light from a picture. That task needs
-edges, colours, eyes, stripes: it is this distance's ImageNet. Layers are weighted alike; nobody judged pairs of pictures for it.
+As LPIPS (Zhang et al., 2018, arXiv 1801.03924) compares deep features, each normalised to unit length over its
+channels, this compares the features of a network that learned to read a procedural cat's parameters, camera and light
+from a picture. That task needs edges, colours, eyes, stripes: it is this distance's ImageNet. Layers are weighted
+alike; nobody judged pairs of pictures for it.
 
     d(a, b) = mean over stages and places of | f(a) / |f(a)| - f(b) / |f(b)| |^2
 
@@ -26,7 +27,9 @@ WEIGHTS = Path(__file__).parent / "weights" / "minicat-distance.safetensors"
 
 
 class Reader(nn.Module):
-    """The network before it becomes a distance: pictures [B, 3, R, R] to the parameters' places in their ranges and the view, [B, P + 2]."""
+    """The network before it becomes a distance: pictures [B, 3, R, R] to the parameters' places in their ranges and
+    the view, [B, P + 2].
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,7 +41,9 @@ class Reader(nn.Module):
 
 
 class Distance(nn.Module):
-    """`distance(a, b) -> [B]` of pictures [B, 3, R, R] in [-1, 1]: 0 for equal ones, differentiable; sides other than 64 are resized."""
+    """`distance(a, b) -> [B]` of pictures [B, 3, R, R] in [-1, 1]: 0 for equal ones, differentiable; sides other than
+    64 are resized.
+    """
 
     def __init__(self) -> None:
         super().__init__()

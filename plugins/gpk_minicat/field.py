@@ -1,8 +1,8 @@
 """The cat's shape: a signed distance field, negative inside, in the cat's own units of UNIT world units.
 
 Everything is folded on |x|, so one eye, ear and cheek are computed and two appear; parts melt into each other by a
-smooth union (the polynomial one, after Inigo Quilez, "smooth minimum"). y is up and the face looks to +z; the head is about 0.55 wide.
-Only the torn ear, a trait, looks at the sign of x.
+smooth union (the polynomial one, after Inigo Quilez, "smooth minimum"). y is up and the face looks to +z; the head is
+about 0.55 wide. Only the torn ear, a trait, looks at the sign of x.
 
 Ellipsoids and cones give a bound rather than the exact distance, so a ray may advance by STEP times the field.
 
@@ -40,7 +40,9 @@ class Eye(NamedTuple):
 
 
 class Ear(NamedTuple):
-    """A point in the frame of the ear at +x: height above the base (0) to the tip (1), offset sideways and to the front [B, N]."""
+    """A point in the frame of the ear at +x: height above the base (0) to the tip (1), offset sideways and to the
+    front [B, N].
+    """
 
     along: Tensor
     side: Tensor

@@ -1,7 +1,8 @@
-"""A judge of identity for procedural cats: which individual is this, whatever the view, the light, the mood and the background?
+"""A judge of identity for procedural cats: which individual is this, whatever the view, the light, the mood and the
+background?
 
-A convolutional network of its own maps a picture to a unit vector; vectors of one individual are to agree. Trained by the
-contrast of photos within a batch (supervised contrastive loss, Khosla et al., 2020, arXiv 2004.11362):
+A convolutional network of its own maps a picture to a unit vector; vectors of one individual are to agree. Trained by
+the contrast of photos within a batch (supervised contrastive loss, Khosla et al., 2020, arXiv 2004.11362):
 
     L_i = - mean over photos p of the same cat of log [ exp(f_i f_p / t) / sum over all others a of exp(f_i f_a / t) ]
 
@@ -38,7 +39,9 @@ class Identity(nn.Module):
 
 
 def contrast(features: Tensor, who: Tensor, *, temperature: float = 0.1) -> Tensor:
-    """The supervised contrastive loss of unit features [B, F] of the individuals `who` [B]; every one must appear twice or more."""
+    """The supervised contrastive loss of unit features [B, F] of the individuals `who` [B]; every one must appear
+    twice or more.
+    """
     itself = torch.eye(len(who), dtype=torch.bool, device=features.device)
     logits = (features @ features.T / temperature).masked_fill(itself, float("-inf"))
     same = (who[:, None] == who) & ~itself

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from corekit.camera import Camera
 from torch import Tensor
+
+from corekit.camera import Camera
 
 from .parameters import NAMES, PRIOR, from_noise
 from .pictures import CHUNK, SIZE, bytes_of, random_cameras
@@ -29,7 +30,8 @@ TRAIT_SHARE = 0.3
 
 @dataclass(frozen=True)
 class Portraits:
-    """Pictures [B, 3, R, R] in [-1, 1], with the parameters [B, P], the cameras and the number of the individual [B]."""
+    """Pictures [B, 3, R, R] in [-1, 1], with the parameters [B, P], the cameras and the number of the individual [B].
+    """
 
     image: Tensor
     params: Tensor
@@ -64,7 +66,9 @@ class Individuals:
 
     def __init__(self, paths: list[Path]) -> None:
         shards = [load_tensors(path)[0] for path in paths]
-        self.params, self.label, self.cat, self.mask = (torch.cat([s[k] for s in shards]) for k in ("params", "label", "cat", "mask"))
+        self.params, self.label, self.cat, self.mask = (
+            torch.cat([s[k] for s in shards]) for k in ("params", "label", "cat", "mask")
+        )
 
     def __len__(self) -> int:
         """The number of individuals."""

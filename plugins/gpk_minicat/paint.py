@@ -1,7 +1,8 @@
-"""The cat's colours, as functions of the place on its surface; the light; and the background by the direction of the ray.
+"""The cat's colours, as functions of the place on its surface; the light; and the background by the direction of the
+ray.
 
-Colours are red, green, blue in [0, 1]; a mask is soft over about one pixel of a 64-pixel picture, or it would glitter.
-Palettes are made up. Only two traits look at the sign of x: the patch and the eye of another colour.
+Colours are red, green, blue in [0, 1]; a mask is soft over about one pixel of a 64-pixel picture, or it would
+glitter. Palettes are made up. Only two traits look at the sign of x: the patch and the eye of another colour.
 
 Shapes: B batch, N points.
 """
@@ -21,7 +22,13 @@ LINE: Colour = (0.10, 0.07, 0.07)
 WHITE: Colour = (0.97, 0.96, 0.94)
 PINK: Colour = (0.93, 0.62, 0.60)
 TONGUE: Colour = (0.86, 0.33, 0.36)
-IRISES: tuple[Colour, ...] = ((0.80, 0.42, 0.06), (0.92, 0.76, 0.12), (0.36, 0.70, 0.22), (0.16, 0.62, 0.60), (0.28, 0.58, 0.92))
+IRISES: tuple[Colour, ...] = (
+    (0.80, 0.42, 0.06),
+    (0.92, 0.76, 0.12),
+    (0.36, 0.70, 0.22),
+    (0.16, 0.62, 0.60),
+    (0.28, 0.58, 0.92),
+)
 SOFT = 0.012  # world units, about a pixel at 64 by 64
 
 
@@ -62,32 +69,48 @@ def shade(albedo: Tensor, normals: field.Points, cat: dict[str, Tensor]) -> Tens
 
 
 def background(direction_y: Tensor, cat: dict[str, Tensor]) -> Tensor:
-    """The colour [B, 3, N] behind the cat: one plain colour that brightens upwards with the y of the ray's direction [B, N]."""
+    """The colour [B, 3, N] behind the cat: one plain colour that brightens upwards with the y of the ray's direction
+    [B, N].
+    """
     bright = 0.92 + 0.32 * direction_y
     return torch.stack([cat[name] * bright for name in ("red", "green", "blue")], 1).clamp(0, 1)
 
 
 def white_balance(colours: Tensor, cat: dict[str, Tensor]) -> Tensor:
-    """The whole photo [B, 3, N] under warmer or colder light: red and blue move against each other by up to 12 percent."""
+    """The whole photo [B, 3, N] under warmer or colder light: red and blue move against each other by up to 12
+    percent.
+    """
     gain = torch.stack([1 + 0.12 * cat["warmth"], torch.ones_like(cat["warmth"]), 1 - 0.12 * cat["warmth"]], 1)
     return (colours * gain).clamp(0, 1)
 
 
 def _fur(cat: dict[str, Tensor]) -> list[Tensor]:
     light, tint = cat["fur_light"], cat["fur_tint"]
-    grey, ginger = ((0.13, 0.12, 0.14), (0.50, 0.50, 0.54), (0.93, 0.92, 0.91)), ((0.27, 0.14, 0.08), (0.84, 0.46, 0.18), (0.98, 0.84, 0.62))
+    grey, ginger = (
+        ((0.13, 0.12, 0.14), (0.50, 0.50, 0.54), (0.93, 0.92, 0.91)),
+        ((0.27, 0.14, 0.08), (0.84, 0.46, 0.18), (0.98, 0.84, 0.62)),
+    )
     weights = ((1 - light) ** 2, 2 * light * (1 - light), light**2)
     return [
-        sum((w * (grey[k][i] + (ginger[k][i] - grey[k][i]) * tint) for k, w in enumerate(weights)), torch.zeros_like(light))
+        sum(
+            (w * (grey[k][i] + (ginger[k][i] - grey[k][i]) * tint) for k, w in enumerate(weights)),
+            torch.zeros_like(light),
+        )
         for i in range(3)
     ]
 
 
 def _stripes(x: Tensor, y: Tensor, z: Tensor) -> Tensor:
     """Three bars on the forehead, rings on cheeks and breast."""
-    bars = torch.maximum(_inside(0.015 - x), _inside(0.017 - (x - 0.075 - 0.1 * (y - 0.1)).abs())) * _inside(y - 0.085, 0.02)
+    bars = torch.maximum(_inside(0.015 - x), _inside(0.017 - (x - 0.075 - 0.1 * (y - 0.1)).abs())) * _inside(
+        y - 0.085, 0.02
+    )
     rings = torch.sin(58.0 * (y + 0.25 * z)) * 0.5 + 0.5
-    rings = (2.2 * rings - 0.9).clamp(0, 1) * torch.maximum(_inside(x - 0.165, 0.02), _inside(-0.22 - y)) * _inside(0.07 - y, 0.02)
+    rings = (
+        (2.2 * rings - 0.9).clamp(0, 1)
+        * torch.maximum(_inside(x - 0.165, 0.02), _inside(-0.22 - y))
+        * _inside(0.07 - y, 0.02)
+    )
     return torch.maximum(bars, rings)
 
 
@@ -103,7 +126,11 @@ def _nose_and_mouth(fur: list[Tensor], x: Tensor, y: Tensor, z: Tensor, cat: dic
     fur = _mix(fur, TONGUE, gape * front * smile)
     pink, black = (0.90, 0.50, 0.50), (0.16, 0.10, 0.10)
     tone = [pink[i] + (black[i] - pink[i]) * cat["nose"] for i in range(3)]
-    nose = _inside(0.036 * (1 + (y + 0.080) / 0.05).clamp(0, 1) - x) * _inside(0.020 - (y + 0.078).abs()) * _inside(z - 0.205 - forward)
+    nose = (
+        _inside(0.036 * (1 + (y + 0.080) / 0.05).clamp(0, 1) - x)
+        * _inside(0.020 - (y + 0.078).abs())
+        * _inside(z - 0.205 - forward)
+    )
     return _mix(fur, tone, nose)
 
 

@@ -1,12 +1,13 @@
 """The numbers that describe a procedural cat, their ranges, and the fixed map from Gaussian noise to them.
 
-A cat is one row of P named numbers. The first Z of them span the *prior*: identity first, then what differs from one photo
-of an individual to the next. The last ones are *traits*: they are zero for every cat of the prior, and an individual that has one
-lies outside of it, which is what makes personalization worth measuring.
+A cat is one row of P named numbers. The first Z of them span the *prior*: identity first, then what differs from one
+photo of an individual to the next. The last ones are *traits*: they are zero for every cat of the prior, and an
+individual that has one lies outside of it, which is what makes personalization worth measuring.
 
-StyleGAN's mapping network sees only the direction of its noise, so z is brought to unit mean square first. Then z, nearly
-N(0, 1) still, becomes a parameter through u = Phi(z), the normal distribution function, and a ramp: p = lo + (hi - lo) ramp(u).
-Markings use a ramp that stays at zero for part of the cats, so that some have no blaze at all and others a full one.
+StyleGAN's mapping network sees only the direction of its noise, so z is brought to unit mean square first. Then z,
+nearly N(0, 1) still, becomes a parameter through u = Phi(z), the normal distribution function, and a ramp: p = lo +
+(hi - lo) ramp(u). Markings use a ramp that stays at zero for part of the cats, so that some have no blaze at all and
+others a full one.
 
 Shapes: B batch, Z prior parameters, P all parameters.
 """
@@ -20,7 +21,18 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-__all__ = ["IDENTITY", "NAMES", "PARAMETERS", "PHOTO", "PRIOR", "TRAITS", "Parameter", "columns", "from_noise", "mirrored_noise"]
+__all__ = [
+    "IDENTITY",
+    "NAMES",
+    "PARAMETERS",
+    "PHOTO",
+    "PRIOR",
+    "TRAITS",
+    "Parameter",
+    "columns",
+    "from_noise",
+    "mirrored_noise",
+]
 
 
 @dataclass(frozen=True)

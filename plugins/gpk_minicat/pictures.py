@@ -1,8 +1,9 @@
 """The training pictures of the prior: shards of procedural cats, rendered once and kept in a work folder.
 
-A shard holds the noise z, the camera labels, the cats *without* their background (premultiplied, before white balance), the masks
-and the depths at half the side. Background colour and warmth are drawn anew whenever a picture is used, so a rendered cat
-is seen on many backgrounds. Shard i of a seed is the same wherever and whenever it is rendered, up to floating-point rounding.
+A shard holds the noise z, the camera labels, the cats *without* their background (premultiplied, before white
+balance), the masks and the depths at half the side. Background colour and warmth are drawn anew whenever a picture is
+used, so a rendered cat is seen on many backgrounds. Shard i of a seed is the same wherever and whenever it is
+rendered, up to floating-point rounding.
 
 Shapes: M pictures, Z noise, R image side.
 """
@@ -14,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from corekit.camera import Camera
 from torch import Tensor
+
+from corekit.camera import Camera
 
 from .parameters import PRIOR, from_noise, mirrored_noise
 from .render import Layers, Photo, compose, layers
@@ -45,7 +47,9 @@ def random_cameras(count: int, rng: torch.Generator) -> Camera:
     return Camera.orbit(yaw, pitch, focal=FOCAL)
 
 
-def render_shard(work: Path, seed: int, index: int, *, count: int = SHARD, march: Callable[..., Layers] = layers) -> Path:
+def render_shard(
+    work: Path, seed: int, index: int, *, count: int = SHARD, march: Callable[..., Layers] = layers
+) -> Path:
     """Render shard `index` into the folder unless it is there already, and return its path."""
     path = work / f"cats-{seed}-{index:03d}.safetensors"
     if path.exists():
@@ -77,7 +81,8 @@ class Pictures:
         return len(self.z)
 
     def batch(self, size: int, rng: torch.Generator, *, share: slice = slice(None)) -> Batch:
-        """`size` pictures drawn with replacement, on fresh backgrounds, half of them mirrored; only the `share` is made.
+        """`size` pictures drawn with replacement, on fresh backgrounds, half of them mirrored; only the `share` is
+        made.
 
         What is drawn does not depend on the share, so several workers can divide one batch.
         """

@@ -1,8 +1,8 @@
 """Photographs of procedural cats: marching rays through the distance field.
 
-A quarter-resolution pass marches one *cone* per block of four by four rays until the surface comes nearer than the cone is wide;
-all rays of the block start there. Rays that reach the surface are painted and lit; the others see the background, whose
-depth is FAR. Pictures are rendered at twice the side and averaged.
+A quarter-resolution pass marches one *cone* per block of four by four rays until the surface comes nearer than the
+cone is wide; all rays of the block start there. Rays that reach the surface are painted and lit; the others see the
+background, whose depth is FAR. Pictures are rendered at twice the side and averaged.
 
 Shapes: B batch, P parameters, R image side, N = (2R)^2 rays.
 """
@@ -12,8 +12,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from corekit.camera import Camera
 from torch import Tensor
+
+from corekit.camera import Camera
 
 from . import field, paint
 from .parameters import columns
@@ -27,7 +28,9 @@ TOUCH = 1.2e-2  # most of a pixel at 64 by 64: rays that graze the cat converge 
 
 
 class Photo(NamedTuple):
-    """A finished picture [B, 3, R, R] in [-1, 1], its depth [B, 1, R, R] along the ray and the cat's share of each pixel."""
+    """A finished picture [B, 3, R, R] in [-1, 1], its depth [B, 1, R, R] along the ray and the cat's share of each
+    pixel.
+    """
 
     image: Tensor
     depth: Tensor
@@ -35,7 +38,9 @@ class Photo(NamedTuple):
 
 
 class Layers(NamedTuple):
-    """A picture without its background: light [B, 3, R, R] in [0, 1], multiplied by the mask [B, 1, R, R]; depth [B, 1, R, R]."""
+    """A picture without its background: light [B, 3, R, R] in [0, 1], multiplied by the mask [B, 1, R, R]; depth [B,
+    1, R, R].
+    """
 
     cat: Tensor
     mask: Tensor
@@ -56,7 +61,9 @@ def layers(params: Tensor, camera: Camera, size: int, *, supersample: int = 2) -
     """The cats alone: what does not depend on the background's colour nor on the white balance."""
     side = size * supersample
     if side % BLOCK:
-        raise ValueError(f"a picture of {size} by {size} at {supersample} x supersampling cannot be cut into blocks of {BLOCK} rays")
+        raise ValueError(
+            f"a picture of {size} by {size} at {supersample} x supersampling cannot be cut into blocks of {BLOCK} rays"
+        )
     cat = columns(params)
     origins, directions = camera.rays(side)
     _, coarse = camera.rays(side // BLOCK)

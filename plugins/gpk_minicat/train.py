@@ -1,10 +1,11 @@
 """The recipe of the embedded prior: render cats, pre-train the mapping, regress pictures and depth, keep the average.
 
-Everything that is drawn follows from (seed, step), so a run that was stopped and started again equals one that was not,
-bitwise on one machine. The state file is the only truth and is replaced atomically. With `minutes` instead of
+Everything that is drawn follows from (seed, step), so a run that was stopped and started again equals one that was
+not, bitwise on one machine. The state file is the only truth and is replaced atomically. With `minutes` instead of
 `steps` the learning rate follows the clock: then a run ends on time but is not repeatable to the bit.
 
-Several workers divide each batch and average their gradients: on small CPUs two single-threaded processes are faster than two threads.
+Several workers divide each batch and average their gradients: on small CPUs two single-threaded processes are faster
+than two threads.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ from pathlib import Path
 from typing import cast
 
 import torch
+from torch import Tensor, nn
+
 from corekit.camera import Camera
 from corekit.generator import Render
 from gpk_eg3d.network import EG3D
 from gpk_eg3d.renderer import rendered
-from torch import Tensor, nn
 
 from .parameters import IDENTITY, PARAMETERS, PHOTO, PRIOR, from_noise
 from .pictures import SIZE, Batch, Pictures, render_shard
@@ -90,7 +92,9 @@ class Trainer:
         if recipe.bfloat16:
             self.generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = torch.optim.Adam(self.generator.parameters(), lr=recipe.rate, betas=(0.9, 0.99))
-        self.show: Callable[[Tensor, Camera], Render] = torch.compile(self._show, dynamic=False) if recipe.compiled else self._show
+        self.show: Callable[[Tensor, Camera], Render] = (
+            torch.compile(self._show, dynamic=False) if recipe.compiled else self._show
+        )
         self.at, self.seconds = 0, 0.0
 
     @property
@@ -108,7 +112,9 @@ class Trainer:
         low, high = (torch.tensor([getattr(p, key) for p in prior]) for key in ("low", "high"))
         optimizer = torch.optim.Adam([*mapping.parameters(), *head.parameters()], lr=1e-2, betas=(0.9, 0.99))
         for i in range(self.recipe.mapping_steps):
-            optimizer.param_groups[0]["lr"] = 1e-2 * 0.5 * (1 + math.cos(math.pi * i / self.recipe.mapping_steps)) + 1e-5
+            optimizer.param_groups[0]["lr"] = (
+                1e-2 * 0.5 * (1 + math.cos(math.pi * i / self.recipe.mapping_steps)) + 1e-5
+            )
             z = torch.randn(256, len(PRIOR), generator=rng)
             wanted = (from_noise(z)[:, : len(PRIOR)] - low) / (high - low) * 2 - 1
             off = (head(mapping(z)[:, 0]) - wanted).square().mean()
@@ -128,7 +134,11 @@ class Trainer:
         cast(Tensor, sum(terms.values())).backward()
         if recipe.workers > 1:
             self._agree()
-        rate = recipe.rate * min(1.0, (self.at + 1) / recipe.warmup) * (0.005 + 0.995 * 0.5 * (1 + math.cos(math.pi * min(1.0, self.done))))
+        rate = (
+            recipe.rate
+            * min(1.0, (self.at + 1) / recipe.warmup)
+            * (0.005 + 0.995 * 0.5 * (1 + math.cos(math.pi * min(1.0, self.done))))
+        )
         self.optimizer.param_groups[0]["lr"] = rate
         self.optimizer.step()
         decay = min(recipe.average, (1 + self.at) / (10 + self.at))
@@ -145,7 +155,12 @@ class Trainer:
         tensors |= {f"average.{k}": v for k, v in self.average.state_dict().items()}
         for i, moments in self.optimizer.state_dict()["state"].items():
             tensors |= {f"moment.{i}.{k}": v for k, v in moments.items()}
-        note = {"step": self.at, "seconds": self.seconds, "recipe": dataclasses.asdict(self.recipe), "config": dataclasses.asdict(CONFIG)}
+        note = {
+            "step": self.at,
+            "seconds": self.seconds,
+            "recipe": dataclasses.asdict(self.recipe),
+            "config": dataclasses.asdict(CONFIG),
+        }
         save_tensors(path, tensors, note)
 
     def load(self, path: Path) -> None:
@@ -166,7 +181,9 @@ class Trainer:
         w = generator.mapping(z)
         with torch.autocast("cpu", torch.bfloat16, enabled=reduced):
             planes = generator.planes(w, noise="none")
-        features, depth = rendered(planes.float(), generator.decoder, camera, CONFIG, resolution=CONFIG.neural_rendering_resolution)
+        features, depth = rendered(
+            planes.float(), generator.decoder, camera, CONFIG, resolution=CONFIG.neural_rendering_resolution
+        )
         with torch.autocast("cpu", torch.bfloat16, enabled=reduced):
             image = generator.superresolution(features, w[:, -1])
         return Render(image.float(), features[:, :3], depth)
@@ -202,14 +219,17 @@ def export(state: Path, weights: Path, *, validation: Batch | None = None) -> di
     generator.load_state_dict({key: value.half().float() for key, value in generator.state_dict().items()})
     facts: dict[str, object] = {
         "format": "gpk-generator/1",
-        "card": "eg3d-minicat",
+        "card": "minicat-64",
         "licence": "Apache-2.0",
         "config": dataclasses.asdict(CONFIG),
         "noise": {"identity": list(IDENTITY), "photo": list(PHOTO)},
         "training": {key: note[key] for key in ("step", "seconds", "recipe")},
     }
     if validation is not None:
-        seen = [generator(generator.mapping(validation.z[i : i + 16]), validation.camera[slice(i, i + 16)]) for i in range(0, len(validation.z), 16)]
+        seen = [
+            generator(generator.mapping(validation.z[i : i + 16]), validation.camera[slice(i, i + 16)])
+            for i in range(0, len(validation.z), 16)
+        ]
         facts["psnr"] = psnr(torch.cat([render.image for render in seen]), validation.photo.image).mean().item()
     save_tensors(weights, {key: value.half() for key, value in generator.state_dict().items()}, facts)
     return facts

@@ -1,7 +1,8 @@
 """The recipes of the two bundled judges: the perceptual distance's reader, and the identity judge.
 
-Both learn from the photos of many individuals (`individuals`); they share the pictures, but neither network nor task, so that
-a persona optimised under the distance is judged by another. Individuals of the last shard are for validation only.
+Both learn from the photos of many individuals (`individuals`); they share the pictures, but neither network nor task,
+so that a persona optimised under the distance is judged by another. Individuals of the last shard are for validation
+only.
 """
 
 from __future__ import annotations
@@ -37,9 +38,14 @@ Report = Callable[[int, int, float], None]
 
 
 def train_distance(
-    work: Path, recipe: JudgeRecipe = JudgeRecipe(), *, weights: Path = distance.WEIGHTS, report: Report = lambda *_: None
+    work: Path,
+    recipe: JudgeRecipe = JudgeRecipe(),
+    *,
+    weights: Path = distance.WEIGHTS,
+    report: Report = lambda *_: None,
 ) -> dict[str, object]:
-    """Train the reader, write its features as the distance's weights, and return the facts: R^2 of what it reads on unseen cats.
+    """Train the reader, write its features as the distance's weights, and return the facts: R^2 of what it reads on
+    unseen cats.
 
     `report(step, steps, loss)` is called after each step.
     """
@@ -62,7 +68,11 @@ def train_distance(
 
 
 def train_identity(
-    work: Path, recipe: JudgeRecipe = JudgeRecipe(), *, weights: Path = identity.WEIGHTS, report: Report = lambda *_: None
+    work: Path,
+    recipe: JudgeRecipe = JudgeRecipe(),
+    *,
+    weights: Path = identity.WEIGHTS,
+    report: Report = lambda *_: None,
 ) -> dict[str, object]:
     """Train the judge of identity, write its weights, and return the facts: how well it verifies unseen individuals."""
     seen, unseen = _shards(work, recipe)
@@ -83,7 +93,9 @@ def train_identity(
 
 
 def readings(photos: Portraits) -> Tensor:
-    """What the reader is to say [B, P + 2]: every parameter's place in its range, and the camera's yaw and height, all about [-1, 1]."""
+    """What the reader is to say [B, P + 2]: every parameter's place in its range, and the camera's yaw and height,
+    all about [-1, 1].
+    """
     low, high = (torch.tensor([getattr(p, key) for p in PARAMETERS]) for key in ("low", "high"))
     params = (photos.params - low) / (high - low) * 2 - 1
     x, y, z = photos.camera.pose[:, :3, 3].unbind(1)
@@ -93,8 +105,9 @@ def readings(photos: Portraits) -> Tensor:
 def verification(features: Tensor, who: Tensor) -> dict[str, object]:
     """How well cosines of unit features [B, F] tell pairs of one individual from pairs of two.
 
-    `auc` over all pairs; `threshold`, where both kinds of error are equally frequent, and the `accuracy` there; `rank1`, the part of
-    the photos whose nearest other photo shows the same individual; the mean cosines of both kinds of pairs.
+    `auc` over all pairs; `threshold`, where both kinds of error are equally frequent, and the `accuracy` there;
+    `rank1`, the part of the photos whose nearest other photo shows the same individual; the mean cosines of both
+    kinds of pairs.
     """
     cosine, same = features @ features.T, who[:, None] == who
     upper = torch.ones_like(same).triu(1)

@@ -1,7 +1,8 @@
 """Individuals: one identity drawn from the prior, with traits that the prior has not, in photos that differ.
 
-What makes personalization worth its name is what the pretrained model cannot draw. Three traits do that, none of them symmetrical:
-a patch of the opposite tone around the cat's right eye, a left eye of another colour, and a left ear with its tip torn off.
+What makes personalization worth its name is what the pretrained model cannot draw. Three traits do that, none of them
+symmetrical: a patch of the opposite tone around the cat's right eye, a left eye of another colour, and a left ear
+with its tip torn off.
 
 Shapes: P parameters, N photos.
 """
@@ -12,8 +13,9 @@ from collections.abc import Sequence
 from typing import Literal, get_args
 
 import torch
-from corekit.errors import UnknownNameError
 from torch import Tensor
+
+from corekit.errors import UnknownNameError
 
 from .parameters import IDENTITY, NAMES, PRIOR, from_noise
 
@@ -24,7 +26,8 @@ ALL_TRAITS: tuple[Trait, ...] = get_args(Trait)
 
 
 def individual(rng: torch.Generator, traits: Sequence[Trait] = ()) -> Tensor:
-    """One identity [1, P] drawn from the prior, its traits switched on; its photo parameters are the middle of their ranges.
+    """One identity [1, P] drawn from the prior, its traits switched on; its photo parameters are the middle of their
+    ranges.
 
     Raises UnknownNameError for a trait that no cat has.
     """
@@ -44,7 +47,9 @@ def with_traits(params: Tensor, traits: Sequence[Trait]) -> Tensor:
 
 
 def photos_of(cat: Tensor, count: int, rng: torch.Generator) -> Tensor:
-    """The parameters [N, P] of `count` photos of one cat [1, P]: new light, expression and background, the same identity."""
+    """The parameters [N, P] of `count` photos of one cat [1, P]: new light, expression and background, the same
+    identity.
+    """
     fresh = from_noise(torch.randn(count, len(PRIOR), generator=rng))
     photo = slice(len(IDENTITY), len(PRIOR))
     photos = cat.expand(count, -1).clone()

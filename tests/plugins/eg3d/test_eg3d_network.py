@@ -140,9 +140,9 @@ def test_depth_alone_has_finite_gradients(eg3d: EG3D, w: Tensor, cameras: Camera
     assert w.grad.count_nonzero()
 
 
-def test_gradients_can_be_differentiated_again(eg3d: EG3D, w: Tensor) -> None:
+def test_gradients_can_be_differentiated_again(eg3d: EG3D, w: Tensor, rng: torch.Generator) -> None:
     # Planes sampled bilinearly have no second derivative in torch: super-resolution and field are tried apart.
-    features = torch.randn(3, eg3d.config.decoder_features, 8, 8, requires_grad=True)
+    features = torch.randn(3, eg3d.config.decoder_features, 8, 8, generator=rng, requires_grad=True)
     picture = eg3d.superresolution(features, w[:, -1])
     (slope,) = torch.autograd.grad(picture.square().sum(), features, create_graph=True)
     (curvature,) = torch.autograd.grad(slope.square().sum(), features)

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from corekit.camera import Camera
 from corekit.errors import AlbumError, InputError
-from gpk_photos import read_image, read_labels
-
 from gpk_minicat.album import TRUTH, write_album
 from gpk_minicat.parameters import IDENTITY, NAMES
 from gpk_minicat.render import render
+from gpk_photos import read_image, read_labels
 
 
 def write(directory: Path, seed: int = 5, **settings: int) -> Path:
@@ -29,7 +29,9 @@ def test_what_is_written_can_be_read_and_shows_what_the_truth_says(tmp_path: Pat
             Camera.from_label(label)
             stored = read_image(album / part / name)
             assert (stored - render(params, label[None], 32).image[0]).abs().max() < 0.01
-    identities = {tuple(photo[key] for key in IDENTITY) for part in ("train", "held-out") for photo in truth[part].values()}
+    identities = {
+        tuple(photo[key] for key in IDENTITY) for part in ("train", "held-out") for photo in truth[part].values()
+    }
     assert len(identities) == 1
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
+
 from corekit.camera import Camera
 from corekit.errors import UnknownNameError
-
 from gpk_minicat import field
 from gpk_minicat.parameters import IDENTITY, NAMES, PARAMETERS, PRIOR, TRAITS, columns, from_noise, mirrored_noise
 from gpk_minicat.pictures import FOCAL, random_cameras
