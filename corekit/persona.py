@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +21,7 @@ from torch.nn.utils import parametrize
 
 from corekit.camera import Camera
 from corekit.errors import PersonaError, RecipeError
-from corekit.generator import Generator, Render, fingerprint
+from corekit.generator import Generator, Render, Site, fingerprint
 from corekit.lowrank import Change, LoRA, Offset, factor_shapes
 from corekit.recipe import Recipe
 
@@ -63,18 +63,12 @@ class Persona:
         cameras: Tensor | None = None,
         rng: torch.Generator | None = None,
     ) -> Persona:
-        """A persona that changes nothing yet.
-
-        Raises RecipeError where the rank exceeds that of every layer, or nothing is left to change.
-        """
+        """A persona that changes nothing yet; raises RecipeError as `changing_sites` does."""
         changes: dict[str, Change] = {}
-        full_ranks = []
-        for site in generator.sites():
+        for site, treatment in changing_sites(generator, recipe):
             weight = generator.weight(site)
             shape, device = tuple(weight.shape), weight.device
-            treatment = recipe.treatment(site)
             if treatment == "lora":
-                full_ranks.append(min(shape[0], weight[0].numel()))
                 changes[site.key] = LoRA(
                     shape,
                     rank=recipe.rank,
@@ -84,12 +78,8 @@ class Persona:
                     device=device,
                     rng=rng,
                 )
-            elif treatment == "offset":
+            else:
                 changes[site.key] = Offset(shape, device=device)
-        if not changes:
-            raise RecipeError("this recipe freezes every part: nothing is left to tune")
-        if full_ranks and recipe.rank > max(full_ranks):
-            raise RecipeError(f"rank {recipe.rank} is beyond every layer: the largest has rank {max(full_ranks)}")
         labels = anchors.new_zeros(len(anchors), 0) if cameras is None else cameras
         return Persona(changes, recipe, origin, anchors, labels)
 
@@ -183,6 +173,21 @@ def _empty_change(site: Mapping[str, Any], recipe: Recipe) -> Change:
         return Offset(shape)
     factor_shapes(shape, recipe.rank, recipe.layout)
     return LoRA(shape, rank=recipe.rank, scale=float(site["scale"]), layout=recipe.layout)
+
+
+def changing_sites(generator: Generator, recipe: Recipe) -> Sequence[tuple[Site, Literal["lora", "offset"]]]:
+    """The sites that `recipe` changes, and how.
+
+    Raises RecipeError where the rank exceeds that of every layer, or nothing is left to change.
+    """
+    chosen = [(site, treatment) for site in generator.sites() if (treatment := recipe.treatment(site)) is not None]
+    if not chosen:
+        raise RecipeError("this recipe freezes every part: nothing is left to tune")
+    shapes = [generator.weight(site).shape for site, treatment in chosen if treatment == "lora"]
+    most = max((min(shape[0], shape[1:].numel()) for shape in shapes), default=recipe.rank)
+    if recipe.rank > most:
+        raise RecipeError(f"rank {recipe.rank} is beyond every layer: the largest has rank {most}")
+    return chosen
 
 
 def is_attached(generator: nn.Module) -> bool:

@@ -119,6 +119,7 @@ def run_job(
     `masks` are the subject's, by "train" and "held-out", where they are known.
     """
     from corekit.bench import Silence
+    from corekit.persona import changing_sites
     from gpk_runs.run import Run
     from gpk_tasks.personalize import describe, personalize
 
@@ -133,6 +134,7 @@ def run_job(
         device=device,
         journal=Silence(),
     )
+    changing_sites(bench.generator, settings.recipe)  # an impossible recipe must not leave a folder behind
     for name, reason in bench.album.left_out:
         say(f"Left out {name}: {reason}")
     others = None
@@ -148,7 +150,6 @@ def run_job(
                 say(f"Going on in {out} from where it was stopped.")
             bench = dataclasses.replace(bench, journal=run)
             outcome = personalize(bench, settings, run, held_out=others, masks=masks).to_json()
-            run.finish()
     show_outcome(outcome, out, as_json=as_json)
 
 

@@ -26,11 +26,10 @@ FIGURES = {
 
 def show_outcome(outcome: Mapping[str, Any], out: Path, *, as_json: bool) -> None:
     """Prints what a personalization gave: JSON, or a table and a few plain sentences."""
-    persona = out / Path(outcome["persona"]).name
+    persona, pictures = out / outcome["persona"], [out / picture for picture in outcome["pictures"]]
     if as_json:
         plain = {k: v for k, v in outcome.items() if k not in ("event", "time")}
-        pictures = [str(out / "pictures" / Path(p).name) for p in outcome["pictures"]]
-        print(json.dumps(plain | {"persona": str(persona), "pictures": pictures}, indent=2))
+        print(json.dumps(plain | {"persona": str(persona), "pictures": list(map(str, pictures))}, indent=2))
         return
     kinds = [k for k in FIGURES if any(k in f for by in outcome["figures"].values() for f in by.values())]
     rows = [
@@ -39,14 +38,13 @@ def show_outcome(outcome: Mapping[str, Any], out: Path, *, as_json: bool) -> Non
         for label, figures in by_label.items()
     ]
     _print(_table(["photos", "generator", *(FIGURES[k][0] for k in kinds)], rows))
-    kilobytes = outcome["bytes"] / 1000
     print(
         f"\n{outcome['numbers']:,} numbers learned from {outcome['album']} photos ({outcome['images_seen']:,} looks) "
-        f"in {duration(outcome['seconds'])}.\n"
-        f"Persona   {persona} ({kilobytes:,.0f} kB)"
+        f"in {duration(outcome['seconds'])}\n"
+        f"Persona   {persona} ({outcome['bytes'] / 1000:,.0f} kB)"
     )
-    for picture in outcome["pictures"]:
-        print(f"Pictures  {out / 'pictures' / Path(picture).name}")
+    for picture in pictures:
+        print(f"Pictures  {picture}")
 
 
 def show_plan(plan: Plan, *, as_json: bool) -> None:

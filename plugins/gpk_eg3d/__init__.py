@@ -25,10 +25,23 @@ def build(config: Mapping[str, Any]) -> Generator:
 
 
 def fit(config: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> Mapping[str, Any]:
-    """`config` with every size that a file's tensors tell."""
+    """`config` with every size that a file's tensors tell.
+
+    Raises WeightsError where the file has the other super-resolution module than the card: faces and cats differ in it, and
+    in what tensors cannot tell, the pivot of their cameras.
+    """
+    from corekit.errors import WeightsError
     from gpk_eg3d.config import from_mapping, infer
 
-    return dataclasses.asdict(infer(from_mapping(config), shapes))
+    stated = from_mapping(config)
+    fitted = infer(stated, shapes)
+    if fitted.sr_resample_filter != stated.sr_resample_filter:
+        modules = {True: "8X, as the cats' files", False: "8XDC, as the faces' files"}
+        raise WeightsError(
+            f"its super-resolution is {modules[fitted.sr_resample_filter]}, and this card's is "
+            f"{modules[stated.sr_resample_filter]}: use the other backend"
+        )
+    return dataclasses.asdict(fitted)
 
 
 @hookimpl

@@ -35,6 +35,7 @@ class ConvNet(nn.Module):
             self.stages.append(nn.Sequential(*layers))
 
     def forward(self, image: Tensor) -> list[Tensor]:
+        """Every stage's output, finest first."""
         x = resized(image)
         features = []
         for i, stage in enumerate(self.stages):

@@ -37,6 +37,7 @@ class Reader(nn.Module):
         self.head = nn.Linear(160 * 16, len(NAMES) + 2)
 
     def forward(self, image: Tensor) -> Tensor:
+        """What the picture shows, each about [-1, 1]."""
         return self.head(self.features(image)[-1].flatten(1))
 
 
@@ -50,6 +51,7 @@ class Distance(nn.Module):
         self.features = Reader().features
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        """The distances [B], 0 to 4."""
         pairs = zip(self.features(a), self.features(b), strict=True)
         return torch.stack([(_unit(x) - _unit(y)).square().sum(1).mean((1, 2)) for x, y in pairs]).mean(0)
 

@@ -35,6 +35,7 @@ class Identity(nn.Module):
         self.head = nn.Linear(192 * 16, FEATURES, bias=False)
 
     def forward(self, image: Tensor) -> Tensor:
+        """The features [B, F]."""
         return F.normalize(self.head(self.features(image)[-1].flatten(1)), dim=1)
 
 

@@ -30,8 +30,7 @@ TRAIT_SHARE = 0.3
 
 @dataclass(frozen=True)
 class Portraits:
-    """Pictures [B, 3, R, R] in [-1, 1], with the parameters [B, P], the cameras and the number of the individual [B].
-    """
+    """Pictures [B, 3, R, R] in [-1, 1], the parameters [B, P], the cameras, who it is [B]."""
 
     image: Tensor
     params: Tensor

@@ -31,7 +31,6 @@ __all__ = [
     "Parameter",
     "columns",
     "from_noise",
-    "mirrored_noise",
 ]
 
 
@@ -99,10 +98,3 @@ def from_noise(z: Tensor) -> Tensor:
     marking = ((u - absent) / (0.6 * (1 - absent))).clamp(0, 1)
     ramp = torch.where(absent > 0, marking, u)
     return torch.nn.functional.pad(low + (high - low) * ramp, (0, len(TRAITS)))
-
-
-def mirrored_noise(z: Tensor) -> Tensor:
-    """The noise [B, Z] of the mirror images: only the side that the light comes from is not symmetrical."""
-    sign = z.new_ones(z.shape[1])
-    sign[PRIOR.index("light")] = -1
-    return z * sign

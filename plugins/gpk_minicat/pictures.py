@@ -19,7 +19,7 @@ from torch import Tensor
 
 from corekit.camera import Camera
 
-from .parameters import PRIOR, from_noise, mirrored_noise
+from .parameters import PRIOR, from_noise
 from .render import Layers, Photo, compose, layers
 from .store import load_tensors, save_tensors
 
@@ -81,8 +81,7 @@ class Pictures:
         return len(self.z)
 
     def batch(self, size: int, rng: torch.Generator, *, share: slice = slice(None)) -> Batch:
-        """`size` pictures drawn with replacement, on fresh backgrounds, half of them mirrored; only the `share` is
-        made.
+        """`size` pictures drawn with replacement, on fresh backgrounds; only the `share` is made.
 
         What is drawn does not depend on the share, so several workers can divide one batch.
         """
@@ -92,17 +91,10 @@ class Pictures:
         behind = [PRIOR.index(name) for name in BEHIND]
         fresh = torch.nn.functional.normalize(torch.randn(size, len(BEHIND), generator=rng), dim=1)
         z[:, behind] = fresh * z[:, behind].norm(dim=1, keepdim=True)
-        flip = torch.rand(size, generator=rng) < 0.5
-        chosen, z, flip = chosen[share], z[share], flip[share]
-        camera = camera[share]
-        z = torch.where(flip[:, None], mirrored_noise(z), z)
-        camera = Camera(torch.where(flip[:, None, None], camera.mirrored().pose, camera.pose), camera.intrinsics)
-        picture = [
-            torch.where(flip[:, None, None, None], image.flip(3), image)
-            for image in (self.cat[chosen].float() / 255, self.mask[chosen].float() / 255, self.depth[chosen].float())
-        ]
+        chosen, z, camera = chosen[share], z[share], camera[share]
+        picture = Layers(self.cat[chosen].float() / 255, self.mask[chosen].float() / 255, self.depth[chosen].float())
         params = from_noise(z)
-        return Batch(z, params, camera, compose(Layers(*picture), params, camera))
+        return Batch(z, params, camera, compose(picture, params, camera))
 
     def tail(self, size: int) -> Batch:
         """The last `size` pictures as they were rendered, for validation."""

@@ -65,7 +65,8 @@ WEIGHTS = {"final": 1.0, "raw": 0.5, "coarse": 0.5, "edges": 0.5, "depth": 1.0}
 def loss(render: Render, batch: Batch, weight: Tensor) -> dict[str, Tensor]:
     """The terms by name, weighted already; their sum is the loss. `weight` [B, 1, R, R] says what counts more."""
     photo, half = batch.photo.image, F.avg_pool2d(batch.photo.image, 2)
-    assert render.raw is not None and render.depth is not None
+    assert render.raw is not None
+    assert render.depth is not None
     small = F.avg_pool2d(weight, 2)
     off = render.image - photo
     terms = {
@@ -80,8 +81,7 @@ def loss(render: Render, batch: Batch, weight: Tensor) -> dict[str, Tensor]:
 
 
 def face_weight(params: Tensor, camera: Camera, size: int) -> Tensor:
-    """The weight [B, 1, R, R]: 1, and up to 1 + FACE around the eyes, the nose and the mouth as the camera sees them.
-    """
+    """The weight [B, 1, R, R]: 1, and up to 1 + FACE around the eyes, the nose and the mouth as they are seen."""
     cat = columns(params)
     eye, zero = field.eye(cat), torch.zeros_like(params[:, :1])
     front = torch.cat(

@@ -51,16 +51,16 @@ class Outcome:
     seconds: float
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON types."""
+        """Plain JSON types, paths relative to the run's folder."""
         return {
-            "persona": str(self.file),
+            "persona": self.file.name,
             "bytes": self.file.stat().st_size,
             "numbers": self.persona.numbers,
             "album": self.persona.origin.album_size,
             "images_seen": self.persona.origin.images_seen,
             "seconds": round(self.seconds, 1),
             "figures": self.figures,
-            "pictures": [str(p) for p in self.pictures],
+            "pictures": [f"pictures/{picture.name}" for picture in self.pictures],
         }
 
 
@@ -103,7 +103,8 @@ def personalize(
     save_persona(file, persona)
     figures, pictures = report(bench, persona, run, held_out=held_out, masks=masks or {})
     outcome = Outcome(persona, file, figures, pictures, clock.seconds())
-    run.record("done", outcome.to_json() | {"persona": file.name, "pictures": [p.name for p in pictures]})
+    run.record("done", outcome.to_json())
+    run.finish()
     return outcome
 
 

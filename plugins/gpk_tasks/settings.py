@@ -91,20 +91,22 @@ def to_json(settings: Settings) -> dict[str, Any]:
 
 
 def resolve(base: Settings, *layers: tuple[str, Mapping[str, Any]]) -> Settings:
-    """`base` with keys replaced by each layer in turn, a pair of its source (for messages) and a mapping in
-    `to_json`'s shape.
+    """`base` with keys replaced by each layer in turn: a pair of its source, for messages, and a mapping in `to_json`'s
+    shape, of which any part may be left out.
 
     Raises UnknownNameError for a key that is none, and RecipeError for a value of another type or out of range.
     """
     for source, layer in layers:
-        merged = to_json(base)
-        for section, values in layer.items():
-            if isinstance(merged.get(section), dict) and isinstance(values, Mapping):
-                merged[section] = merged[section] | dict(values)
-            else:
-                merged[section] = values
-        base = to_dataclass(Settings, merged, source=source)
+        base = to_dataclass(Settings, _merged(to_json(base), layer), source=source)
     return base
+
+
+def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    both = {
+        key: _merged(under[key], value) if isinstance(value, Mapping) and isinstance(under.get(key), Mapping) else value
+        for key, value in over.items()
+    }
+    return {**under, **both}
 
 
 def _at_least(values: object, least: float, *names: str) -> None:

@@ -6,7 +6,7 @@ import torch
 from corekit.camera import Camera
 from corekit.errors import UnknownNameError
 from gpk_minicat import field
-from gpk_minicat.parameters import IDENTITY, NAMES, PARAMETERS, PRIOR, TRAITS, columns, from_noise, mirrored_noise
+from gpk_minicat.parameters import IDENTITY, NAMES, PARAMETERS, PRIOR, TRAITS, columns, from_noise
 from gpk_minicat.pictures import FOCAL, random_cameras
 from gpk_minicat.render import FAR, render
 from gpk_minicat.traits import ALL_TRAITS, individual, photos_of, with_traits
@@ -60,9 +60,12 @@ def test_a_camera_label_does_as_well_as_a_camera() -> None:
 def test_the_mirrored_cat_from_the_mirrored_camera_is_the_mirrored_picture() -> None:
     z, camera = torch.randn(4, len(PRIOR), generator=seeded(3)), random_cameras(4, seeded(3))
     photo = render(from_noise(z), camera, SIZE)
-    mirror = render(from_noise(mirrored_noise(z)), camera.mirrored(), SIZE)
+    z[:, PRIOR.index("light")] *= -1  # a cat of the prior is symmetrical; its lamp is not
+    mirror = render(from_noise(z), camera.mirrored(), SIZE)
     # The highlight of the eyes sits on the same side of both, so a few pixels differ.
-    assert (photo.image.flip(3) - mirror.image).abs().mean() < 5e-3
+    off = (photo.image.flip(3) - mirror.image).abs().amax(1)
+    assert (off > 0.1).float().mean() < 0.02
+    assert off.median() < 1e-4
     assert (photo.depth.flip(3) - mirror.depth).abs().mean() < 1e-3
 
 

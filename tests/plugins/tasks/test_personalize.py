@@ -20,7 +20,6 @@ from corekit.errors import RunError
 from corekit.persona import attached
 from gpk_checkpoints.personas import load_persona, read_header
 from gpk_runs.run import Run
-from gpk_tasks import personalize as job_module
 from gpk_tasks.personalize import describe, personalize
 
 HERE = Path(__file__).parent
@@ -79,7 +78,7 @@ def test_a_killed_run_goes_on_and_ends_bitwise_as_if_it_never_was(whole: Path, t
     assert events(tmp_path / "run") == events(whole)
 
 
-def test_asked_to_stop_it_saves_and_says_so(job: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_asked_to_stop_it_saves_and_says_so(job: ModuleType, tmp_path: Path) -> None:
     bench = job.small_bench()
     facts = describe(bench, job.SETTINGS)
     shown = job.Shown()
@@ -124,13 +123,3 @@ def test_the_saved_persona_shows_what_the_report_measured(job: ModuleType, whole
     with attached(bench.generator, persona), torch.no_grad():
         personalized = (bench.generator(w, bench.album.cameras).image - bench.album.photos).abs().mean()
     assert personalized < pretrained
-
-
-def test_a_tick_saves_now_and_then(job: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job_module, "SAVE_EVERY", 0.0)
-    bench = job.small_bench()
-    with Run.open(tmp_path / "run", describe(bench, job.SETTINGS)) as run:
-        personalize(dataclasses.replace(bench, journal=run), job.SETTINGS, run)
-        state = run.load_state()
-    assert state is not None
-    assert state[1] | {"seconds": 0} == {"stage": "tune", "step": 8, "seconds": 0}
