@@ -15,7 +15,7 @@ demo: $(READY)
 	$(BIN)/gpk demo
 
 test: $(READY)
-	$(BIN)/pytest -q $(FAST)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n auto --maxprocesses 8 --dist worksteal $(FAST)
 
 slow: $(READY)
 	$(BIN)/pytest -q -m slow

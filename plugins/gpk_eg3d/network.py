@@ -77,7 +77,7 @@ class EG3D(Generator):
         """Latents [B, L, D] for z [B, Z] under `camera`: the frontal one where None, lest identity drift with pose."""
         label = None
         if self.config.c_dim:
-            seen = _one_each(camera or self.frontal(), len(z)).to(z.device, z.dtype)
+            seen = _one_each(self.frontal() if camera is None else camera, len(z)).to(z.device, z.dtype)
             label = seen.label() * (0.0 if self.config.c_gen_conditioning_zero else self.config.c_scale)
         return self.backbone.mapping(z, label, truncation=truncation, cutoff=cutoff)
 
@@ -109,7 +109,7 @@ class EG3D(Generator):
         resolution: int | None = None,
     ) -> Render:
         """What `camera` sees of `planes`; many views of one subject need its planes only once."""
-        seen = _one_each(camera or self.frontal(), len(planes)).to(planes.device, planes.dtype)
+        seen = _one_each(self.frontal() if camera is None else camera, len(planes)).to(planes.device, planes.dtype)
         features, depth = rendered(
             planes,
             self.decoder,

@@ -6,8 +6,12 @@ Options are read from the functions' signatures, so that no plugin needs the com
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gpk_minicat.train import Progress
 
 
 def add_commands(app: Any) -> None:  # noqa: ANN401 - Typer is the command line's business
@@ -38,9 +42,64 @@ def album(
     )
 
 
-def train(work: Path, what: str = "prior", minutes: float = 80.0, seed: int = 0, out: str = "") -> None:
+def train(
+    work: Path,
+    what: str = "prior",
+    minutes: float = 80.0,
+    seed: int = 0,
+    out: str = "",
+    workers: int = 1,
+    fast: bool = False,
+) -> None:
     """Train the embedded prior, distance or identity in the folder WORK, or go on there; then write its weights file.
 
-    WHAT is prior, distance or identity. OUT is the weights file to write; empty leaves it in WORK.
+    WHAT is prior, distance or identity; the two judges take their own number of steps, not MINUTES. OUT is the weights
+    file to write; empty leaves it in WORK. WORKERS processes divide each batch; FAST compiles the prior and convolves
+    in bfloat16, as the bundled weights were made, which needs a C++ compiler.
     """
-    raise NotImplementedError
+    import json
+
+    from corekit.errors import InputError, UnknownNameError
+
+    if what not in ("prior", "distance", "identity"):
+        raise UnknownNameError("network", what, ("prior", "distance", "identity"))
+    if minutes <= 0 or workers < 1:
+        raise InputError(f"minutes must be positive and workers at least 1, not {minutes} and {workers}")
+    weights = Path(out) if out else work / f"minicat-{what}.safetensors"
+    facts = (
+        _train_prior(work, weights, minutes, seed, workers, fast)
+        if what == "prior"
+        else _train_judge(work, weights, what, seed)
+    )
+    print(json.dumps({"weights": str(weights)} | facts))
+
+
+def _train_prior(work: Path, weights: Path, minutes: float, seed: int, workers: int, fast: bool) -> dict[str, object]:
+    from gpk_minicat.pictures import Pictures, render_shard
+    from gpk_minicat.train import Recipe, export, train
+
+    recipe = Recipe(steps=10**9, minutes=minutes, seed=seed, workers=workers, bfloat16=fast, compiled=fast)
+    state = train(work, recipe, progress=_report)
+    unseen = Pictures([render_shard(work, seed, recipe.shards - 1)])
+    return export(state, weights, validation=unseen.tail(256))
+
+
+def _train_judge(work: Path, weights: Path, what: str, seed: int) -> dict[str, object]:
+    from gpk_minicat.train_judges import JudgeRecipe, train_distance, train_identity
+
+    learn = train_distance if what == "distance" else train_identity
+    return learn(work, JudgeRecipe(seed=seed), weights=weights, report=_report_step)
+
+
+def _report(progress: Progress) -> None:
+    if progress.step % 50 == 0:
+        terms = " ".join(f"{name} {value:.4g}" for name, value in progress.terms.items())
+        left = (
+            "" if progress.seconds_left != progress.seconds_left else f", {progress.seconds_left / 60:.1f} minutes left"
+        )
+        print(f"step {progress.step}: {progress.done:.1%} done{left}: {terms}", file=sys.stderr, flush=True)
+
+
+def _report_step(step: int, steps: int, loss: float) -> None:
+    if step % 50 == 0:
+        print(f"step {step} of {steps}: loss {loss:.4f}", file=sys.stderr, flush=True)

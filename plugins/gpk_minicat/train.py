@@ -39,15 +39,15 @@ __all__ = ["Progress", "Recipe", "Trainer", "export", "generator_of", "train"]
 class Recipe:
     """What determines a run: how many pictures, how long, how fast."""
 
-    shards: int = 48
+    shards: int = 32
     steps: int = 20_000
     minutes: float | None = None
     batch: int = 8
-    mapping_steps: int = 4_000
+    mapping_steps: int = 5_000
     rate: float = 4e-3
     warmup: int = 100
     average: float = 0.998
-    save_every: int = 500
+    save_every: int = 200
     seed: int = 0
     workers: int = 1
     bfloat16: bool = False

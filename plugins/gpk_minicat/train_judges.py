@@ -28,8 +28,8 @@ __all__ = ["JudgeRecipe", "readings", "train_distance", "train_identity", "verif
 class JudgeRecipe:
     """How many shards of individuals, how many steps, how fast."""
 
-    shards: int = 12
-    steps: int = 2_500
+    shards: int = 8
+    steps: int = 1_500
     rate: float = 2e-3
     seed: int = 0
 

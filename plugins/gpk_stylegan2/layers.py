@@ -144,4 +144,5 @@ def demodulation(weight: Tensor, style: Tensor) -> Tensor:
 
 def clamped(x: Tensor, limit: float | None) -> Tensor:
     """`x` within [-limit, limit]; as it is where there is no limit."""
-    return x if limit is None else x.clamp(-limit, limit)
+    # The same as clamp, whose gradient takes four passes over x instead of one.
+    return x if limit is None else F.hardtanh(x, -limit, limit)

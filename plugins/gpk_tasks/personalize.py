@@ -100,6 +100,9 @@ def personalize(
         persona = _newborn(bench, settings, anchors)
         tuning = state if state is not None and state[1].get("stage") == "tune" else None
         tune(bench, persona, settings.tuning, seed=settings.seed, start=tuning, tick=tick)
+        # Nothing is left to descend, so Adam's moments need not be kept: a kill from here on costs the report alone.
+        end = {"stage": "tune", "step": settings.tuning.steps, "seconds": clock.seconds()}
+        run.save_state(persona.tensors(), end)
     save_persona(file, persona)
     figures, pictures = report(bench, persona, run, held_out=held_out, masks=masks or {})
     outcome = Outcome(persona, file, figures, pictures, clock.seconds())

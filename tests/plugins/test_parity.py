@@ -16,10 +16,14 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from corekit.camera import Camera
+from gpk_eg3d.config import EG3DConfig
 from gpk_eg3d.config import from_official as eg3d_config
+from gpk_eg3d.config import infer as infer_eg3d
 from gpk_eg3d.network import EG3D
 from gpk_eg3d.renderer import rendered
+from gpk_stylegan2.config import StyleGAN2Config
 from gpk_stylegan2.config import from_official as stylegan2_config
+from gpk_stylegan2.config import infer as infer_stylegan2
 from gpk_stylegan2.network import StyleGAN2
 from gpk_stylegan2.synthesis import SynthesisBlock
 
@@ -124,3 +128,15 @@ def test_every_expected_tensor_is_met(folder: Path) -> None:
     assert not unanswered
     # Written so that a NaN fails too.
     assert {name: error for name, error in errors.items() if not error <= TOLERANCE} == {}
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_a_file_alone_tells_its_sizes(folder: Path) -> None:
+    stored = load_file(folder / "weights.safetensors")
+    shapes = {name: tuple(tensor.shape) for name, tensor in stored.items()}
+    with torch.device("meta"):
+        if folder.name.startswith("stylegan2"):
+            built = StyleGAN2(infer_stylegan2(StyleGAN2Config(), shapes))
+        else:
+            built = EG3D(infer_eg3d(EG3DConfig(), shapes))
+    assert {name: tuple(tensor.shape) for name, tensor in built.state_dict().items()} == shapes

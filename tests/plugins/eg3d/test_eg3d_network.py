@@ -163,13 +163,14 @@ def test_weights_per_sample(eg3d: EG3D, w: Tensor, rng: torch.Generator) -> None
     close(Render(*vmap(one)(own, w)), Render(*(torch.stack(same) for same in zip(*alone, strict=True))))
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("part", ["superresolution", "backbone"])
-def test_bfloat16_where_asked(eg3d: EG3D, w: Tensor, part: str) -> None:
+def test_reduced_precision_where_asked(eg3d: EG3D, w: Tensor, part: str, dtype: torch.dtype) -> None:
     plain = eg3d(w)
     if part == "backbone":
         for _, block in eg3d.backbone.synthesis.blocks():
             block.reduced = block.resolution == 16
-    eg3d.half_dtype = torch.bfloat16
+    eg3d.half_dtype = dtype
     rough = eg3d(w)
     assert rough.image.dtype == torch.float32
     assert 0 < (rough.image - plain.image).norm() < 0.05 * plain.image.norm()
