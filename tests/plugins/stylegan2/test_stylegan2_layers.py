@@ -105,15 +105,17 @@ def test_reduced_precision_neither_overflows_nor_drifts(
 
 
 def test_reduced_precision_has_the_same_gradients(rng: torch.Generator) -> None:
-    layer = lively(SynthesisLayer(8, 6, w_dim=6, resolution=8))
+    layer = SynthesisLayer(8, 6, w_dim=6, resolution=8)
+    with torch.no_grad():
+        layer.bias.fill_(20)  # away from the kink, where a rounding error would turn a whole slope
     x, w = torch.randn(2, 8, 8, 8, generator=rng), torch.randn(2, 6, generator=rng)
     pull = torch.randn(2, 6, 8, 8, generator=rng)
     exact, rough = (
         torch.autograd.grad((layer(x.to(dtype), w).float() * pull).sum(), [layer.weight, layer.affine.weight])
-        for dtype in (torch.float32, torch.bfloat16)
+        for dtype in (torch.float32, torch.float16)
     )
     for one, other in zip(exact, rough, strict=True):
-        assert (one - other).norm() <= 0.03 * one.norm()
+        assert (one - other).norm() <= 5e-3 * one.norm()
 
 
 def test_torgb_is_its_definition(rng: torch.Generator) -> None:
