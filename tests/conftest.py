@@ -60,7 +60,8 @@ def settled(generator: Net) -> Net:
     rng = torch.Generator().manual_seed(0)
     for name, parameter in generator.named_parameters():
         small = name.endswith(("bias", "noise_strength"))
-        nn.init.normal_(parameter, std=0.1 if small else 1.0, generator=rng)
+        slow = "mapping.fc" in name  # a learning-rate multiplier of 0.01 is part of these weights' gain
+        nn.init.normal_(parameter, std=0.1 if small else 100.0 if slow else 1.0, generator=rng)
     for name, buffer in generator.named_buffers():
         if name.endswith("noise_const"):
             nn.init.normal_(buffer, generator=rng)

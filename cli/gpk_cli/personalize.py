@@ -30,6 +30,7 @@ OPTIONS = {
     "batch": ("tuning", "batch"),
     "lr": ("tuning", "lr"),
     "anchor_steps": ("inversion", "steps"),
+    "anchor_batch": ("inversion", "batch"),
     "space": ("inversion", "space"),
 }
 """Options that are short for a key of the config: section and key."""
@@ -55,6 +56,7 @@ def personalize(
     layout: Annotated[str | None, typer.Option(help="flat, kernel or loralib.")] = None,
     steps: Annotated[int | None, typer.Option(help="Steps of tuning.")] = None,
     anchor_steps: Annotated[int | None, typer.Option(help="Steps of inversion.")] = None,
+    anchor_batch: Annotated[int | None, typer.Option(help="Photos inverted at once; memory grows with it.")] = None,
     batch: Annotated[int | None, typer.Option(help="Photos in a step of tuning.")] = None,
     lr: Annotated[float | None, typer.Option(help="Peak learning rate of LoRA.")] = None,
     space: Annotated[str | None, typer.Option(help="Space of the anchors: w or w+.")] = None,

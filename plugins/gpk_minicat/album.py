@@ -20,14 +20,11 @@ import torch
 from torch import Tensor
 
 from corekit.errors import AlbumError, InputError
+from gpk_minicat.parameters import NAMES
+from gpk_minicat.pictures import random_cameras
+from gpk_minicat.render import render
+from gpk_minicat.traits import ALL_TRAITS, Trait, individual, photos_of
 from gpk_photos import write_labels, write_png
-
-from .parameters import NAMES
-from .pictures import random_cameras
-from .render import render
-from .traits import ALL_TRAITS, Trait, individual, photos_of
-
-__all__ = ["TRUTH", "write_album"]
 
 TRUTH = "truth.json"
 

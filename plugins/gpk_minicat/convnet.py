@@ -11,8 +11,6 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["SIDE", "ConvNet"]
-
 SIDE = 64
 
 

@@ -17,11 +17,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from .convnet import ConvNet
-from .parameters import NAMES
-from .store import load_tensors
-
-__all__ = ["WEIGHTS", "Distance", "Reader", "load_distance"]
+from gpk_minicat.convnet import ConvNet
+from gpk_minicat.parameters import NAMES
+from gpk_minicat.store import load_tensors
 
 WEIGHTS = Path(__file__).parent / "weights" / "minicat-distance.safetensors"
 
@@ -33,8 +31,8 @@ class Reader(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.features = ConvNet((24, 48, 96, 128, 160), convolutions=(2, 2, 2, 2, 1), normalised=False)
-        self.head = nn.Linear(160 * 16, len(NAMES) + 2)
+        self.features = ConvNet((16, 32, 64, 96, 128), convolutions=(2, 2, 2, 2, 1), normalised=False)
+        self.head = nn.Linear(128 * 16, len(NAMES) + 2)
 
     def forward(self, image: Tensor) -> Tensor:
         """What the picture shows, each about [-1, 1]."""

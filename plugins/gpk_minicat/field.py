@@ -16,8 +16,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["STEP", "UNIT", "Ear", "Eye", "Points", "distance", "ear", "eye", "normal"]
-
 STEP = 0.9
 UNIT = 1.08
 

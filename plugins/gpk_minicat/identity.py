@@ -17,10 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .convnet import ConvNet
-from .store import load_tensors
-
-__all__ = ["WEIGHTS", "Identity", "contrast", "load_identity"]
+from gpk_minicat.convnet import ConvNet
+from gpk_minicat.store import load_tensors
 
 WEIGHTS = Path(__file__).parent / "weights" / "minicat-identity.safetensors"
 FEATURES = 64
@@ -31,7 +29,7 @@ class Identity(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.features = ConvNet((32, 64, 96, 160, 192), convolutions=(1, 2, 2, 1, 1), normalised=True)
+        self.features = ConvNet((16, 32, 64, 128, 192), convolutions=(1, 2, 2, 1, 1), normalised=True)
         self.head = nn.Linear(192 * 16, FEATURES, bias=False)
 
     def forward(self, image: Tensor) -> Tensor:

@@ -15,14 +15,11 @@ import torch
 from torch import Tensor
 
 from corekit.camera import Camera
-
-from .parameters import NAMES, PRIOR, from_noise
-from .pictures import CHUNK, SIZE, bytes_of, random_cameras
-from .render import Layers, compose, layers
-from .store import load_tensors, save_tensors
-from .traits import ALL_TRAITS, individual, photos_of, with_traits
-
-__all__ = ["CATS", "PHOTOS", "Individuals", "Portraits", "render_individuals"]
+from gpk_minicat.parameters import NAMES, PRIOR, from_noise
+from gpk_minicat.pictures import CHUNK, SIZE, bytes_of, random_cameras
+from gpk_minicat.render import Layers, compose, layers
+from gpk_minicat.store import load_tensors, save_tensors
+from gpk_minicat.traits import ALL_TRAITS, individual, photos_of, with_traits
 
 CATS, PHOTOS = 128, 8
 TRAIT_SHARE = 0.3

@@ -12,9 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from . import field
-
-__all__ = ["background", "colour", "shade", "white_balance"]
+from gpk_minicat import field
 
 Colour = tuple[float, float, float]
 PUPIL: Colour = (0.03, 0.03, 0.04)

@@ -21,18 +21,6 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-__all__ = [
-    "IDENTITY",
-    "NAMES",
-    "PARAMETERS",
-    "PHOTO",
-    "PRIOR",
-    "TRAITS",
-    "Parameter",
-    "columns",
-    "from_noise",
-]
-
 
 @dataclass(frozen=True)
 class Parameter:

@@ -18,12 +18,9 @@ import torch
 from torch import Tensor
 
 from corekit.camera import Camera
-
-from .parameters import PRIOR, from_noise
-from .render import Layers, Photo, compose, layers
-from .store import load_tensors, save_tensors
-
-__all__ = ["FOCAL", "PITCH", "YAW", "Batch", "Pictures", "bytes_of", "random_cameras", "render_shard"]
+from gpk_minicat.parameters import PRIOR, from_noise
+from gpk_minicat.render import Layers, Photo, compose, layers
+from gpk_minicat.store import load_tensors, save_tensors
 
 SHARD, SIZE, CHUNK = 1024, 64, 32
 FOCAL = 2.7

@@ -21,13 +21,10 @@ from torch.nn import functional as F
 from corekit.camera import Camera
 from corekit.generator import Render
 from gpk_eg3d.config import EG3DConfig
-
-from . import field
-from .parameters import PRIOR, columns
-from .pictures import FOCAL, Batch
-from .render import FAR
-
-__all__ = ["CONFIG", "face_weight", "loss", "psnr"]
+from gpk_minicat import field
+from gpk_minicat.parameters import PRIOR, columns
+from gpk_minicat.pictures import FOCAL, Batch
+from gpk_minicat.render import FAR
 
 CONFIG = EG3DConfig(
     z_dim=len(PRIOR),

@@ -15,11 +15,8 @@ import torch
 from torch import Tensor
 
 from corekit.camera import Camera
-
-from . import field, paint
-from .parameters import columns
-
-__all__ = ["FAR", "NEAR", "Layers", "Photo", "compose", "layers", "render"]
+from gpk_minicat import field, paint
+from gpk_minicat.parameters import columns
 
 NEAR, FAR = 2.15, 3.2
 BLOCK = 4

@@ -10,8 +10,6 @@ from torch import Tensor
 
 from gpk_checkpoints.files import read_safetensors, write_safetensors
 
-__all__ = ["load_tensors", "save_tensors"]
-
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], note: dict[str, Any]) -> None:
     """Write the tensors and the note (any JSON value) to `path`, whole or not at all; raises RunError where it

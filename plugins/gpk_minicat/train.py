@@ -21,18 +21,17 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.multiprocessing.spawn import spawn
 
 from corekit.camera import Camera
+from corekit.errors import RunError
 from corekit.generator import Render
 from gpk_eg3d.network import EG3D
 from gpk_eg3d.renderer import rendered
-
-from .parameters import IDENTITY, PARAMETERS, PHOTO, PRIOR, from_noise
-from .pictures import SIZE, Batch, Pictures, render_shard
-from .prior import CONFIG, face_weight, loss, psnr
-from .store import load_tensors, save_tensors
-
-__all__ = ["Progress", "Recipe", "Trainer", "export", "generator_of", "train"]
+from gpk_minicat.parameters import IDENTITY, PARAMETERS, PHOTO, PRIOR, from_noise
+from gpk_minicat.pictures import SIZE, Batch, Pictures, render_shard
+from gpk_minicat.prior import CONFIG, face_weight, loss, psnr
+from gpk_minicat.store import load_tensors, save_tensors
 
 
 @dataclass(frozen=True)
@@ -54,6 +53,10 @@ class Recipe:
     compiled: bool = False
 
 
+DRAWING = ("shards", "batch", "mapping_steps", "seed")
+"""What may not change when a run goes on."""
+
+
 @dataclass(frozen=True)
 class Progress:
     """Where a run stands: the share that is done, seconds that are left, and the loss by terms."""
@@ -64,21 +67,24 @@ class Progress:
     terms: dict[str, float]
 
 
-def train(work: Path, recipe: Recipe = Recipe(), *, progress: Callable[[Progress], None] = lambda _: None) -> Path:
+def train(work: Path, recipe: Recipe = Recipe(), *, progress: Callable[[Progress], None] | None = None) -> Path:
     """Train the prior in the folder `work`, or go on with what is there, and return the path of its state file.
 
-    The shards of pictures come first and are rendered once. `export` makes the weights file from the state.
+    The shards of pictures come first and are rendered once. `export` makes the weights file from the state. With
+    several workers `progress` is pickled. Raises RunError where `work` holds a run of another recipe; the budget, the
+    number of workers and the precision may change.
     """
     work.mkdir(parents=True, exist_ok=True)
     for index in range(recipe.shards):
         render_shard(work, recipe.seed, index)
-        progress(Progress(0, 0.0, math.nan, {"shard": float(index)}))
+        if progress is not None:
+            progress(Progress(0, 0.0, math.nan, {"shard": float(index)}))
     if recipe.workers == 1:
         _work(0, work, recipe, "", progress)
     else:
         with tempfile.TemporaryDirectory() as folder:
             meeting = f"file://{folder}/meeting"
-            torch.multiprocessing.spawn(_work, (work, recipe, meeting, progress), nprocs=recipe.workers)
+            spawn(_work, (work, recipe, meeting, progress), nprocs=recipe.workers)
     return work / "state.safetensors"
 
 
@@ -86,9 +92,10 @@ class Trainer:
     """The generator, its running average and its optimizer; `step(i)` depends on nothing else but i and the recipe."""
 
     def __init__(self, recipe: Recipe, pictures: Pictures, *, rank: int = 0) -> None:
-        torch.manual_seed(recipe.seed)
         self.recipe, self.pictures, self.rank = recipe, pictures, rank
-        self.generator, self.average = EG3D(CONFIG), EG3D(CONFIG)
+        with torch.random.fork_rng(devices=()):
+            torch.manual_seed(recipe.seed)
+            self.generator, self.average = EG3D(CONFIG), EG3D(CONFIG)
         if recipe.bfloat16:
             self.generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = torch.optim.Adam(self.generator.parameters(), lr=recipe.rate, betas=(0.9, 0.99))
@@ -143,8 +150,8 @@ class Trainer:
         self.optimizer.step()
         decay = min(recipe.average, (1 + self.at) / (10 + self.at))
         with torch.no_grad():
-            averages, currents = list(self.average.parameters()), list(self.generator.parameters())
-            torch._foreach_lerp_(averages, currents, 1 - decay)
+            for slow, fast in zip(self.average.parameters(), self.generator.parameters(), strict=True):
+                slow.lerp_(fast, 1 - decay)
         self.at += 1
         self.seconds += time.monotonic() - started
         return {name: value.item() for name, value in terms.items()}
@@ -164,8 +171,14 @@ class Trainer:
         save_tensors(path, tensors, note)
 
     def load(self, path: Path) -> None:
-        """Go on from a state that `save` wrote."""
+        """Go on from a state that `save` wrote; raises RunError where its recipe draws other pictures."""
         tensors, note = load_tensors(path)
+        for name in DRAWING:
+            if note["recipe"][name] != getattr(self.recipe, name):
+                raise RunError(
+                    f"{path} is of a run with {name} {note['recipe'][name]}, not {getattr(self.recipe, name)}: "
+                    "choose another folder, or the same settings"
+                )
         self.generator.load_state_dict(_under("now.", tensors))
         self.average.load_state_dict(_under("average.", tensors))
         moments: dict[int, dict[str, Tensor]] = {}
@@ -235,7 +248,7 @@ def export(state: Path, weights: Path, *, validation: Batch | None = None) -> di
     return facts
 
 
-def _work(rank: int, work: Path, recipe: Recipe, meeting: str, progress: Callable[[Progress], None]) -> None:
+def _work(rank: int, work: Path, recipe: Recipe, meeting: str, progress: Callable[[Progress], None] | None) -> None:
     """One worker's whole run; the first one reports and saves."""
     if recipe.workers > 1:
         torch.set_num_threads(1)
@@ -250,11 +263,11 @@ def _work(rank: int, work: Path, recipe: Recipe, meeting: str, progress: Callabl
         trainer.begin()
     while trainer.done < 1:
         terms = trainer.step()
-        if rank == 0:
+        if rank == 0 and progress is not None:
             left = trainer.seconds * (1 / trainer.done - 1)
             progress(Progress(trainer.at, trainer.done, left, terms))
-            if trainer.at % recipe.save_every == 0 or trainer.done >= 1:
-                trainer.save(state)
+        if rank == 0 and (trainer.at % recipe.save_every == 0 or trainer.done >= 1):
+            trainer.save(state)
     if recipe.workers > 1:
         torch.distributed.barrier()
         torch.distributed.destroy_process_group()

@@ -16,10 +16,7 @@ import torch
 from torch import Tensor
 
 from corekit.errors import UnknownNameError
-
-from .parameters import IDENTITY, NAMES, PRIOR, from_noise
-
-__all__ = ["ALL_TRAITS", "Trait", "individual", "photos_of", "with_traits"]
+from gpk_minicat.parameters import IDENTITY, NAMES, PRIOR, from_noise
 
 Trait = Literal["eye-patch", "odd-eyes", "torn-ear"]
 ALL_TRAITS: tuple[Trait, ...] = get_args(Trait)

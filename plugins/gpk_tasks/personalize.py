@@ -94,6 +94,8 @@ def personalize(
     file = run.directory / f"{bench.backend.name}.persona.safetensors"
     with asked_to_stop() as stopping:
         state = run.load_state()
+        if state is None:
+            run.record("album", {"photos": list(bench.album.names), "left_out": dict(bench.album.left_out)})
         clock = _Clock(0.0 if state is None else state[1]["seconds"])
         tick = _keeper(run, clock, stopping)
         anchors = _anchors(bench, settings, run, clock, state, tick)

@@ -29,7 +29,7 @@ class Inversion:
     noise_weight: float = 1e5
     warmup: float = 0.05
     decay: float = 0.25
-    batch: int = 16
+    batch: int = 4
     side: int = 256
     l2: float = 1.0
     perceptual: float = 1.0

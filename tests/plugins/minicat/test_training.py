@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from corekit.errors import RunError
 from corekit.generator import Render
 from gpk_minicat.parameters import from_noise
 from gpk_minicat.pictures import Pictures, render_shard
@@ -94,6 +95,12 @@ def test_a_stopped_run_that_goes_on_equals_one_that_was_never_stopped(tmp_path: 
     assert never.keys() == resumed.keys()
     for key, value in never.items():
         assert torch.equal(value, resumed[key]), key
+
+
+def test_a_run_of_other_settings_is_not_continued(tmp_path: Path, shard: Path) -> None:
+    stopped(tmp_path / "work", shard, 2)
+    with pytest.raises(RunError, match="is of a run with batch 2, not 3"):
+        train(tmp_path / "work", dataclasses.replace(RECIPE, batch=3))
 
 
 def test_a_finished_run_is_not_repeated(tmp_path: Path, shard: Path) -> None:

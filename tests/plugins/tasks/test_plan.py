@@ -1,4 +1,4 @@
-"""The numbers that the paper, its text and its release give, counted on the real architectures without allocating them."""
+"""The numbers that the paper, its text and its release give, counted on the real architectures, none allocated."""
 
 from __future__ import annotations
 

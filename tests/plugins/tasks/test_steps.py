@@ -1,0 +1,167 @@
+"""The steps of the job on their own: inversion and its options, tuning, placing in the hull, scores, settings."""
+
+from __future__ import annotations
+
+import dataclasses
+from itertools import pairwise
+
+import pytest
+import torch
+from torch import Tensor
+
+from corekit.album import Album
+from corekit.bench import Bench, Silence
+from corekit.errors import RecipeError, UnknownNameError
+from corekit.generator import Generator, fingerprint
+from corekit.hull import LatentHull
+from corekit.order import seeded
+from corekit.persona import Origin, Persona, is_attached
+from corekit.plugin import Backend, Card
+from corekit.recipe import Recipe
+from gpk_tasks.descent import rate_at
+from gpk_tasks.evaluate import Placement, novel_views, place, render_album, score, views_similarity
+from gpk_tasks.invert import invert, whiteness
+from gpk_tasks.presets import PRESETS, preset
+from gpk_tasks.settings import Inversion, Settings, Tuning, resolve, to_json
+from gpk_tasks.tune import anchors_as_ws, tune
+
+QUICK = Inversion(steps=12, lr=0.2, whiten=True, jitter=0.0, decay=0.5)
+
+
+def absolute(a: Tensor, b: Tensor) -> Tensor:
+    return (a - b).abs().mean((1, 2, 3))
+
+
+def colours(images: Tensor) -> Tensor:
+    """A judge that knows pictures by their mean colour."""
+    return torch.nn.functional.normalize(images.mean((2, 3)) + torch.tensor([1e-3, 0.0, 0.0]), dim=1)
+
+
+@pytest.fixture
+def bench(generator: Generator) -> Bench:
+    """An album of four pictures that the generator itself made: its own w are the best anchors."""
+    w = generator.mapping(torch.randn(4, generator.latent.z_dim, generator=seeded(3)))
+    cameras = generator.orbit(torch.linspace(-0.3, 0.3, 4))
+    photos = generator(w, cameras).image
+    album = Album(photos, ("a", "b", "c", "d"), cameras)
+    card = Card("small", "small", "none")
+    backend = Backend("small", "small", (card,), lambda config: generator, cameras=cameras is not None)
+    return Bench(backend, card, generator, absolute, album, Silence())
+
+
+def error(bench: Bench, anchors: Tensor) -> float:
+    w = anchors_as_ws(anchors, bench.generator.latent.num_ws)
+    return absolute(render_album(bench, w, bench.album), bench.album.photos).mean().item()
+
+
+def test_inversion_finds_what_made_the_photos(bench: Bench) -> None:
+    start = invert(bench, dataclasses.replace(QUICK, steps=0))
+    assert torch.allclose(start, start[:1].expand_as(start))  # the mean w
+    found = invert(bench, QUICK)
+    assert found.shape == (4, bench.generator.latent.w_dim)
+    assert error(bench, found) < 0.8 * error(bench, start)
+    assert torch.equal(found, invert(bench, QUICK))
+
+
+def test_photos_of_a_batch_do_not_meet(bench: Bench) -> None:
+    together, apart = (invert(bench, dataclasses.replace(QUICK, steps=4, batch=b)) for b in (4, 2))
+    assert torch.allclose(together, apart, rtol=1e-3, atol=1e-3)
+
+
+def test_w_plus_has_a_code_for_every_layer_and_fits_better(bench: Bench) -> None:
+    w, plus = invert(bench, QUICK), invert(bench, dataclasses.replace(QUICK, space="w+"))
+    assert plus.shape == (4, bench.generator.latent.num_ws, bench.generator.latent.w_dim)
+    assert error(bench, plus) < error(bench, w)
+
+
+def test_regularised_noise_leaves_the_generator_as_it_was(bench: Bench) -> None:
+    before = fingerprint(bench.generator)
+    found = invert(bench, dataclasses.replace(QUICK, noise="regularised", noise_weight=1.0, jitter=0.05))
+    assert torch.isfinite(found).all()
+    assert fingerprint(bench.generator) == before
+
+
+def test_whiteness_knows_noise_from_a_picture() -> None:
+    white = torch.randn(1, 1, 32, 32, generator=seeded(0))
+    smooth = torch.linspace(-1.7, 1.7, 32).expand(1, 1, 32, 32)
+    assert whiteness({"a": white}) < 0.1 * whiteness({"a": smooth})
+    assert whiteness({}) == 0
+
+
+def test_tuning_moves_the_persona_alone(bench: Bench) -> None:
+    shifted = dataclasses.replace(bench.album, photos=(bench.album.photos * 0.5 + 0.3).clamp(-1, 1))
+    bench = dataclasses.replace(bench, album=shifted)
+    before = fingerprint(bench.generator)
+    anchors = invert(bench, QUICK)
+    origin = Origin("small", "small", before)
+    persona = Persona.create(bench.generator, Recipe(), origin=origin, anchors=anchors, rng=seeded(0))
+    pretrained = error(bench, anchors)
+    tune(bench, persona, Tuning(steps=20, batch=2, lr=0.01, lr_offset=0.01))
+    assert fingerprint(bench.generator) == before
+    assert not is_attached(bench.generator)
+    assert torch.equal(persona.anchors, anchors)
+    from corekit.persona import attached
+
+    with attached(bench.generator, persona):
+        assert error(bench, anchors) < 0.9 * pretrained
+
+
+def test_held_out_photos_are_placed_near_the_hull(bench: Bench) -> None:
+    w = bench.generator.mapping(torch.randn(4, bench.generator.latent.z_dim, generator=seeded(3)))[:, 0]
+    alpha = LatentHull(w).sample(2, seeded(1))
+    inside = anchors_as_ws(LatentHull(w).points(alpha), bench.generator.latent.num_ws)
+    cameras = bench.generator.orbit(torch.tensor([0.1, -0.1]))
+    photos = bench.generator(inside, cameras).image
+    album = Album(photos, ("x", "y"), cameras)
+    middle = anchors_as_ws(w.mean(0, keepdim=True).expand(2, -1), bench.generator.latent.num_ws)
+    placed = place(bench, w, album, Placement(steps=30))
+    assert placed.shape == inside.shape
+    near, far = (absolute(render_album(bench, v, album), photos).mean() for v in (placed, middle))
+    assert near < 0.7 * far
+
+
+def test_scores_of_a_perfect_render(bench: Bench) -> None:
+    judged = dataclasses.replace(bench, judge=colours)  # pyright: ignore[reportArgumentType]
+    photos = bench.album.photos
+    if photos.shape[-1] < 16:
+        pytest.skip("SSIM needs 11 pixels")
+    masks = torch.ones(len(photos), 1, *photos.shape[-2:])
+    figures = score(photos, photos, judged, references=photos, masks=masks)
+    assert figures["psnr"] > 90
+    assert figures["psnr_inside"] > 80
+    assert figures["ssim"] == pytest.approx(1, abs=1e-3)
+    assert figures["distance"] == 0
+    assert figures["id_sim"] == pytest.approx(1, abs=1e-5)
+    assert views_similarity(colours, photos, photos) == pytest.approx(1, abs=1e-5)
+
+
+def test_novel_views_where_there_are_any(bench: Bench) -> None:
+    w = anchors_as_ws(torch.zeros(2, bench.generator.latent.w_dim), bench.generator.latent.num_ws)
+    views = novel_views(bench, w)
+    assert (views is None) == (not bench.backend.cameras)
+    if views is not None:
+        assert views.shape[0] == 4
+        assert torch.equal(views[0], views[2])  # row by row of w
+        assert not torch.equal(views[0], views[1])
+
+
+def test_the_rate_rises_and_falls() -> None:
+    rates = [rate_at(s, 50, warmup=0.1, decay=0.5) for s in range(50)]
+    assert rates[0] < rates[3] <= rates[4] == 1.0
+    assert rates[24] == 1.0
+    assert all(a >= b for a, b in pairwise(rates[25:]))
+    assert rate_at(0, 0, warmup=0.1, decay=0.1) == 1.0
+
+
+def test_settings_survive_json_and_are_laid_over_each_other() -> None:
+    for settings in PRESETS.values():
+        assert resolve(Settings(), ("json", to_json(settings))) == settings
+    some = resolve(preset("fast"), ("a file", {"recipe": {"parts": {"mapping": "adapt"}}}), ("options", {"seed": 3}))
+    assert some.recipe.parts == {**preset("fast").recipe.parts, "mapping": "adapt"}
+    assert some.seed == 3
+    with pytest.raises(UnknownNameError, match=r"unknown config key in f\.yaml 'tuning\.stepz'"):
+        resolve(Settings(), ("f.yaml", {"tuning": {"stepz": 1}}))
+    with pytest.raises(RecipeError, match=r"f\.yaml: tuning\.steps is 'many'"):
+        resolve(Settings(), ("f.yaml", {"tuning": {"steps": "many"}}))
+    with pytest.raises(RecipeError, match="beta1 and beta2 must be in"):
+        Tuning(beta1=1.0)
