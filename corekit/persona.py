@@ -1,27 +1,22 @@
-r"""What personalization learns of one subject, and how it is attached to a generator.
+r"""What personalization learns of one subject.
 
-A persona is a change per site (LoRA or Offset), the anchors (the album's w) with their cameras, and its origin.
-Attached, every changed weight reads W0 + delta through `torch.nn.utils.parametrize`; detached, W0 is there again bit
-for bit.
+A change per site (LoRA or Offset), the anchors (the album's w) with their cameras, and where all of it came from.
+`corekit.attach` makes a generator read its weights through it.
 
-Shapes: N anchors, L latent layers, D latent width, P personas in one batch.
+Shapes: N anchors, L latent layers, D latent width.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, vmap
-from torch.nn.utils import parametrize
 
-from corekit.camera import Camera
 from corekit.errors import PersonaError, RecipeError
-from corekit.generator import Generator, Render, Site, fingerprint
+from corekit.generator import Generator, Site
 from corekit.lowrank import Change, LoRA, Offset, factor_shapes
 from corekit.recipe import Recipe
 
@@ -180,7 +175,8 @@ def changing_sites(generator: Generator, recipe: Recipe) -> Sequence[tuple[Site,
 
     Raises RecipeError where the rank exceeds that of every layer, or nothing is left to change.
     """
-    chosen = [(site, treatment) for site in generator.sites() if (treatment := recipe.treatment(site)) is not None]
+    treated = ((site, recipe.treatment(site)) for site in generator.sites())
+    chosen = [(site, treatment) for site, treatment in treated if treatment is not None]
     if not chosen:
         raise RecipeError("this recipe freezes every part: nothing is left to tune")
     shapes = [generator.weight(site).shape for site, treatment in chosen if treatment == "lora"]
@@ -188,107 +184,3 @@ def changing_sites(generator: Generator, recipe: Recipe) -> Sequence[tuple[Site,
     if recipe.rank > most:
         raise RecipeError(f"rank {recipe.rank} is beyond every layer: the largest has rank {most}")
     return chosen
-
-
-def is_attached(generator: nn.Module) -> bool:
-    """Whether any weight of `generator` is changed by a persona."""
-    return any(parametrize.is_parametrized(module) for module in generator.modules())
-
-
-def check_fit(generator: Generator, *personas: Persona) -> None:
-    """Raises PersonaError where one of `personas` was made for another generator; the message names both sides."""
-    weights = {site.key: tuple(generator.weight(site).shape) for site in generator.sites()}
-    base = fingerprint(generator)
-    for persona in personas:
-        made_for = f"it was made for {persona.origin.backend} ({persona.origin.card})"
-        for key, change in persona.changes.items():
-            shape = change.shape if isinstance(change, LoRA) else tuple(change.D.shape)
-            if weights.get(key) != shape:
-                here = list(weights[key]) if key in weights else "no such weight"
-                raise PersonaError(
-                    f"the persona changes {key} {list(shape)}, where this generator has {here}: {made_for}"
-                )
-        if base != persona.origin.base:
-            raise PersonaError(
-                f"the persona belongs to weights {persona.origin.base[:12]}…, and these are {base[:12]}…: {made_for}; "
-                "use the weights it was made with"
-            )
-
-
-def attach(generator: Generator, persona: Persona) -> None:
-    """Makes `generator` read its weights through `persona`, and freezes the generator's own.
-
-    Load the base checkpoint first; do not write `.weight.data` while attached. Raises PersonaError where another
-    persona is attached already or this one was made for other weights.
-    """
-    if is_attached(generator):
-        raise PersonaError("a persona is attached already: detach it first")
-    check_fit(generator, persona)
-    generator.requires_grad_(False)
-    for key, change in persona.changes.items():
-        path, _, name = key.rpartition(".")
-        parametrize.register_parametrization(generator.get_submodule(path), name, change, unsafe=True)
-
-
-@torch.no_grad()
-def detach(generator: Generator, *, merge: bool = False) -> dict[str, Tensor]:
-    """Takes the persona off. Without `merge` W0 is there again bit for bit.
-
-    With `merge` the changed weights stay, and W0 is returned by site key: `restore` puts it back bit for bit, which
-    subtracting the change again would not.
-    """
-    originals: dict[str, Tensor] = {}
-    for path, module in list(generator.named_modules()):
-        if parametrize.is_parametrized(module):
-            for name in list(module.parametrizations):  # pyright: ignore[reportArgumentType, reportGeneralTypeIssues]
-                changed = getattr(module, name).detach().clone() if merge else None
-                parametrize.remove_parametrizations(module, name, leave_parametrized=False)
-                if changed is not None:
-                    originals[f"{path}.{name}"] = getattr(module, name).detach().clone()
-                    getattr(module, name).copy_(changed)
-    return originals
-
-
-@torch.no_grad()
-def restore(generator: Generator, originals: Mapping[str, Tensor]) -> None:
-    """Puts back what a merging `detach` returned."""
-    for key, tensor in originals.items():
-        path, _, name = key.rpartition(".")
-        getattr(generator.get_submodule(path), name).copy_(tensor)
-
-
-@contextmanager
-def attached(generator: Generator, persona: Persona) -> Iterator[Generator]:
-    """`generator` with `persona` attached, inside the block."""
-    attach(generator, persona)
-    try:
-        yield generator
-    finally:
-        detach(generator)
-
-
-def render_many(generator: Generator, personas: Sequence[Persona], w: Tensor, camera: Camera | None = None) -> Render:
-    """Several people in one batch: row i of w [P, L, D] (and of `camera`) through `personas[i]`, one vectorised pass.
-
-    Sites that some personas change and others do not are W0 for those others.
-    """
-    if not len(personas) == len(w) == (len(camera) if camera is not None else len(w)):
-        raise PersonaError(f"{len(personas)} personas for {len(w)} rows of w: one each is needed")
-    if is_attached(generator):
-        raise PersonaError("a persona is attached already: detach it first")
-    check_fit(generator, *personas)
-    weights = {site.key: generator.weight(site) for site in generator.sites()}
-    changed = {
-        key: torch.stack([p.changes[key](weight) if key in p.changes else weight for p in personas])
-        for key, weight in weights.items()
-        if any(key in p.changes for p in personas)
-    }
-
-    def one(own: dict[str, Tensor], w_row: Tensor, pose: Tensor | None, intrinsics: Tensor | None) -> dict[str, Tensor]:
-        view = None if pose is None or intrinsics is None else Camera(pose[None], intrinsics[None])
-        render: Render = functional_call(generator, own, (w_row[None], view))
-        return {name: field[0] for name, field in render._asdict().items() if field is not None}
-
-    pose, intrinsics = (None, None) if camera is None else (camera.pose, camera.intrinsics)
-    in_dims = (0, 0, None if pose is None else 0, None if intrinsics is None else 0)
-    return Render(**vmap(one, in_dims=in_dims)(changed, w, pose, intrinsics))

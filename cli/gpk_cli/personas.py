@@ -58,7 +58,7 @@ def merge(
     force: Annotated[bool, typer.Option("--force", help="Replace OUT where it exists.")] = False,
 ) -> None:
     """Write the generator with the persona merged into its weights: usable without gpk, as large as the generator."""
-    from corekit.persona import attach, detach
+    from corekit.attach import attach, detach
     from gpk_checkpoints.exports import export_merged
 
     _refuse_to_replace(out, force=force)

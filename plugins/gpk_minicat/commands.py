@@ -75,8 +75,9 @@ def train(
 
 
 def _train_prior(work: Path, weights: Path, minutes: float, seed: int, workers: int, fast: bool) -> dict[str, object]:
+    from gpk_minicat.export import export
     from gpk_minicat.pictures import Pictures, render_shard
-    from gpk_minicat.train import Recipe, export, train
+    from gpk_minicat.train import Recipe, train
 
     recipe = Recipe(steps=10**9, minutes=minutes, seed=seed, workers=workers, bfloat16=fast, compiled=fast)
     state = train(work, recipe, progress=_report)

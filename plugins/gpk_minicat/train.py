@@ -28,9 +28,9 @@ from corekit.errors import RunError
 from corekit.generator import Render
 from gpk_eg3d.network import EG3D
 from gpk_eg3d.renderer import rendered
-from gpk_minicat.parameters import IDENTITY, PARAMETERS, PHOTO, PRIOR, from_noise
-from gpk_minicat.pictures import SIZE, Batch, Pictures, render_shard
-from gpk_minicat.prior import CONFIG, face_weight, loss, psnr
+from gpk_minicat.parameters import PARAMETERS, PRIOR, from_noise
+from gpk_minicat.pictures import SIZE, Pictures, render_shard
+from gpk_minicat.prior import CONFIG, face_weight, loss
 from gpk_minicat.store import load_tensors, save_tensors
 
 
@@ -70,9 +70,9 @@ class Progress:
 def train(work: Path, recipe: Recipe = Recipe(), *, progress: Callable[[Progress], None] | None = None) -> Path:
     """Train the prior in the folder `work`, or go on with what is there, and return the path of its state file.
 
-    The shards of pictures come first and are rendered once. `export` makes the weights file from the state. With
-    several workers `progress` is pickled. Raises RunError where `work` holds a run of another recipe; the budget, the
-    number of workers and the precision may change.
+    The shards of pictures come first and are rendered once. `gpk_minicat.export` makes the weights file from the state.
+    With several workers `progress` is pickled. Raises RunError where `work` holds a run of another recipe; the budget,
+    the number of workers and the precision may change.
     """
     work.mkdir(parents=True, exist_ok=True)
     for index in range(recipe.shards):
@@ -115,6 +115,7 @@ class Trainer:
         rng = torch.Generator().manual_seed(self.recipe.seed)
         mapping, head = self.generator.backbone.mapping, nn.Linear(CONFIG.w_dim, len(PRIOR))
         nn.init.zeros_(head.weight)
+        nn.init.zeros_(head.bias)
         prior = [parameter for parameter in PARAMETERS if parameter.kind != "trait"]
         low, high = (torch.tensor([getattr(p, key) for p in prior]) for key in ("low", "high"))
         optimizer = torch.optim.Adam([*mapping.parameters(), *head.parameters()], lr=1e-2, betas=(0.9, 0.99))
@@ -179,10 +180,10 @@ class Trainer:
                     f"{path} is of a run with {name} {note['recipe'][name]}, not {getattr(self.recipe, name)}: "
                     "choose another folder, or the same settings"
                 )
-        self.generator.load_state_dict(_under("now.", tensors))
-        self.average.load_state_dict(_under("average.", tensors))
+        self.generator.load_state_dict(under("now.", tensors))
+        self.average.load_state_dict(under("average.", tensors))
         moments: dict[int, dict[str, Tensor]] = {}
-        for key, value in _under("moment.", tensors).items():
+        for key, value in under("moment.", tensors).items():
             index, name = key.split(".")
             moments.setdefault(int(index), {})[name] = value
         self.optimizer.load_state_dict(self.optimizer.state_dict() | {"state": moments})
@@ -211,43 +212,6 @@ class Trainer:
         self.seconds = flat[-1].item()  # every worker must read the same clock, or their learning rates part
 
 
-def generator_of(state: Path) -> tuple[EG3D, dict[str, object]]:
-    """The averaged generator in a state file, with the mean of w filled in, and the state's note."""
-    tensors, note = load_tensors(state)
-    generator = EG3D(CONFIG)
-    generator.load_state_dict(_under("average.", tensors))
-    with torch.no_grad():
-        z = torch.randn(10_000, len(PRIOR), generator=torch.Generator().manual_seed(0))
-        generator.backbone.mapping.w_avg.copy_(generator.mapping(z)[:, 0].mean(0))
-    return generator.eval(), note
-
-
-@torch.no_grad()
-def export(state: Path, weights: Path, *, validation: Batch | None = None) -> dict[str, object]:
-    """Write the averaged generator as float16 with its facts to `weights`; returns the facts.
-
-    `validation`, pictures that training did not see, adds their PSNR in dB.
-    """
-    generator, note = generator_of(state)
-    generator.load_state_dict({key: value.half().float() for key, value in generator.state_dict().items()})
-    facts: dict[str, object] = {
-        "format": "gpk-generator/1",
-        "card": "minicat-64",
-        "licence": "Apache-2.0",
-        "config": dataclasses.asdict(CONFIG),
-        "noise": {"identity": list(IDENTITY), "photo": list(PHOTO)},
-        "training": {key: note[key] for key in ("step", "seconds", "recipe")},
-    }
-    if validation is not None:
-        seen = [
-            generator(generator.mapping(validation.z[i : i + 16]), validation.camera[slice(i, i + 16)])
-            for i in range(0, len(validation.z), 16)
-        ]
-        facts["psnr"] = psnr(torch.cat([render.image for render in seen]), validation.photo.image).mean().item()
-    save_tensors(weights, {key: value.half() for key, value in generator.state_dict().items()}, facts)
-    return facts
-
-
 def _work(rank: int, work: Path, recipe: Recipe, meeting: str, progress: Callable[[Progress], None] | None) -> None:
     """One worker's whole run; the first one reports and saves."""
     if recipe.workers > 1:
@@ -273,5 +237,6 @@ def _work(rank: int, work: Path, recipe: Recipe, meeting: str, progress: Callabl
         torch.distributed.destroy_process_group()
 
 
-def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names start with the prefix, without it."""
     return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}

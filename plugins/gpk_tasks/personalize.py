@@ -20,20 +20,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from corekit.album import Album, resize
+from corekit.album import Album
 from corekit.bench import Bench
 from corekit.generator import fingerprint
 from corekit.order import seeded
-from corekit.persona import Origin, Persona, attached
+from corekit.persona import Origin, Persona
 from gpk_checkpoints.personas import save_persona
 from gpk_runs.interrupt import asked_to_stop
 from gpk_runs.run import Run
-from gpk_runs.sheet import write_sheet
 from gpk_tasks.descent import State
-from gpk_tasks.evaluate import Placement, novel_views, place, render_album, score, views_similarity
 from gpk_tasks.invert import invert
+from gpk_tasks.report import Figures, report
 from gpk_tasks.settings import Settings, to_json
-from gpk_tasks.tune import anchors_as_ws, tune
+from gpk_tasks.tune import tune
 
 SAVE_EVERY = 20.0  # seconds
 
@@ -46,7 +45,7 @@ class Outcome:
 
     persona: Persona
     file: Path
-    figures: dict[str, dict[str, dict[str, float]]]
+    figures: Figures
     pictures: tuple[Path, ...]
     seconds: float
 
@@ -106,7 +105,7 @@ def personalize(
         end = {"stage": "tune", "step": settings.tuning.steps, "seconds": clock.seconds()}
         run.save_state(persona.tensors(), end)
     save_persona(file, persona)
-    figures, pictures = report(bench, persona, run, held_out=held_out, masks=masks or {})
+    figures, pictures = report(bench, persona, run.pictures, held_out=held_out, masks=masks or {})
     outcome = Outcome(persona, file, figures, pictures, clock.seconds())
     run.record("done", outcome.to_json())
     run.finish()
@@ -175,65 +174,6 @@ def _newborn(bench: Bench, settings: Settings, anchors: Tensor) -> Persona:
         cameras=None if album.cameras is None else album.cameras.label(),
         rng=seeded(settings.seed, "persona"),
     )
-
-
-def report(
-    bench: Bench, persona: Persona, run: Run, *, held_out: Album | None, masks: Mapping[str, Tensor]
-) -> tuple[dict[str, dict[str, dict[str, float]]], tuple[Path, ...]]:
-    """Figures by photos ("train", "held-out", "novel views") and generator, and the contact sheets, before and
-    after.
-    """
-    photos = {"train": bench.album} | ({} if held_out is None else {"held-out": held_out})
-    anchors = anchors_as_ws(persona.anchors, bench.generator.latent.num_ws)
-    figures: dict[str, dict[str, dict[str, float]]] = {name: {} for name in photos}
-    shown: dict[str, list[Tensor]] = {
-        name: [resize(a.photos, bench.generator.resolution)] for name, a in photos.items()
-    }
-    views = _novel_columns(bench, anchors)
-
-    def look(label: str) -> None:
-        for name, album in photos.items():
-            w = anchors if name == "train" else place(bench, persona.anchors, album, Placement())
-            images = render_album(bench, w, album)
-            shown[name].append(images)
-            figures[name][label] = score(
-                images, album.photos, bench, references=bench.album.photos, masks=masks.get(name)
-            )
-        if bench.judge is not None and (turned := novel_views(bench, anchors)) is not None:
-            similarity = views_similarity(bench.judge, turned, bench.album.photos)
-            figures.setdefault("novel views", {})[label] = {"id_sim": similarity}
-
-    look("pretrained")
-    with attached(bench.generator, persona):
-        look("personalized")
-        novel, heading = views(), "novel view" if bench.backend.cameras else "between two"
-    shown["train"].append(novel)
-    pictures = []
-    for name, columns in shown.items():
-        path = run.directory / "pictures" / f"{name}.png"
-        headings = ["photo", "pretrained", "personalized", heading][: len(columns)]
-        write_sheet(
-            path,
-            [list(row) for row in zip(*columns, strict=True)],
-            columns=headings,
-            captions=photos[name].names,
-            title=f"{name} photos · {bench.backend.name} · {persona.numbers:,} numbers",
-        )
-        pictures.append(path)
-    return figures, tuple(pictures)
-
-
-def _novel_columns(bench: Bench, anchors: Tensor) -> Callable[[], Tensor]:
-    """What the last column shows: every anchor turned by 0.35 rad, left and right in turn, or halfway to the next
-    one.
-    """
-    if bench.backend.cameras:
-        turned = (
-            novel_views(bench, row[None], yaw=(0.35 if index % 2 else -0.35,)) for index, row in enumerate(anchors)
-        )
-        return lambda: torch.cat([view for view in turned if view is not None])
-    halfway = (anchors + anchors.roll(-1, 0)) / 2
-    return lambda: render_album(bench, halfway, bench.album)
 
 
 def album_digest(album: Album) -> str:

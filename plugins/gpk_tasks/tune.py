@@ -11,11 +11,12 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from corekit.attach import attached
 from corekit.bench import Bench
 from corekit.loss import reconstruction
 from corekit.lowrank import LoRA
 from corekit.order import batch_at
-from corekit.persona import Persona, attached
+from corekit.persona import Persona
 from gpk_tasks.descent import State, adam, adam_tensors, load_adam, rate_at, set_rate
 from gpk_tasks.settings import Tuning
 

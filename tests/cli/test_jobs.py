@@ -1,4 +1,4 @@
-"""`gpk personalize`, `show`, `merge`, `export`: on a small real StyleGAN2, with a distance that a foreign plugin brings."""
+"""`gpk personalize`, `show`, `merge`, `export` on a small real StyleGAN2, with a distance from a foreign plugin."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from corekit.attach import attached
 from corekit.order import seeded
-from corekit.persona import attached
 from corekit.registry import Registry
 from gpk_checkpoints.files import read_safetensors, write_safetensors
 from gpk_checkpoints.personas import load_persona

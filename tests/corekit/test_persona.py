@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
+from corekit.attach import attach, attached, detach, is_attached, render_many, restore
 from corekit.errors import PersonaError, RecipeError, UnknownNameError
 from corekit.generator import Generator, fingerprint
 from corekit.lowrank import LoRA, factor_shapes
-from corekit.persona import Origin, Persona, attach, attached, detach, is_attached, render_many, restore
+from corekit.persona import Origin, Persona
 from corekit.recipe import RELEASE_PARTS, Recipe
 
 EVERYWHERE = Recipe(parts={"mapping": "adapt", "backbone": "adapt", "decoder": "whole", "superres": "adapt"})

@@ -16,8 +16,8 @@ from types import ModuleType
 import pytest
 import torch
 
+from corekit.attach import attached
 from corekit.errors import RunError
-from corekit.persona import attached
 from gpk_checkpoints.personas import load_persona, read_header
 from gpk_runs.run import Run
 from gpk_tasks.personalize import describe, personalize

@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 
 from corekit.album import Album
+from corekit.attach import is_attached
 from corekit.bench import Bench, Silence
 from corekit.errors import RecipeError, UnknownNameError
 from corekit.generator import Generator, fingerprint
 from corekit.hull import LatentHull
 from corekit.order import seeded
-from corekit.persona import Origin, Persona, is_attached
+from corekit.persona import Origin, Persona
 from corekit.plugin import Backend, Card
 from corekit.recipe import Recipe
 from gpk_tasks.descent import rate_at
@@ -100,7 +101,7 @@ def test_tuning_moves_the_persona_alone(bench: Bench) -> None:
     assert fingerprint(bench.generator) == before
     assert not is_attached(bench.generator)
     assert torch.equal(persona.anchors, anchors)
-    from corekit.persona import attached
+    from corekit.attach import attached
 
     with attached(bench.generator, persona):
         assert error(bench, anchors) < 0.9 * pretrained

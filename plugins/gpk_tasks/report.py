@@ -1,0 +1,75 @@
+"""What a persona changed: figures and contact sheets, before and after.
+
+Shapes: N photos, L latent layers, D latent width, R image side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from corekit.album import Album, resize
+from corekit.attach import attached
+from corekit.bench import Bench
+from corekit.persona import Persona
+from gpk_runs.sheet import write_sheet
+from gpk_tasks.evaluate import Placement, novel_views, place, render_album, score, views_similarity
+from gpk_tasks.tune import anchors_as_ws
+
+Figures = dict[str, dict[str, dict[str, float]]]
+"""Figures by photos ("train", "held-out", "novel views"), then generator ("pretrained", "personalized"), then name."""
+
+TURN = 0.35
+"""Radians off the frontal view: as far as My3DGen turns its novel views."""
+
+
+def report(
+    bench: Bench, persona: Persona, pictures: Path, *, held_out: Album | None, masks: Mapping[str, Tensor]
+) -> tuple[Figures, tuple[Path, ...]]:
+    """The figures, and a contact sheet for each album in the folder `pictures`.
+
+    `masks` [N, 1, R, R] by "train" and "held-out" are where the subject is, as far as that is known.
+    """
+    albums = {"train": bench.album} | ({} if held_out is None else {"held-out": held_out})
+    anchors = anchors_as_ws(persona.anchors, bench.generator.latent.num_ws)
+    figures: Figures = {name: {} for name in albums}
+    columns = {name: {"photo": resize(album.photos, bench.generator.resolution)} for name, album in albums.items()}
+
+    def look(label: str) -> None:
+        for name, album in albums.items():
+            w = anchors if name == "train" else place(bench, persona.anchors, album, Placement())
+            images = render_album(bench, w, album)
+            columns[name][label] = images
+            mask = masks.get(name)
+            figures[name][label] = score(images, album.photos, bench, references=bench.album.photos, masks=mask)
+        views = novel_views(bench, anchors, yaw=(-TURN, TURN))
+        if bench.judge is not None and views is not None:
+            similarity = views_similarity(bench.judge, views, bench.album.photos)
+            figures.setdefault("novel views", {})[label] = {"id_sim": similarity}
+
+    look("pretrained")
+    with attached(bench.generator, persona):
+        look("personalized")
+        columns["train"] |= _unseen(bench, anchors)
+    paths = []
+    for name, shown in columns.items():
+        path = pictures / f"{name}.png"
+        rows = [list(row) for row in zip(*shown.values(), strict=True)]
+        title = f"{name} photos · {bench.backend.name} · {persona.numbers:,} numbers"
+        write_sheet(path, rows, columns=list(shown), captions=albums[name].names, title=title)
+        paths.append(path)
+    return figures, tuple(paths)
+
+
+def _unseen(bench: Bench, anchors: Tensor) -> dict[str, Tensor]:
+    """Pictures [N, 3, R, R] that no photo shows, under their heading: every anchor turned, left and right by turns;
+    in 2D halfway to the next one.
+    """
+    turned = [novel_views(bench, row[None], yaw=(TURN if index % 2 else -TURN,)) for index, row in enumerate(anchors)]
+    views = [view for view in turned if view is not None]
+    if views:
+        return {"novel view": torch.cat(views)}
+    return {"halfway to the next": render_album(bench, (anchors + anchors.roll(-1, 0)) / 2, bench.album)}
