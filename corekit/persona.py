@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from corekit.errors import PersonaError, RecipeError
 from corekit.generator import Generator, Site
 from corekit.lowrank import Change, LoRA, Offset, factor_shapes
-from corekit.recipe import Recipe
+from corekit.recipe import Recipe, Treated
 
 FORMAT = "gpk-persona/1"
 
@@ -170,13 +170,15 @@ def _empty_change(site: Mapping[str, Any], recipe: Recipe) -> Change:
     return LoRA(shape, rank=recipe.rank, scale=float(site["scale"]), layout=recipe.layout)
 
 
-def changing_sites(generator: Generator, recipe: Recipe) -> Sequence[tuple[Site, Literal["lora", "offset"]]]:
+def changing_sites(generator: Generator, recipe: Recipe) -> Sequence[tuple[Site, Treated]]:
     """The sites that `recipe` changes, and how.
 
     Raises RecipeError where the rank exceeds that of every layer, or nothing is left to change.
     """
-    treated = ((site, recipe.treatment(site)) for site in generator.sites())
-    chosen = [(site, treatment) for site, treatment in treated if treatment is not None]
+    chosen: list[tuple[Site, Treated]] = []
+    for site in generator.sites():
+        if (treatment := recipe.treatment(site)) is not None:
+            chosen.append((site, treatment))
     if not chosen:
         raise RecipeError("this recipe freezes every part: nothing is left to tune")
     shapes = [generator.weight(site).shape for site, treatment in chosen if treatment == "lora"]

@@ -16,6 +16,9 @@ from corekit.generator import Kind, Part, Site
 from corekit.lowrank import Birth, Layout
 
 Treatment = Literal["adapt", "whole", "frozen"]
+"""What becomes of a part."""
+Treated = Literal["lora", "offset"]
+"""What becomes of a site that changes."""
 
 RELEASE_PARTS: Mapping[Part, Treatment] = {
     "mapping": "frozen",
@@ -54,7 +57,7 @@ class Recipe:
         for kinds in (self.lowrank, self.whole, self.divide_gain):
             _known("kind of site", kinds, get_args(Kind))
 
-    def treatment(self, site: Site) -> Literal["lora", "offset"] | None:
+    def treatment(self, site: Site) -> Treated | None:
         """What becomes of one site; None where it stays frozen."""
         match self.parts.get(site.part, "frozen"):
             case "frozen":
