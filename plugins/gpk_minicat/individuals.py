@@ -71,9 +71,9 @@ class Individuals:
         return len(self.params) // PHOTOS
 
     def batch(self, cats: int, photos: int, rng: torch.Generator) -> Portraits:
-        """`photos` different photos of each of `cats` different individuals, on fresh backgrounds, in fresh warmth."""
+        """`photos` different photos of `cats` individuals (or all), on fresh backgrounds, in fresh warmth."""
         who = torch.randperm(len(self), generator=rng)[:cats]
-        which = torch.rand(cats, PHOTOS, generator=rng).argsort(1)[:, :photos]
+        which = torch.rand(len(who), PHOTOS, generator=rng).argsort(1)[:, :photos]
         chosen = (who[:, None] * PHOTOS + which).flatten()
         params = self.params[chosen].clone()
         behind = [NAMES.index(name) for name in ("red", "green", "blue", "warmth")]

@@ -32,11 +32,11 @@ from gpk_tasks.tune import anchors_as_ws
 class Placement:
     """How held-out photos are placed in the hull: `offset` weighs the penalty on leaving it."""
 
-    steps: int = 60
+    steps: int = 40
     lr: float = 0.05
     lr_offset: float = 0.02
     beta: float = 0.03
-    offset: float = 0.1
+    offset: float = 1.0
     side: int = 256
 
 
@@ -51,8 +51,9 @@ def render_album(bench: Bench, w: Tensor, album: Album, *, batch: int = 8) -> Te
     return torch.cat(images)
 
 
-def place(bench: Bench, anchors: Tensor, album: Album, settings: Placement) -> Tensor:
-    """W [N, L, D] of held-out photos, from the hull of `anchors` [M, D] or [M, L, D]."""
+def place(bench: Bench, anchors: Tensor, album: Album, settings: Placement, *, stage: str = "placing photos") -> Tensor:
+    """w [N, L, D] of held-out photos, in or near the hull of `anchors` [M, D] or [M, L, D]; `stage` names the
+    progress."""
     hull = LatentHull(anchors_as_ws(anchors, bench.generator.latent.num_ws), beta=settings.beta)
     spread = latent_statistics(bench.generator, samples=1024).spread
     free = anchors.new_full((len(album), len(hull)), 1 / len(hull)).requires_grad_()
@@ -68,7 +69,7 @@ def place(bench: Bench, anchors: Tensor, album: Album, settings: Placement) -> T
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        bench.journal.progress("held-out photos", step + 1, settings.steps, {"loss": loss.item() / len(album)})
+        bench.journal.progress(stage, step + 1, settings.steps, {"loss": loss.item() / len(album)})
     return (hull.points(hull.soften(free)) + away * spread).detach()
 
 

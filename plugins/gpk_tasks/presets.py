@@ -22,7 +22,7 @@ PRESETS: dict[str, Settings] = {
         ),
         inversion=Inversion(steps=60, lr=0.15, whiten=True, jitter=0.0, decay=0.75, batch=16),
         tuning=Tuning(
-            steps=200, lr=0.05, lr_offset=0.003, lr_decoder=0.002, beta1=0.9, beta2=0.99, warmup=0.04, decay=0.5
+            steps=150, lr=0.05, lr_offset=0.003, lr_decoder=0.002, beta1=0.9, beta2=0.99, warmup=0.04, decay=0.5
         ),
     ),
 }

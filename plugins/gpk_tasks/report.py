@@ -40,7 +40,8 @@ def report(
 
     def look(label: str) -> None:
         for name, album in albums.items():
-            w = anchors if name == "train" else place(bench, persona.anchors, album, Placement())
+            stage = f"{name} photos, {label}"
+            w = anchors if name == "train" else place(bench, persona.anchors, album, Placement(), stage=stage)
             images = render_album(bench, w, album)
             columns[name][label] = images
             mask = masks.get(name)
