@@ -83,7 +83,7 @@ class Generator(nn.Module, abc.ABC):
     def mapping(
         self, z: Tensor, camera: Camera | None = None, *, truncation: float = 1.0, cutoff: int | None = None
     ) -> Tensor:
-        """W [B, L, D] for z [B, Z]; truncation pulls the first `cutoff` layers (all where None) towards w_avg."""
+        """w [B, L, D] for z [B, Z]; truncation pulls the first `cutoff` layers (all where None) towards w_avg."""
 
     @abc.abstractmethod
     def forward(

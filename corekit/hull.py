@@ -36,7 +36,7 @@ class LatentHull:
         return len(self.anchors)
 
     def points(self, alpha: Tensor) -> Tensor:
-        """W [B, D] or [B, L, D] of coordinates [B, N]."""
+        """w [B, D] or [B, L, D] of coordinates [B, N]."""
         return torch.tensordot(alpha, self.anchors, dims=1)
 
     def sample(self, n: int, rng: torch.Generator | None = None, *, corners: int = 3) -> Tensor:

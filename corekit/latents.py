@@ -26,7 +26,7 @@ class LatentStatistics(NamedTuple):
     spread: Tensor
 
     def place(self, v: Tensor) -> Tensor:
-        """W [B, ..., D] of round coordinates v [B, ..., D]."""
+        """w [B, ..., D] of round coordinates v [B, ..., D]."""
         return self.mean + v @ self.root
 
 

@@ -27,8 +27,8 @@ def build(config: Mapping[str, Any]) -> Generator:
 def fit(config: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> Mapping[str, Any]:
     """`config` with every size that a file's tensors tell.
 
-    Raises WeightsError where the file has the other super-resolution module than the card: faces and cats differ in it, and
-    in what tensors cannot tell, the pivot of their cameras.
+    Raises WeightsError where the file has the other super-resolution module than the card: faces and cats differ in
+    it, and in what tensors cannot tell, the pivot of their cameras.
     """
     from corekit.errors import WeightsError
     from gpk_eg3d.config import from_mapping, infer

@@ -52,8 +52,10 @@ def render_album(bench: Bench, w: Tensor, album: Album, *, batch: int = 8) -> Te
 
 
 def place(bench: Bench, anchors: Tensor, album: Album, settings: Placement, *, stage: str = "placing photos") -> Tensor:
-    """w [N, L, D] of held-out photos, in or near the hull of `anchors` [M, D] or [M, L, D]; `stage` names the
-    progress."""
+    """w [N, L, D] of held-out photos, in or near the hull of `anchors` [M, D] or [M, L, D].
+
+    `stage` names the progress.
+    """
     hull = LatentHull(anchors_as_ws(anchors, bench.generator.latent.num_ws), beta=settings.beta)
     spread = latent_statistics(bench.generator, samples=1024).spread
     free = anchors.new_full((len(album), len(hull)), 1 / len(hull)).requires_grad_()
