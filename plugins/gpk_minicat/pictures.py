@@ -10,7 +10,6 @@ Shapes: M pictures, Z noise, R image side.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,9 +43,7 @@ def random_cameras(count: int, rng: torch.Generator) -> Camera:
     return Camera.orbit(yaw, pitch, focal=FOCAL)
 
 
-def render_shard(
-    work: Path, seed: int, index: int, *, count: int = SHARD, march: Callable[..., Layers] = layers
-) -> Path:
+def render_shard(work: Path, seed: int, index: int, *, count: int = SHARD) -> Path:
     """Render shard `index` into the folder unless it is there already, and return its path."""
     path = work / f"cats-{seed}-{index:03d}.safetensors"
     if path.exists():
@@ -57,7 +54,7 @@ def render_shard(
     parts = []
     with torch.no_grad():
         for i in range(0, count, CHUNK):
-            parts.append(march(params[i : i + CHUNK], camera[slice(i, i + CHUNK)], SIZE))
+            parts.append(layers(params[i : i + CHUNK], camera[slice(i, i + CHUNK)], SIZE))
     cats, masks, depths = (torch.cat(column) for column in zip(*parts, strict=True))
     depths = torch.nn.functional.avg_pool2d(depths, 2).half()
     tensors = {"z": z, "label": label, "cat": bytes_of(cats), "mask": bytes_of(masks), "depth": depths}
