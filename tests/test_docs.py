@@ -24,7 +24,7 @@ COMMAND = re.compile(r"(?:^|\s|`)gpk ((?:minicat )?[a-z]+)((?:(?! gpk )[^`#\n])*
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#\s]+)", page.read_text()):
+    for target in re.findall(r"(?:\]\(|src=\")([^)#\s\"]+)", page.read_text()):
         assert target.startswith("http") or (page.parent / target).exists(), target
 
 

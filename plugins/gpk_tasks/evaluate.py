@@ -32,7 +32,7 @@ from gpk_tasks.tune import anchors_as_ws
 class Placement:
     """How held-out photos are placed in the hull: `offset` weighs the penalty on leaving it."""
 
-    steps: int = 40
+    steps: int = 30
     lr: float = 0.05
     lr_offset: float = 0.02
     beta: float = 0.03
