@@ -32,6 +32,7 @@ format: $(READY)
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "gpk needs Python 3.11 or newer: make PYTHON=python3.11")'
+	@echo "Setting up $(VENV): a few minutes and several GB, nearly all of it torch."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $(READY)

@@ -14,47 +14,23 @@ Shapes: B batch, R image side, r side before super-resolution.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from corekit.camera import Camera
 from corekit.generator import Render
-from gpk_eg3d.config import EG3DConfig
+from gpk_checkpoints.cards import read_cards
+from gpk_eg3d.config import from_mapping
 from gpk_minicat import field
-from gpk_minicat.parameters import PRIOR, columns
-from gpk_minicat.pictures import FOCAL, Batch
+from gpk_minicat.parameters import columns
+from gpk_minicat.pictures import Batch
 from gpk_minicat.render import FAR
 
-CONFIG = EG3DConfig(
-    z_dim=len(PRIOR),
-    c_dim=0,
-    w_dim=128,
-    img_resolution=64,
-    mapping_layers=3,
-    mapping_lr_multiplier=1.0,
-    plane_resolution=64,
-    plane_channels=16,
-    channel_base=4096,
-    channel_max=128,
-    decoder_hidden=48,
-    decoder_features=24,
-    neural_rendering_resolution=32,
-    depth_resolution=10,
-    depth_resolution_importance=10,
-    ray_start=2.2,
-    ray_end=FAR,
-    box_warp=1.5,
-    density_gain=12.0,
-    density_offset=-2.0,
-    opaque_far=True,
-    sr_input_resolution=32,
-    sr_channels=(64, 48),
-    sr_up=(False, True),
-    sr_num_fp16_res=0,
-    avg_camera_pivot=(0.0, 0.0, 0.0),
-    focal=FOCAL,
-)
+CONFIG = from_mapping(read_cards(Path(__file__).with_name("cards.yaml"))[0].config)
+"""The card's: what is trained is what the card builds."""
 FACE = 3.0
 WEIGHTS = {"final": 1.0, "raw": 0.5, "coarse": 0.5, "edges": 0.5, "depth": 1.0}
 

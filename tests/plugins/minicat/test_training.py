@@ -10,10 +10,10 @@ import torch
 from corekit.errors import RunError
 from corekit.generator import Render
 from gpk_minicat.export import export, generator_of
-from gpk_minicat.parameters import from_noise
-from gpk_minicat.pictures import Pictures, render_shard
+from gpk_minicat.parameters import PRIOR, from_noise
+from gpk_minicat.pictures import FOCAL, Pictures, render_shard
 from gpk_minicat.prior import CONFIG, face_weight, loss, psnr
-from gpk_minicat.render import compose, layers
+from gpk_minicat.render import FAR, compose, layers
 from gpk_minicat.store import load_tensors
 from gpk_minicat.train import Progress, Recipe, Trainer, train
 
@@ -23,6 +23,11 @@ RECIPE = Recipe(shards=1, steps=4, batch=2, mapping_steps=3, save_every=2)
 @pytest.fixture(scope="module")
 def shard(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return render_shard(tmp_path_factory.mktemp("shards"), 0, 0, count=8)
+
+
+def test_the_card_has_the_cameras_and_the_noise_of_the_pictures() -> None:
+    assert (CONFIG.z_dim, CONFIG.focal, CONFIG.ray_end) == (len(PRIOR), FOCAL, FAR)
+    assert CONFIG.img_resolution == 64
 
 
 def seeded(seed: int = 0) -> torch.Generator:
