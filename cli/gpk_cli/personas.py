@@ -28,7 +28,7 @@ def add_commands(app: typer.Typer) -> None:
 
 
 def show(persona: PersonaFile, as_json: AsJson = False) -> None:
-    """Tell what a persona is and where it came from, without loading a network."""
+    """Tell what a persona is and where it came from."""
     from gpk_checkpoints.personas import read_header
 
     header = read_header(persona)
@@ -57,7 +57,10 @@ def merge(
     weights: Weights = None,
     force: Annotated[bool, typer.Option("--force", help="Replace OUT where it exists.")] = False,
 ) -> None:
-    """Write the generator with the persona merged into its weights: usable without gpk, as large as the generator."""
+    """Write the generator with the persona merged in.
+
+    The file is as large as the generator, and usable without gpk.
+    """
     from corekit.attach import attach, detach
     from gpk_checkpoints.exports import export_merged
 
