@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from corekit.errors import InputError, UnknownNameError
+from corekit.errors import AlbumError, InputError, UnknownNameError
 from corekit.plugin import Backend, Card
 from corekit.registry import Registry
 
@@ -41,8 +41,6 @@ def find_device(name: str) -> torch.device:
 
 def open_album(registry: Registry, path: Path, backend: Backend, *, side: int) -> Album:
     """The album at `path` as `backend` needs it: with cameras for a 3D one, of at least two photos."""
-    from corekit.errors import AlbumError
-
     album = registry.open_album(path, side, backend.cameras)
     if len(album) < 2:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in album.left_out)
@@ -72,9 +70,11 @@ def make_bench(
     offer = registry.judge(distance or backend.distance)
     if offer.kind != "distance":
         raise InputError(f"{offer.name!r} is a judge of single images, not a distance between two")
+    if lpips_weights is not None and not offer.name.startswith("lpips"):
+        raise InputError(f"--lpips-weights is of no use to the distance {offer.name!r}: leave it out")
     # The cheap checks come before the loading of large files.
     generator = load_generator(backend, card, weights, device=where)
     album = open_album(registry, album_path, backend, side=generator.resolution)
-    network = offer.load(lpips_weights if offer.name.startswith("lpips") else None).to(where)
+    network = offer.load(lpips_weights).to(where)
     judge = None if backend.judge is None else registry.judge(backend.judge).load(None).to(where)
     return Bench(backend, card, generator, network, album.to(where), journal, judge)

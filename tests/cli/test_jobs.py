@@ -158,6 +158,8 @@ BAD = [
     (["--space", "z"], "space is 'z', where one of w, w+ is needed"),
     (["--distance", "plian"], "unknown judge 'plian': did you mean 'plain'?"),
     (["--distance", "minicat-identity"], "is a judge of single images"),
+    (["--lpips-weights", "{tmp}/text.safetensors"], "--lpips-weights is of no use to the distance 'plain'"),
+    (["--distance", "lpips-alex", "--lpips-weights", "{tmp}/text.safetensors"], "text.safetensors"),
     (["--device", "abacus"], "device 'abacus' cannot be used"),
     (["--weights", "{tmp}/none.safetensors"], "none.safetensors"),
     (["--weights", "{tmp}/text.safetensors"], "text.safetensors"),
