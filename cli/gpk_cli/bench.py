@@ -39,12 +39,12 @@ def find_device(name: str) -> torch.device:
     return device
 
 
-def open_album(registry: Registry, path: Path, backend: Backend, *, side: int) -> Album:
-    """The album at `path` as `backend` needs it: with cameras for a 3D one, of at least two photos."""
+def open_album(registry: Registry, path: Path, backend: Backend, *, side: int, least: int = 1) -> Album:
+    """The album at `path` as `backend` needs it, with cameras for a 3D one; AlbumError below `least` usable photos."""
     album = registry.open_album(path, side, backend.cameras)
-    if len(album) < 2:
+    if len(album) < least:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in album.left_out)
-        raise AlbumError(f"{path} has {len(album)} usable photo, and a persona needs at least 2. Left out: {reasons}")
+        raise AlbumError(f"{path} has {len(album)} usable photo, and at least {least} are needed. Left out: {reasons}")
     return album
 
 
@@ -74,7 +74,7 @@ def make_bench(
         raise InputError(f"--lpips-weights is of no use to the distance {offer.name!r}: leave it out")
     # The cheap checks come before the loading of large files.
     generator = load_generator(backend, card, weights, device=where)
-    album = open_album(registry, album_path, backend, side=generator.resolution)
+    album = open_album(registry, album_path, backend, side=generator.resolution, least=2)
     network = offer.load(lpips_weights).to(where)
     judge = None if backend.judge is None else registry.judge(backend.judge).load(None).to(where)
     return Bench(backend, card, generator, network, album.to(where), journal, judge)
