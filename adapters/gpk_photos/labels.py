@@ -17,8 +17,8 @@ from torch import Tensor
 
 from corekit.camera import Camera
 from corekit.errors import LabelError
+from gpk_checkpoints.atomic import write_atomically
 from gpk_photos.contents import relative_name
-from gpk_photos.write import write_whole
 
 LABEL_FILE = "dataset.json"
 
@@ -57,7 +57,7 @@ def write_labels(directory: Path, names: Sequence[str], labels: Tensor) -> Path:
     rows: list[list[float]] = Camera.from_label(labels).label().tolist() if len(labels) else []
     pairs = [[name.replace("\\", "/"), row] for name, row in zip(names, rows, strict=True)]
     file = directory / LABEL_FILE
-    write_whole(file, json.dumps({"labels": pairs}).encode())
+    write_atomically(file, [json.dumps({"labels": pairs}).encode()])
     return file
 
 

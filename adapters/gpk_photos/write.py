@@ -9,8 +9,6 @@ Shapes: H height, W width.
 from __future__ import annotations
 
 import io
-import os
-from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -18,7 +16,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
-from corekit.errors import RunError
+from gpk_checkpoints.atomic import write_atomically
 
 SYNTHETIC = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 
@@ -47,20 +45,4 @@ def write_png(path: Path, image: Tensor, *, synthetic: bool = False) -> None:
         metadata.add_itxt("XML:com.adobe.xmp", XMP)
     content = io.BytesIO()
     Image.fromarray(pixels.permute(1, 2, 0).numpy()).save(content, format="PNG", pnginfo=metadata)
-    write_whole(path, content.getvalue())
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Writes a file so that its name never stands for half of it; makes its folder. Raises RunError."""
-    part = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(path)
-    except OSError as error:
-        with suppress(OSError):  # what stopped the writing may stop the tidying too
-            part.unlink(missing_ok=True)
-        raise RunError(f"cannot write {path}: {error.strerror}") from error
+    write_atomically(path, [content.getvalue()])

@@ -11,6 +11,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from corekit.album import resize
+
 SIDE = 64
 
 
@@ -34,16 +36,9 @@ class ConvNet(nn.Module):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Every stage's output, finest first."""
-        x = resized(image)
+        x = resize(image, SIDE)
         features = []
         for i, stage in enumerate(self.stages):
             x = stage(F.avg_pool2d(x, 2) if i else x)
             features.append(x)
         return features
-
-
-def resized(image: Tensor) -> Tensor:
-    """The pictures at SIDE by SIDE, averaged down or interpolated up."""
-    if image.shape[-2:] == (SIDE, SIDE):
-        return image
-    return F.interpolate(image, (SIDE, SIDE), mode="bilinear", antialias=True, align_corners=False)

@@ -13,10 +13,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from corekit.generator import Render
+from corekit.metrics import psnr
 from gpk_eg3d.network import EG3D
 from gpk_minicat.parameters import IDENTITY, PHOTO, PRIOR
 from gpk_minicat.pictures import Batch
-from gpk_minicat.prior import CONFIG, psnr
+from gpk_minicat.prior import CONFIG
 from gpk_minicat.render import FAR
 from gpk_minicat.store import load_tensors, save_tensors
 from gpk_minicat.train import under
@@ -44,12 +45,10 @@ def measure(generator: EG3D, batch: Batch) -> dict[str, float]:
     views = [generator(generator.mapping(batch.z[i : i + 16]), batch.camera[slice(i, i + 16)]) for i in parts]
     image, raw, depth = (torch.cat(column) for column in zip(*map(_whole, views), strict=True))
     photo = batch.photo
-    off = ((image.clamp(-1, 1) - photo.image) / 2).square() * photo.mask
-    inside = -10 * torch.log10(off.sum((1, 2, 3)) / (3 * photo.mask.sum((1, 2, 3))) + 1e-10)
     return {
         "pictures": float(len(batch.z)),
         "psnr": psnr(image, photo.image).mean().item(),
-        "psnr_inside": inside.mean().item(),
+        "psnr_inside": psnr(image, photo.image, photo.mask).mean().item(),
         "psnr_raw": psnr(raw, F.avg_pool2d(photo.image, 2)).mean().item(),
         "depth_error": (depth.clamp_max(FAR) - photo.depth).abs().mean().item(),
     }

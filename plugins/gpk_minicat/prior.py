@@ -72,8 +72,3 @@ def face_weight(params: Tensor, camera: Camera, size: int) -> Tensor:
     grid = (torch.arange(size, device=params.device, dtype=params.dtype) + 0.5) / size
     far = (grid - x[..., None])[:, :, None] ** 2 + (grid - y[..., None])[..., None] ** 2
     return 1 + FACE * torch.exp(-far / (2 * 0.055**2)).amax(1, keepdim=True)
-
-
-def psnr(a: Tensor, b: Tensor) -> Tensor:
-    """The peak signal-to-noise ratio [B] in dB of pictures [B, 3, R, R] in [-1, 1]."""
-    return -10 * torch.log10(((a.clamp(-1, 1) - b.clamp(-1, 1)) / 2).square().mean((1, 2, 3)) + 1e-10)

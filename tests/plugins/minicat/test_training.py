@@ -9,10 +9,11 @@ import torch
 
 from corekit.errors import RunError
 from corekit.generator import Render
+from corekit.metrics import psnr
 from gpk_minicat.export import export, generator_of
 from gpk_minicat.parameters import PRIOR, from_noise
 from gpk_minicat.pictures import FOCAL, Pictures, render_shard
-from gpk_minicat.prior import CONFIG, face_weight, loss, psnr
+from gpk_minicat.prior import CONFIG, face_weight, loss
 from gpk_minicat.render import FAR, compose, layers
 from gpk_minicat.store import load_tensors
 from gpk_minicat.train import Progress, Recipe, Trainer, train
