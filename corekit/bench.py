@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -14,6 +14,25 @@ from corekit.plugin import Backend, Card
 
 Distance = Callable[[Tensor, Tensor], Tensor]
 """Two batches of images [B, 3, R, R] in [-1, 1] → how far apart each pair looks [B]; differentiable."""
+
+
+@runtime_checkable
+class FeatureDistance(Protocol):
+    """A `Distance` that compares what it sees in each picture, so that photos need to be looked at only once."""
+
+    def __call__(self, a: Tensor, b: Tensor, /) -> Tensor:
+        """`between(features(a), features(b))`."""
+        ...
+
+    def features(self, images: Tensor, /) -> Sequence[Tensor]:
+        """What is seen in images [B, 3, R, R]: tensors [B, …]."""
+        ...
+
+    def between(self, a: Sequence[Tensor], b: Sequence[Tensor], /) -> Tensor:
+        """How far apart what was seen is [B]."""
+        ...
+
+
 Judge = Callable[[Tensor], Tensor]
 """Images [B, 3, R, R] in [-1, 1] → unit features [B, F]."""
 

@@ -78,6 +78,8 @@ class Generator(nn.Module, abc.ABC):
 
     latent: LatentSpace
     resolution: int
+    half_dtype: torch.dtype | None = None
+    """The type of the parts that may run in reduced precision, float32 for none; where None the device decides."""
 
     @abc.abstractmethod
     def mapping(
@@ -132,9 +134,15 @@ class Generator(nn.Module, abc.ABC):
 
 @torch.no_grad()
 def fingerprint(generator: Generator) -> str:
-    """sha256 of every stored tensor's name, shape and float32 value: the same for one network in any file format."""
+    """sha256 of every stored tensor's name, shape and float32 value: the same for one network in any file format.
+
+    Empty for a generator on the meta device, which has no values.
+    """
+    tensors = sorted(generator.state_dict().items())
+    if any(tensor.is_meta for _, tensor in tensors):
+        return ""
     digest = hashlib.sha256()
-    for name, tensor in sorted(generator.state_dict().items()):
+    for name, tensor in tensors:
         digest.update(f"{name}{list(tensor.shape)}".encode())
         digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()

@@ -2,20 +2,26 @@ r"""Eq. 1 of My3DGen: how far a render is from its photo, on every level of the 
 
     L_rec = sum over levels of  perceptual * d(G, x) + l2 * mean((G - x)^2)
 
-The paper writes a norm; its release computes the mean square, and so does this. Shapes: B batch, R image side.
+The paper writes a norm; its release computes the mean square, and so does this.
+
+Shapes: N photos, B batch, R image side.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from corekit.album import resize
+from corekit.bench import Distance, FeatureDistance
 from corekit.generator import Render
 
-if TYPE_CHECKING:
-    from corekit.bench import Distance
+Rows = Tensor | slice
+MOST = 2 * 2**30
+"""Bytes of the photos' features that are kept; beyond it they are computed at every step."""
 
 
 class Loss(NamedTuple):
@@ -26,16 +32,44 @@ class Loss(NamedTuple):
     perceptual: Tensor
 
 
-def reconstruction(
-    render: Render, photo: Tensor, distance: Distance, *, l2: float = 1.0, perceptual: float = 1.0
-) -> Loss:
-    """Eq. 1 for photos [B, 3, R, R] in [-1, 1], resized to each level."""
-    squares = photo.new_zeros(len(photo))
-    apart = photo.new_zeros(len(photo))
-    for level in render.pyramid:
-        level = level.float()
-        target = resize(photo, level.shape[-1])
-        squares = squares + (level - target).square().mean((1, 2, 3))
-        if perceptual:
-            apart = apart + distance(level, target)
-    return Loss(l2 * squares + perceptual * apart, squares, apart)
+class Reconstruction:
+    """Eq. 1 against photos [N, 3, R, R] in [-1, 1], which are resized, and looked at by the distance, only once."""
+
+    def __init__(self, photos: Tensor, distance: Distance, *, l2: float = 1.0, perceptual: float = 1.0) -> None:
+        self.photos, self.distance = photos, distance
+        self.l2, self.perceptual = l2, perceptual
+        self._levels: dict[int, tuple[Tensor, Callable[[Tensor, Rows], Tensor]]] = {}
+
+    def __call__(self, render: Render, rows: Rows = slice(None)) -> Loss:
+        """The loss of a render [B, 3, …] of each of the photos `rows`."""
+        terms = []
+        for level in render.pyramid:
+            image = level.float()
+            photos, apart = self._level(image.shape[-1])
+            squares = (image - photos[rows]).square().mean((1, 2, 3))
+            terms.append((squares, apart(image, rows) if self.perceptual else torch.zeros_like(squares)))
+        squares, apart = (torch.stack(term).sum(0) for term in zip(*terms, strict=True))
+        return Loss(self.l2 * squares + self.perceptual * apart, squares, apart)
+
+    @torch.no_grad()
+    def _level(self, side: int) -> tuple[Tensor, Callable[[Tensor, Rows], Tensor]]:
+        """The photos at `side`, and what tells how far images are from rows of them."""
+        if side not in self._levels:
+            photos = resize(self.photos, side)
+            self._levels[side] = photos, self._apart(photos) if self.perceptual else _nothing
+        return self._levels[side]
+
+    def _apart(self, photos: Tensor) -> Callable[[Tensor, Rows], Tensor]:
+        distance = self.distance
+        if not isinstance(distance, FeatureDistance):
+            return lambda image, rows: distance(image, photos[rows])
+        each = [distance.features(photos[:1])]
+        if sum(level.numel() * level.element_size() for level in each[0]) * len(photos) > MOST:
+            return lambda image, rows: distance(image, photos[rows])
+        each += [distance.features(photo[None]) for photo in photos[1:]]
+        seen = tuple(torch.cat(level) for level in zip(*each, strict=True))
+        return lambda image, rows: distance.between(distance.features(image), tuple(level[rows] for level in seen))
+
+
+def _nothing(image: Tensor, rows: Rows) -> Tensor:
+    return image.new_zeros(len(image))

@@ -59,6 +59,7 @@ class LoRA(nn.Module):
         super().__init__()
         self.shape = shape
         self.scale = scale
+        self.layout: Layout = layout
         a, b = factor_shapes(shape, rank, layout)
         if birth == "kaiming":  # kaiming_uniform_(a=√5) is U(-1/√fan_in, 1/√fan_in)
             start = (2 * torch.rand(a, generator=rng) - 1) / math.sqrt(a[1])

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+import importlib.util
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 import torch
@@ -55,6 +59,15 @@ def generator(request: pytest.FixtureRequest) -> Generator:
     return request.getfixturevalue(request.param)
 
 
+@pytest.fixture(params=["stylegan2", "eg3d"])
+def wide(request: pytest.FixtureRequest) -> Generator:
+    """Each family in turn, with channels enough for low-rank gradients to pay."""
+    if request.param == "stylegan2":
+        return settled(StyleGAN2(replace(SMALL_STYLEGAN2, channel_base=512, channel_max=32)))
+    features = {"decoder_features": 32, "sr_channels": (32, 32)}
+    return settled(EG3D(replace(SMALL_EG3D, channel_base=512, channel_max=32, **features)))
+
+
 def settled(generator: Net) -> Net:
     """`generator` with weights that depend on nothing else, frozen as a loaded one is."""
     rng = torch.Generator().manual_seed(0)
@@ -66,3 +79,16 @@ def settled(generator: Net) -> Net:
         if name.endswith("noise_const"):
             nn.init.normal_(buffer, generator=rng)
     return generator.eval().requires_grad_(False)
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A `Server` of tests/server.py, reached without a proxy."""
+    spec = importlib.util.spec_from_file_location("small_server", Path(__file__).parent / "server.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with module.serving() as running:
+        yield running

@@ -11,6 +11,7 @@ Shapes: B batch, R side, h and w a level's sides.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Self
@@ -25,14 +26,24 @@ from gpk_judges.backbone import backbone_weights
 class PerceptualDistance(nn.Module):
     """An `lpips.LPIPS`, frozen and always in evaluation mode; differentiable in both pictures."""
 
-    def __init__(self, metric: nn.Module) -> None:
+    def __init__(self, metric: Any, normalise: Callable[[Tensor], Tensor]) -> None:  # noqa: ANN401 - lpips has no types
         super().__init__()
         self.metric = metric
+        self._normalise = normalise
         self.requires_grad_(False).train(False)
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """How different `a` and `b` [B, 3, R, R] in [-1, 1] look: [B], 0 for equal pictures."""
-        return self.metric(a, b).flatten()
+        return self.between(self.features(a), self.features(b))
+
+    def features(self, images: Tensor) -> tuple[Tensor, ...]:
+        """The backbone's activations [B, C, h, w] on `images`, each of unit length over its channels."""
+        return tuple(map(self._normalise, self.metric.net(self.metric.scaling_layer(images))))
+
+    def between(self, a: Sequence[Tensor], b: Sequence[Tensor]) -> Tensor:
+        """How different two pictures' `features` are, [B]."""
+        levels = zip(self.metric.lins, a, b, strict=True)
+        return torch.stack([head((x - y).square()).mean((1, 2, 3)) for head, x, y in levels]).sum(0)
 
     def train(self, mode: bool = True) -> Self:
         """Stays in evaluation mode: a training loop's `train()` must not wake the metric's dropout."""
@@ -59,7 +70,7 @@ def load(net: str, weights: Path | None) -> PerceptualDistance:
     heads = torch.load(shipped, map_location="cpu", weights_only=True)
     for index, head in enumerate(metric.lins):
         head.load_state_dict({"model.1.weight": heads[f"lin{index}.model.1.weight"]}, assign=True)
-    return PerceptualDistance(metric)
+    return PerceptualDistance(metric, lpips.normalize_tensor)
 
 
 def _package() -> ModuleType:

@@ -54,15 +54,11 @@ class Backbone(nn.Module):
 
 @final
 class EG3D(Generator):
-    """An EG3D of `config`, randomly initialised; `half_dtype` chooses the type of reduced precision.
-
-    `half_dtype` None means float16 on CUDA and full precision elsewhere, for the parts that the config marks.
-    """
+    """An EG3D of `config`, randomly initialised; `half_dtype` is for the parts that the config marks."""
 
     def __init__(self, config: EG3DConfig) -> None:
         super().__init__()
         self.config = config
-        self.half_dtype: torch.dtype | None = None
         self.resolution = config.img_resolution
         self.backbone = Backbone(config)
         self.decoder = Decoder(

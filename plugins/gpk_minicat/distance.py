@@ -12,6 +12,7 @@ Shapes: B batch, R image side.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -50,7 +51,11 @@ class Distance(nn.Module):
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """The distances [B], 0 to 4."""
-        pairs = zip(self.features(a), self.features(b), strict=True)
+        return self.between(self.features(a), self.features(b))
+
+    def between(self, a: Sequence[Tensor], b: Sequence[Tensor]) -> Tensor:
+        """The distances [B] of what `features` saw in two pictures."""
+        pairs = zip(a, b, strict=True)
         return torch.stack([(_unit(x) - _unit(y)).square().sum(1).mean((1, 2)) for x, y in pairs]).mean(0)
 
 

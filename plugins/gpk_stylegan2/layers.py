@@ -7,7 +7,8 @@ arXiv 1710.10196). Modulated convolution with style s (Karras et al., 2020, arXi
 
 Neither w' nor w'' is ever built. Convolution is linear, so the input is scaled by s and the output by
 d_o = 1/sqrt(sum_i s_i^2 sum_k w_oik^2 + eps): every sample of a batch shares one weight, whose gradient need not be
-computed where the weight is frozen (a third of a training step's arithmetic).
+computed where the weight is frozen (a third of a training step's arithmetic), nor where its change is low-rank
+(`corekit.convolution`; through d the changed weight's gradient is elementwise).
 
 In reduced precision the products would leave float16's range: there w is divided by its largest entry per output and
 s by its largest per sample, and d takes both back. They cancel exactly, so they are constants to the gradient.
@@ -18,13 +19,14 @@ Shapes: B batch, C input channels, O output channels, D latent width, k kernel s
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gpk_stylegan2.resample import binomial_filter, convolved_up, smoothed
+from corekit.convolution import convolved, factors_of
+from gpk_stylegan2.resample import binomial_filter, smoothed
 
 Activation = Literal["linear", "lrelu"]
 SLOPE = 0.2
@@ -90,15 +92,18 @@ class SynthesisLayer(nn.Module):
 
         The style and the demodulation stay in w's precision; the convolution runs in x's.
         """
-        style, weight = self.affine(w), self.weight
+        style, weight, factors = self.affine(w), self.weight, factors_of(self)
         scale = demodulation(weight, style) * GAIN
         if x.dtype in (torch.float16, torch.bfloat16):
             # Output up to sqrt(fan_in) times x's largest entry, as it is for unit-norm weights.
             loudest = weight.detach().abs().amax((1, 2, 3)) * math.sqrt(weight[0].numel())
             brightest = style.detach().abs().amax(1, keepdim=True)
             weight, style = weight / loudest[:, None, None, None], style / brightest
+            factors = factors and factors._replace(up=factors.up / loudest[:, None])
             scale = scale * loudest * brightest
-        y = self.convolve(x * style.to(x.dtype)[:, :, None, None], weight.to(x.dtype))
+        y = convolved(x * style.to(x.dtype)[:, :, None, None], weight.to(x.dtype), factors, up=self.up)
+        if self.up:
+            y = smoothed(y, self.resample_filter)
         scale = scale.to(x.dtype)[:, :, None, None]
         # leaky_relu(a) * gain = leaky_relu(a * gain): the gain is in the scale, the noise and the bias.
         bias = (self.bias * GAIN).to(x.dtype)[:, None, None]
@@ -106,13 +111,7 @@ class SynthesisLayer(nn.Module):
             y = torch.addcmul(bias, y, scale)
         else:
             y = torch.addcmul((noise * (self.noise_strength * GAIN)).to(x.dtype), y, scale) + bias
-        return clamped(F.leaky_relu(y, SLOPE, inplace=True), self.clamp)
-
-    def convolve(self, x: Tensor, weight: Tensor) -> Tensor:
-        """The part linear in both `x` and `weight`: a factored weight may be applied factor by factor here."""
-        if self.up:
-            return smoothed(convolved_up(x, weight), self.resample_filter)
-        return F.conv2d(x, weight, padding=weight.shape[-1] // 2)
+        return activated(y, self.clamp)
 
 
 class ToRGB(nn.Module):
@@ -140,6 +139,37 @@ def demodulation(weight: Tensor, style: Tensor) -> Tensor:
     """The scale d [B, O] of the outputs for `weight` [O, C, k, k] and `style` [B, C]."""
     energy = weight.square().sum((2, 3))
     return torch.rsqrt(style.square() @ energy.T + EPSILON)
+
+
+def activated(y: Tensor, limit: float | None) -> Tensor:
+    """The leaky ReLU of `y`, within [-limit, limit] where there is one. May change `y`."""
+    if limit is None:
+        return F.leaky_relu(y, SLOPE, inplace=True)
+    if y.requires_grad and torch.is_grad_enabled():
+        return _Activated.apply(y, limit)
+    return clamped(F.leaky_relu(y, SLOPE, inplace=True), limit)
+
+
+class _Activated(torch.autograd.Function):
+    """Keeps the result alone, which tells both where the ReLU was steep and where the clamp was reached."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(y: Tensor, limit: float) -> Tensor:
+        return clamped(F.leaky_relu(y, SLOPE), limit)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:  # noqa: ANN401 - torch's own
+        ctx.limit = inputs[1]
+        ctx.save_for_backward(output)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401
+        (output,) = ctx.saved_tensors
+        (grad,) = gradients
+        grad = torch.ops.aten.hardtanh_backward(grad, output, -ctx.limit, ctx.limit)
+        return torch.ops.aten.leaky_relu_backward(grad, output, SLOPE, True), None
 
 
 def clamped(x: Tensor, limit: float | None) -> Tensor:

@@ -30,15 +30,11 @@ class _Mapping(MappingNetwork):
 
 @final
 class StyleGAN2(Generator):
-    """A StyleGAN2 of `config`, randomly initialised; `half_dtype` chooses the type of reduced precision.
-
-    `half_dtype` None means float16 on CUDA and full precision elsewhere, for the blocks that the config marks.
-    """
+    """A StyleGAN2 of `config`, randomly initialised; `half_dtype` is for the blocks that the config marks."""
 
     def __init__(self, config: StyleGAN2Config) -> None:
         super().__init__()
         self.config = config
-        self.half_dtype: torch.dtype | None = None
         self.resolution = config.img_resolution
         self.synthesis = Synthesis(
             config.w_dim,

@@ -3,7 +3,7 @@ r"""Doubling a picture's side, with the FIR filter [1, 3, 3, 1] x [1, 3, 3, 1] a
 A picture is doubled by inserting zeros, and so is a transposed convolution of stride 2; both then need the low-pass
 filter, whose gain of 4 makes up for the inserted zeros (Karras et al., 2019, arXiv 1812.04948, section 2).
 
-Shapes: B batch, C channels, O output channels, H and W sides.
+Shapes: B batch, C channels, H and W sides.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from corekit.convolution import filtered
 
 
 def binomial_filter() -> Tensor:
@@ -27,13 +29,6 @@ def doubled(x: Tensor, fir: Tensor) -> Tensor:
     return F.conv_transpose2d(x, kernel, stride=2, padding=1, groups=channels)
 
 
-def convolved_up(x: Tensor, weight: Tensor) -> Tensor:
-    """The unfiltered transposed convolution [B, O, 2H + 1, 2W + 1] of `x` [B, C, H, W], `weight` [O, C, 3, 3]."""
-    return F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)
-
-
 def smoothed(x: Tensor, fir: Tensor) -> Tensor:
     """`x` [B, C, 2H + 1, 2W + 1] filtered over one pixel of zeros on each side: [B, C, 2H, 2W]."""
-    channels = x.shape[1]
-    kernel = (fir * 4).to(x.dtype).expand(channels, 1, 4, 4)
-    return F.conv2d(x, kernel, padding=1, groups=channels)
+    return filtered(x, fir * 4, padding=1)

@@ -65,7 +65,7 @@ class SynthesisBlock(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Features [B, C, r, r] and picture; one of `ws` [B, D] per convolution and the last for the picture.
 
-        A block of reduced precision works in `half`; where that is None in float16 on CUDA, elsewhere in w's own.
+        A block of reduced precision works in `half`; where that is None in what `working_dtype` says.
         """
         w = ws[0]
         dtype = working_dtype(w, half) if self.reduced else w.dtype
@@ -163,7 +163,15 @@ def noise_for(
 
 
 def working_dtype(like: Tensor, half: torch.dtype | None) -> torch.dtype:
-    """The type that a block of reduced precision works in: `half`, or what the device gains by."""
+    """The type that a block of reduced precision works in: `half`, or what the device gains by.
+
+    On CUDA pictures are made in float16, whose mantissa is the finer, as the published networks make them; learning
+    is done in bfloat16, whose range is float32's, so that no gradient is lost for being small.
+    """
     if half is not None:
         return half
-    return torch.float16 if like.is_cuda else like.dtype
+    if not like.is_cuda:
+        return like.dtype
+    if not torch.is_grad_enabled():
+        return torch.float16
+    return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else like.dtype

@@ -9,6 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from corekit.errors import RecipeError
+from corekit.loss import Loss
+
 State = tuple[dict[str, Tensor], dict[str, Any]]
 """Tensors by name and a position in JSON types: what a run keeps of work half done."""
 
@@ -36,6 +39,21 @@ def adam(groups: Sequence[tuple[list[Tensor], float]], *, beta1: float, beta2: f
     return torch.optim.Adam(
         [{"params": tensors, "lr": peak, "peak": peak} for tensors, peak in groups if tensors], betas=(beta1, beta2)
     )
+
+
+def figures_of(losses: Sequence[Loss], *, stage: str, step: int, remedy: str) -> dict[str, float]:
+    """The mean terms of a step whose photos were taken in parts.
+
+    Raises RecipeError where one is not finite: a step further every number would be lost.
+    """
+    figures = {
+        "l2": torch.cat([loss.l2.detach() for loss in losses]).mean().item(),
+        "perceptual": torch.cat([loss.perceptual.detach() for loss in losses]).mean().item(),
+    }
+    for name, value in figures.items():
+        if not math.isfinite(value):
+            raise RecipeError(f"{stage} diverged: {name} is {value} at step {step + 1}. Try {remedy}")
+    return figures
 
 
 def adam_tensors(optimizer: torch.optim.Adam) -> dict[str, Tensor]:

@@ -21,10 +21,12 @@ from corekit.bench import Bench, Judge
 from corekit.generator import Render
 from corekit.hull import LatentHull
 from corekit.latents import latent_statistics
-from corekit.loss import reconstruction
+from corekit.loss import Loss, Reconstruction
 from corekit.metrics import identity_similarity, psnr, ssim
+from corekit.order import in_parts, parts
 from gpk_tasks.descent import adam, rate_at, set_rate
 from gpk_tasks.invert import shrink
+from gpk_tasks.memory import photos_at_once
 from gpk_tasks.tune import anchors_as_ws
 
 
@@ -40,39 +42,64 @@ class Placement:
     side: int = 256
 
 
+AT_ONCE = 4
+"""Pictures that are rendered or looked at together where nothing is learned: 5 GiB on EG3D-FFHQ."""
+
+
 @torch.no_grad()
-def render_album(bench: Bench, w: Tensor, album: Album, *, batch: int = 8) -> Tensor:
+def render_album(bench: Bench, w: Tensor, album: Album) -> Tensor:
     """Images [N, 3, R, R] of w [N, L, D], each from its photo's camera."""
     images = []
-    for begin in range(0, len(album), batch):
-        rows = slice(begin, begin + batch)
+    for rows in parts(len(album), AT_ONCE):
         cameras = None if album.cameras is None else album.cameras[rows]
         images.append(bench.generator(w[rows], cameras).image.float())
     return torch.cat(images)
 
 
-def place(bench: Bench, anchors: Tensor, album: Album, settings: Placement, *, stage: str = "placing photos") -> Tensor:
+def place(
+    bench: Bench,
+    anchors: Tensor,
+    album: Album,
+    settings: Placement,
+    *,
+    memory: float | None = None,
+    stage: str = "placing photos",
+) -> Tensor:
     """w [N, L, D] of held-out photos, in or near the hull of `anchors` [M, D] or [M, L, D].
 
-    `stage` names the progress.
+    `memory` is what a step may take, in GiB; `stage` names the progress.
     """
     hull = LatentHull(anchors_as_ws(anchors, bench.generator.latent.num_ws), beta=settings.beta)
     spread = latent_statistics(bench.generator, samples=1024).spread
     free = anchors.new_full((len(album), len(hull)), 1 / len(hull)).requires_grad_()
     away = anchors.new_zeros(len(album), *hull.anchors.shape[1:]).requires_grad_()
     optimizer = adam([([free], settings.lr), ([away], settings.lr_offset)], beta1=0.9, beta2=0.999)
+    reconstruction = Reconstruction(album.photos, bench.distance)
+
+    def points() -> Tensor:
+        return hull.points(hull.soften(free)) + away * spread
+
+    def loss(w: Tensor, rows: slice) -> Loss:
+        render = bench.generator(w, None if album.cameras is None else album.cameras[rows])
+        return reconstruction(Render(*(shrink(level, settings.side) for level in render.pyramid)), rows)
+
+    one = slice(0, 1)
+    at_once = photos_at_once(lambda: loss(points()[one], one).total, bench.generator, memory, most=len(album))
     for step in range(settings.steps):
         set_rate(optimizer, rate_at(step, settings.steps, warmup=0.05, decay=0.75))
-        w = hull.points(hull.soften(free)) + away * spread
-        render = bench.generator(w, album.cameras)
-        seen = Render(*(shrink(level, settings.side) for level in render.pyramid))
-        loss = reconstruction(seen, album.photos, bench.distance).total.sum()
-        loss = loss + settings.offset * away.square().sum((1, 2)).sum()
         optimizer.zero_grad()
-        loss.backward()
+        w = points()
+        seen = w.detach().requires_grad_()
+        total = 0.0
+        for rows in parts(len(album), at_once):
+            part = loss(seen[rows], rows).total.sum()
+            part.backward()
+            total += part.item()
+        w.backward(seen.grad)
+        (settings.offset * away.square().sum((1, 2)).sum()).backward()
         optimizer.step()
-        bench.journal.progress(stage, step + 1, settings.steps, {"loss": loss.item() / len(album)})
-    return (hull.points(hull.soften(free)) + away * spread).detach()
+        bench.journal.progress(stage, step + 1, settings.steps, {"loss": total / len(album)})
+    return points().detach()
 
 
 @torch.no_grad()
@@ -87,9 +114,9 @@ def score(
     if masks is not None:
         figures["psnr_inside"] = psnr(images, photos, masks).mean().item()
     figures["ssim"] = ssim(images, photos).mean().item()
-    figures["distance"] = bench.distance(images, photos).mean().item()
+    figures["distance"] = in_parts(bench.distance, images, photos, size=AT_ONCE).mean().item()
     if bench.judge is not None and references is not None:
-        figures["id_sim"] = identity_similarity(bench.judge(images), bench.judge(references)).mean().item()
+        figures["id_sim"] = similarity(bench.judge, images, references)
     return figures
 
 
@@ -106,6 +133,7 @@ def novel_views(bench: Bench, w: Tensor, *, yaw: Sequence[float] = (-0.35, 0.35)
 
 
 @torch.no_grad()
-def views_similarity(judge: Judge, views: Tensor, references: Tensor) -> float:
-    """Mean ID_sim of views [N, 3, R, R] to the reference photos."""
-    return identity_similarity(judge(views), judge(references)).mean().item()
+def similarity(judge: Judge, images: Tensor, references: Tensor) -> float:
+    """Mean ID_sim of images [N, 3, R, R] to the reference photos."""
+    seen = (in_parts(judge, pictures, size=AT_ONCE) for pictures in (images, references))
+    return identity_similarity(*seen).mean().item()

@@ -1,8 +1,8 @@
 r"""Inversion: the album's photos into anchors in W (or W+), all photos of a batch at once.
 
-Every photo has a w of its own, so one batch is many independent descents in one graph of the frozen generator; the
-mapping's conditioning camera is the frontal one throughout, or identity would drift with pose. After StyleGAN2's
-projector (Karras et al., 2020, appendix D).
+Every photo has a w of its own, so one batch is many independent descents through the frozen generator, as many photos
+at once as memory allows; the mapping's conditioning camera is the frontal one throughout, or identity would drift with
+pose. After StyleGAN2's projector (Karras et al., 2020, appendix D).
 
 Shapes: N photos, B photos in a batch, L latent layers, D latent width.
 """
@@ -17,11 +17,12 @@ from torch.nn import functional as F
 
 from corekit.album import Album, resize
 from corekit.bench import Bench
-from corekit.generator import Generator, Noise, Render
+from corekit.generator import Noise, Render
 from corekit.latents import LatentStatistics, latent_statistics
-from corekit.loss import reconstruction
-from corekit.order import seeded
-from gpk_tasks.descent import State, adam, adam_tensors, load_adam, rate_at, set_rate
+from corekit.loss import Loss, Reconstruction
+from corekit.order import parts, seeded
+from gpk_tasks.descent import State, adam, adam_tensors, figures_of, load_adam, rate_at, set_rate
+from gpk_tasks.memory import photos_at_once
 from gpk_tasks.settings import Inversion
 
 
@@ -30,12 +31,14 @@ def invert(
     settings: Inversion,
     *,
     seed: int = 0,
+    memory: float | None = None,
     start: State | None = None,
     tick: Callable[[Callable[[], State]], None] = lambda state: None,
 ) -> Tensor:
     """Anchors [N, D], or [N, L, D] in W+, of the bench's album.
 
-    `tick` is called after every step with a function that gives the state; `start` is such a state, to go on from.
+    `memory` is what a step may take, in GiB. `tick` is called after every step with a function that gives the state;
+    `start` is such a state, to go on from.
     """
     album, generator = bench.album, bench.generator
     statistics = latent_statistics(generator, seed=seed)
@@ -51,14 +54,14 @@ def invert(
         if number < first:
             continue
         rows = slice(begin, begin + settings.batch)
-        descent = _Descent(generator, statistics, settings, len(anchors[rows]), layers)
+        descent = _Descent(bench, _rows(album, rows), statistics, settings, layers)
+        descent.at_once = photos_at_once(descent.first_loss, generator, memory, most=len(anchors[rows]))
         if start is not None and number == first:
             descent.load(start[0])
         else:
             step = 0
-        part = _rows(album, rows)
         for now in range(step, settings.steps):
-            figures = descent.step(bench, part, now, seed=seed, batch=number)
+            figures = descent.step(now, seed=seed, batch=number)
             total = settings.steps * len(batches)
             bench.journal.progress("anchors", number * settings.steps + now + 1, total, figures)
             if (now + 1) % 20 == 0 or now + 1 == settings.steps:
@@ -78,12 +81,17 @@ class _Descent:
     """One batch of photos on its way to w: free coordinates, noise maps where they are fitted, and Adam."""
 
     def __init__(
-        self, generator: Generator, statistics: LatentStatistics, settings: Inversion, count: int, layers: int
+        self, bench: Bench, photos: Album, statistics: LatentStatistics, settings: Inversion, layers: int
     ) -> None:
+        self.generator, self.cameras = bench.generator, photos.cameras
         self.statistics, self.settings = statistics, settings
-        self.num_ws = generator.latent.num_ws
+        self.num_ws = self.generator.latent.num_ws
+        self.at_once = count = len(photos)
+        self.reconstruction = Reconstruction(
+            photos.photos, bench.distance, l2=settings.l2, perceptual=settings.perceptual
+        )
         self.free = statistics.mean.new_zeros(count, layers, len(statistics.mean)).requires_grad_()
-        maps = generator.noise_maps() if settings.noise == "regularised" else {}
+        maps = self.generator.noise_maps() if settings.noise == "regularised" else {}
         self.maps = {
             name: m.detach().float().expand(count, 1, *m.shape[-2:]).clone().requires_grad_()
             for name, m in maps.items()
@@ -100,24 +108,37 @@ class _Descent:
             w = w + jitter * per_number * torch.randn(w.shape, generator=rng).to(w)
         return w.expand(-1, self.num_ws, -1)
 
-    def step(self, bench: Bench, part: Album, now: int, *, seed: int, batch: int) -> dict[str, float]:
+    def loss(self, w: Tensor, rows: slice) -> Loss:
+        """Eq. 1 for `rows` of the batch, whose latents are `w` [B, L, D]."""
+        noise: Noise = {name: m[rows] for name, m in self.maps.items()} or "const"
+        render = self.generator(w, None if self.cameras is None else self.cameras[rows], noise=noise)
+        return self.reconstruction(Render(*(shrink(level, self.settings.side) for level in render.pyramid)), rows)
+
+    def first_loss(self) -> Tensor:
+        """The first photo's loss, where the descent stands."""
+        return self.loss(self.w(0.0, None)[:1], slice(0, 1)).total
+
+    def step(self, now: int, *, seed: int, batch: int) -> dict[str, float]:
         """One step of Adam; returns the batch's mean figures before it."""
         s = self.settings
-        rng = seeded(seed, "invert", batch, now)
         jitter = s.jitter * max(0.0, 1 - now / s.steps / 0.75) ** 2
         set_rate(self.adam, rate_at(now, s.steps, warmup=s.warmup, decay=s.decay))
-        noise: Noise = self.maps or "const"
-        render = bench.generator(self.w(jitter, rng), part.cameras, noise=noise)
-        seen = Render(*(shrink(level, s.side) for level in render.pyramid))
-        loss = reconstruction(seen, part.photos, bench.distance, l2=s.l2, perceptual=s.perceptual)
-        total = loss.total.sum() + s.noise_weight * whiteness(self.maps)
         self.adam.zero_grad()
-        total.backward()
+        w = self.w(jitter, seeded(seed, "invert", batch, now))
+        seen = w.detach().requires_grad_()
+        losses = []
+        for rows in parts(len(w), self.at_once):
+            losses.append(self.loss(seen[rows], rows))
+            losses[-1].total.sum().backward()
+        w.backward(seen.grad)
+        if self.maps:
+            (s.noise_weight * whiteness(self.maps)).backward()
+        figures = figures_of(losses, stage="inversion", step=now, remedy="a lower inversion: {lr: …} in --config")
         self.adam.step()
         with torch.no_grad():
             for m in self.maps.values():
                 m.sub_(m.mean((2, 3), keepdim=True)).mul_(m.square().mean((2, 3), keepdim=True).rsqrt())
-        return {"l2": loss.l2.mean().item(), "perceptual": loss.perceptual.mean().item()}
+        return figures
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything a resumed descent needs."""

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from corekit.album import Album
 from corekit.bench import Bench
+from corekit.errors import RecipeError
 from corekit.generator import fingerprint
 from corekit.order import seeded
 from corekit.persona import Origin, Persona
@@ -100,12 +101,15 @@ def personalize(
         anchors = _anchors(bench, settings, run, clock, state, tick)
         persona = _newborn(bench, settings, anchors)
         tuning = state if state is not None and state[1].get("stage") == "tune" else None
-        tune(bench, persona, settings.tuning, seed=settings.seed, start=tuning, tick=tick)
+        tune(bench, persona, settings.tuning, seed=settings.seed, memory=settings.memory, start=tuning, tick=tick)
+        _require_finite(persona.tensors())
         # Nothing is left to descend, so Adam's moments need not be kept: a kill from here on costs the report alone.
         end = {"stage": "tune", "step": settings.tuning.steps, "seconds": clock.seconds()}
         run.save_state(persona.tensors(), end)
     save_persona(file, persona)
-    figures, pictures = report(bench, persona, run.pictures, held_out=held_out, masks=masks or {})
+    figures, pictures = report(
+        bench, persona, run.pictures, held_out=held_out, masks=masks or {}, memory=settings.memory
+    )
     outcome = Outcome(persona, file, figures, pictures, clock.seconds())
     run.record("done", outcome.to_json())
     run.finish()
@@ -131,12 +135,23 @@ def _keeper(run: Run, clock: _Clock, stopping: Callable[[], bool]) -> Callable[[
         stop = stopping()
         if stop or clock.seconds() - last >= SAVE_EVERY:
             tensors, position = state()
+            _require_finite(tensors)
             run.save_state(tensors, {**position, "seconds": clock.seconds()})
             last = clock.seconds()
         if stop:
             raise KeyboardInterrupt(f"the work so far is saved in {run.directory}; the same command goes on from there")
 
     return tick
+
+
+def _require_finite(tensors: Mapping[str, Tensor]) -> None:
+    """RecipeError where a step has diverged that no later step's loss tells of; nothing of it is kept."""
+    for name, tensor in tensors.items():
+        if not torch.isfinite(tensor).all():
+            raise RecipeError(
+                f"the descent diverged: {name} has numbers that are not finite. "
+                "Try a lower learning rate (lr of tuning or of inversion), and give another --out"
+            )
 
 
 def _anchors(
@@ -149,7 +164,8 @@ def _anchors(
 ) -> Tensor:
     if state is not None and state[1]["stage"] != "invert":
         return state[0]["anchors"].to(bench.album.photos.device)
-    anchors = invert(bench, settings.inversion, seed=settings.seed, start=state, tick=tick)
+    anchors = invert(bench, settings.inversion, seed=settings.seed, memory=settings.memory, start=state, tick=tick)
+    _require_finite({"anchors": anchors})
     run.save_state({"anchors": anchors}, {"stage": "anchors", "seconds": clock.seconds()})
     return anchors
 

@@ -1,8 +1,9 @@
 r"""What a personalization would take, told without weights, album or arithmetic: everything is built on the meta
 device.
 
-Numbers and FLOPs are exact; memory counts weights and what autograd keeps of one step; time is those FLOPs over this
-machine's measured speed, so it is an estimate and says so; what the perceptual distance costs is left out.
+Numbers and FLOPs are exact, and so is what autograd keeps of a photo, from which the memory of a step and the number of
+photos at once follow as they do in the job; time is those FLOPs over this machine's measured speed, so it is an
+estimate and says so; what the perceptual distance costs is left out.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ from collections import defaultdict
 from dataclasses import asdict, dataclass
 
 import torch
-from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from corekit.attach import attach
 from corekit.generator import Generator, Part
 from corekit.lowrank import LoRA
 from corekit.persona import Origin, Persona
 from corekit.plugin import Backend, Card
+from gpk_tasks.memory import PASSING, RUNTIME, budget, counting, fitting
 from gpk_tasks.settings import Settings
 
 LONG = 20_000_000_000
@@ -45,7 +47,8 @@ class Row:
 class Plan:
     """A dry run's answer. `lora` and `offsets` leave the decoder out, and `tuned` is all three together.
 
-    Bytes and seconds are estimates; everything else is exact.
+    FLOPs are of one photo forward, and of whole steps; `at_once` photos of a tuning step are rendered together. Bytes of
+    memory and seconds are estimates; everything else is exact.
     """
 
     backend: str
@@ -59,7 +62,9 @@ class Plan:
     tuned: int
     file_bytes: int
     forward_flops: int
+    anchor_step_flops: int
     step_flops: int
+    at_once: int
     memory_bytes: int
     seconds: float
     anchor_seconds: float
@@ -77,13 +82,20 @@ def plan(backend: Backend, card: Card, settings: Settings, *, photos: int = 12, 
     # LoRA's birth draws its numbers on the CPU; they are few
     persona = Persona.create(generator, settings.recipe, origin=Origin(backend.name, card.name, ""), anchors=anchors)
     rows, totals = _numbers(generator, persona)
-    forward, kept = _cost(generator)
-    step = 3 * forward * settings.tuning.batch  # forward, gradient of activations, gradient of weights
-    anchor_step = 2 * forward * min(photos, settings.inversion.batch)
+    weights = 4 * totals["generator"]
+    forward, anchor_cost, anchor_kept = _cost(generator, inverting=True)
+    for change in persona.changes.values():
+        change.to("meta")
+    attach(generator, persona)
+    _, tuning_cost, tuning_kept = _cost(generator, inverting=False)
+    anchor_batch, batch = (min(photos, size) for size in (settings.inversion.batch, settings.tuning.batch))
+    given = budget(settings.memory, torch.device(device))
+    anchors_fixed, tuning_fixed = weights, 3 * weights + 16 * persona.numbers
+    anchors_at_once = fitting(given, fixed=anchors_fixed, kept=anchor_kept, most=anchor_batch)
+    at_once = fitting(given, fixed=tuning_fixed, kept=tuning_kept, most=batch)
     anchor_steps = settings.inversion.steps * -(-photos // settings.inversion.batch)
     speed = SHARE * _speed(device) if forward > LONG else _own_speed(backend, card, device, forward)
-    weights = 4 * totals["generator"]
-    batch = max(settings.tuning.batch, min(photos, settings.inversion.batch))
+    anchor_seconds = anchor_steps * anchor_batch * anchor_cost / speed
     return Plan(
         backend=backend.name,
         card=card.name,
@@ -93,10 +105,16 @@ def plan(backend: Backend, card: Card, settings: Settings, *, photos: int = 12, 
         tuned=persona.numbers,
         file_bytes=4 * (persona.numbers + anchors.numel() + 25 * photos * backend.cameras) + 120 * len(persona.changes),
         forward_flops=forward,
-        step_flops=step,
-        memory_bytes=2 * weights + 16 * persona.numbers + batch * kept,
-        seconds=(anchor_steps * anchor_step + settings.tuning.steps * step) / speed,
-        anchor_seconds=anchor_steps * anchor_step / speed,
+        anchor_step_flops=anchor_batch * anchor_cost,
+        step_flops=batch * tuning_cost,
+        at_once=at_once,
+        memory_bytes=RUNTIME
+        + max(
+            anchors_fixed + int(PASSING * anchors_at_once * anchor_kept),
+            tuning_fixed + int(PASSING * at_once * tuning_kept),
+        ),
+        seconds=anchor_seconds + settings.tuning.steps * batch * tuning_cost / speed,
+        anchor_seconds=anchor_seconds,
     )
 
 
@@ -120,23 +138,20 @@ def _numbers(generator: Generator, persona: Persona) -> tuple[tuple[Row, ...], d
     return rows, totals
 
 
-def _cost(generator: Generator) -> tuple[int, int]:
-    """FLOPs of a forward pass at batch 1, and the bytes autograd keeps of it."""
-    kept: dict[int, int] = {}
-
-    def keep(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        kept[storage._cdata] = storage.nbytes()
-        return tensor
-
-    own = {p.untyped_storage()._cdata for p in generator.parameters()}
-    latent = generator.latent
-    w = torch.empty(1, latent.num_ws, latent.w_dim, device="meta", requires_grad=True)
-    camera = generator.frontal()
-    counter = FlopCounterMode(display=False)
-    with counter, torch.device("meta"), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        generator(w, None if camera is None else camera.to("meta"))
-    return counter.get_total_flops(), sum(size for storage, size in kept.items() if storage not in own)
+def _cost(generator: Generator, *, inverting: bool) -> tuple[int, int, int]:
+    """FLOPs of one photo forward, forward and backward, and the bytes autograd keeps of it."""
+    latent, camera = generator.latent, generator.frontal()
+    parameters = list(generator.parameters())
+    w = torch.empty(1, latent.num_ws, latent.w_dim, device="meta")
+    if inverting:
+        generator.requires_grad_(False)
+        w.requires_grad_()
+    with FlopCounterMode(display=False) as counter, torch.device("meta"):
+        with counting(parameters) as kept:
+            render = generator(w, None if camera is None else camera.to("meta"))
+        forward = counter.get_total_flops()
+        torch.stack([level.sum() for level in render.pyramid]).sum().backward()
+    return forward, counter.get_total_flops(), kept[0]
 
 
 def _own_speed(backend: Backend, card: Card, device: str, forward: int) -> float:

@@ -16,7 +16,7 @@ from corekit.attach import attached
 from corekit.bench import Bench
 from corekit.persona import Persona
 from gpk_runs.sheet import write_sheet
-from gpk_tasks.evaluate import Placement, novel_views, place, render_album, score, views_similarity
+from gpk_tasks.evaluate import Placement, novel_views, place, render_album, score, similarity
 from gpk_tasks.tune import anchors_as_ws
 
 Figures = dict[str, dict[str, dict[str, float]]]
@@ -27,11 +27,18 @@ TURN = 0.35
 
 
 def report(
-    bench: Bench, persona: Persona, pictures: Path, *, held_out: Album | None, masks: Mapping[str, Tensor]
+    bench: Bench,
+    persona: Persona,
+    pictures: Path,
+    *,
+    held_out: Album | None,
+    masks: Mapping[str, Tensor],
+    memory: float | None = None,
 ) -> tuple[Figures, tuple[Path, ...]]:
     """The figures, and a contact sheet for each album in the folder `pictures`.
 
-    `masks` [N, 1, R, R] by "train" and "held-out" are where the subject is, as far as that is known.
+    `masks` [N, 1, R, R] by "train" and "held-out" are where the subject is, as far as that is known; `memory` is what
+    a step of placing held-out photos may take, in GiB.
     """
     albums = {"train": bench.album} | ({} if held_out is None else {"held-out": held_out})
     anchors = anchors_as_ws(persona.anchors, bench.generator.latent.num_ws)
@@ -41,15 +48,17 @@ def report(
     def look(label: str) -> None:
         for name, album in albums.items():
             stage = f"{name} photos, {label}"
-            w = anchors if name == "train" else place(bench, persona.anchors, album, Placement(), stage=stage)
+            w = anchors
+            if name != "train":
+                w = place(bench, persona.anchors, album, Placement(), memory=memory, stage=stage)
             images = render_album(bench, w, album)
             columns[name][label] = images
             mask = masks.get(name)
             figures[name][label] = score(images, album.photos, bench, references=bench.album.photos, masks=mask)
         views = novel_views(bench, anchors, yaw=(-TURN, TURN))
         if bench.judge is not None and views is not None:
-            similarity = views_similarity(bench.judge, views, bench.album.photos)
-            figures.setdefault("novel views", {})[label] = {"id_sim": similarity}
+            alike = similarity(bench.judge, views, bench.album.photos)
+            figures.setdefault("novel views", {})[label] = {"id_sim": alike}
 
     look("pretrained")
     with attached(bench.generator, persona):

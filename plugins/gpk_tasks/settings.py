@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -72,12 +73,23 @@ class Tuning:
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that decides a persona, apart from the album and the weights."""
+    """Everything that decides a persona, apart from the album and the weights.
+
+    `memory`: GiB that a step may take; as many photos of a batch are rendered at once as fit. None is 8 on a CPU and
+    four fifths of a GPU's.
+    """
 
     recipe: Recipe = field(default_factory=Recipe)
     inversion: Inversion = field(default_factory=Inversion)
     tuning: Tuning = field(default_factory=Tuning)
     seed: int = 0
+    memory: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.memory is not None:
+            _above_zero(self, "memory")
+        if not -(2**63) <= self.seed < 2**63:
+            raise RecipeError(f"seed must be a whole number of at most 64 bits, not {self.seed}")
 
 
 def to_json(settings: Settings) -> dict[str, Any]:
@@ -87,6 +99,7 @@ def to_json(settings: Settings) -> dict[str, Any]:
         "inversion": asdict(settings.inversion),
         "tuning": asdict(settings.tuning),
         "seed": settings.seed,
+        "memory": settings.memory,
     }
 
 
@@ -112,13 +125,26 @@ def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]
 def _at_least(values: object, least: float, *names: str) -> None:
     for name in names:
         if not getattr(values, name) >= least:
-            raise RecipeError(f"{name} must be at least {least}, not {getattr(values, name)}")
+            raise RecipeError(f"{_key(values, name)} must be at least {least}, not {getattr(values, name)}")
+        _finite(values, name)
 
 
 def _above_zero(values: object, *names: str) -> None:
     for name in names:
         if not getattr(values, name) > 0:
-            raise RecipeError(f"{name} must be above 0, not {getattr(values, name)}")
+            raise RecipeError(f"{_key(values, name)} must be above 0, not {getattr(values, name)}")
+        _finite(values, name)
+
+
+def _finite(values: object, name: str) -> None:
+    if getattr(values, name) == math.inf:
+        raise RecipeError(f"{_key(values, name)} must be finite, not inf")
+
+
+def _key(values: object, name: str) -> str:
+    """The setting's whole name: there are steps of inversion and of tuning."""
+    section = type(values).__name__.lower()
+    return name if section == "settings" else f"{section}.{name}"
 
 
 def _one_of(values: object, **choices: tuple[str, ...]) -> None:

@@ -13,11 +13,12 @@ from torch import Tensor
 
 from corekit.attach import attached
 from corekit.bench import Bench
-from corekit.loss import reconstruction
+from corekit.loss import Loss, Reconstruction
 from corekit.lowrank import LoRA
-from corekit.order import batch_at
+from corekit.order import batch_at, parts
 from corekit.persona import Persona
-from gpk_tasks.descent import State, adam, adam_tensors, load_adam, rate_at, set_rate
+from gpk_tasks.descent import State, adam, adam_tensors, figures_of, load_adam, rate_at, set_rate
+from gpk_tasks.memory import photos_at_once
 from gpk_tasks.settings import Tuning
 
 
@@ -27,12 +28,14 @@ def tune(
     settings: Tuning,
     *,
     seed: int = 0,
+    memory: float | None = None,
     start: State | None = None,
     tick: Callable[[Callable[[], State]], None] = lambda state: None,
 ) -> None:
     """Tunes `persona` in place on the bench's album.
 
-    `tick` is called after every step with a function that gives the state; `start` is such a state, to go on from.
+    `memory` is what a step may take, in GiB. `tick` is called after every step with a function that gives the state;
+    `start` is such a state, to go on from.
     """
     album, s = bench.album, settings
     optimizer = adam(_groups(bench, persona, s), beta1=s.beta1, beta2=s.beta2)
@@ -45,20 +48,28 @@ def tune(
     batch = min(s.batch, len(album))
     anchors = anchors_as_ws(persona.anchors, bench.generator.latent.num_ws)
 
+    reconstruction = Reconstruction(album.photos, bench.distance, l2=s.l2, perceptual=s.perceptual)
+
+    def loss(rows: Tensor) -> Loss:
+        cameras = None if album.cameras is None else album.cameras[rows]
+        return reconstruction(bench.generator(anchors[rows], cameras), rows)
+
     def state(step: int) -> State:
         return {**persona.tensors(), **adam_tensors(optimizer)}, {"stage": "tune", "step": step}
 
     with attached(bench.generator, persona) as generator:
+        one = torch.zeros(1, dtype=torch.long)
+        at_once = photos_at_once(lambda: loss(one).total, generator, memory, most=batch, tuned=persona.numbers)
         for step in range(first, s.steps):
             rows = torch.tensor(batch_at(step * batch, size=batch, count=len(album), seed=seed))
             set_rate(optimizer, rate_at(step, s.steps, warmup=s.warmup, decay=s.decay))
-            cameras = None if album.cameras is None else album.cameras[rows]
-            render = generator(anchors[rows], cameras)
-            loss = reconstruction(render, album.photos[rows], bench.distance, l2=s.l2, perceptual=s.perceptual)
             optimizer.zero_grad()
-            loss.total.mean().backward()
+            losses = []
+            for part in parts(batch, at_once):
+                losses.append(loss(rows[part]))
+                (losses[-1].total.sum() / batch).backward()
+            figures = figures_of(losses, stage="tuning", step=step, remedy="a lower --lr")
             optimizer.step()
-            figures = {"l2": loss.l2.mean().item(), "perceptual": loss.perceptual.mean().item()}
             bench.journal.progress("tuning", step + 1, s.steps, figures)
             if (step + 1) % 20 == 0 or step + 1 == s.steps:
                 bench.journal.record("tune", {"step": step + 1, "images_seen": (step + 1) * batch, **figures})

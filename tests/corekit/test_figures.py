@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Sequence
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from corekit.album import Album, resize
 from corekit.errors import AlbumError
 from corekit.generator import Generator, Render, fingerprint
 from corekit.latents import latent_statistics
-from corekit.loss import reconstruction
+from corekit.loss import Reconstruction
 from corekit.metrics import diversity, identity_similarity, psnr, ssim
 from corekit.order import batch_at, seeded
 
@@ -29,7 +30,7 @@ def absolute(a: Tensor, b: Tensor) -> Tensor:
 def test_eq_1_is_summed_over_every_level_of_the_pyramid() -> None:
     photo, raw = pictures(side=16), pictures(side=8, seed=1)
     image = pictures(side=16, seed=2)
-    loss = reconstruction(Render(image, raw), photo, absolute, l2=2.0, perceptual=3.0)
+    loss = Reconstruction(photo, absolute, l2=2.0, perceptual=3.0)(Render(image, raw))
     small = resize(photo, 8)
     squares = (image - photo).square().mean((1, 2, 3)) + (raw - small).square().mean((1, 2, 3))
     apart = absolute(image, photo) + absolute(raw, small)
@@ -41,9 +42,9 @@ def test_eq_1_is_summed_over_every_level_of_the_pyramid() -> None:
 def test_a_perfect_render_costs_nothing_and_every_level_is_felt() -> None:
     photo = pictures()
     perfect = Render(photo, resize(photo, 8))
-    assert reconstruction(perfect, photo, absolute).total.abs().max() < 1e-6
+    assert Reconstruction(photo, absolute)(perfect).total.abs().max() < 1e-6
     raw = resize(photo, 8).requires_grad_()
-    reconstruction(Render(photo, raw + 0.1), photo, absolute).total.sum().backward()
+    Reconstruction(photo, absolute)(Render(photo, raw + 0.1)).total.sum().backward()
     assert raw.grad is not None
     assert raw.grad.abs().sum() > 0
 
@@ -52,7 +53,48 @@ def test_no_distance_is_asked_where_its_weight_is_zero() -> None:
     def never(a: Tensor, b: Tensor) -> Tensor:
         raise AssertionError
 
-    reconstruction(Render(pictures()), pictures(seed=1), never, perceptual=0.0)
+    Reconstruction(pictures(seed=1), never, perceptual=0.0)(Render(pictures()))
+
+
+class Means(torch.nn.Module):
+    """A distance that compares mean colours, and counts the pictures it looked at."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.looked = 0
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        return self.between(self.features(a), self.features(b))
+
+    def features(self, images: Tensor) -> tuple[Tensor, ...]:
+        self.looked += len(images)
+        return (images.mean((2, 3)),)
+
+    def between(self, a: Sequence[Tensor], b: Sequence[Tensor]) -> Tensor:
+        return (a[0] - b[0]).square().sum(1)
+
+
+def test_photos_are_looked_at_once() -> None:
+    photos, images, distance = pictures(4), pictures(2, seed=1), Means()
+    rows = torch.tensor([3, 1])
+    once = Reconstruction(photos, distance)
+    once(Render(images), rows)
+    once(Render(images), slice(0, 2))
+    found = once(Render(images), rows)
+    assert distance.looked == 4 + 3 * 2
+    again = Reconstruction(photos, lambda a, b: distance(a, b))(Render(images), rows)
+    for ours, theirs in zip(found, again, strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_features_that_would_fill_the_memory_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    photos, images, distance = pictures(4), pictures(2, seed=1), Means()
+    monkeypatch.setattr("corekit.loss.MOST", 16)
+    without = Reconstruction(photos, distance)
+    assert torch.equal(without(Render(images), slice(0, 2)).perceptual, distance(images, photos[:2]))
+    looked = distance.looked
+    without(Render(images), slice(0, 2))
+    assert distance.looked == looked + 4
 
 
 def test_psnr_of_a_known_error() -> None:

@@ -20,8 +20,9 @@ from corekit.persona import Origin, Persona
 from corekit.plugin import Backend, Card
 from corekit.recipe import Recipe
 from gpk_tasks.descent import rate_at
-from gpk_tasks.evaluate import Placement, novel_views, place, render_album, score, views_similarity
+from gpk_tasks.evaluate import Placement, novel_views, place, render_album, score, similarity
 from gpk_tasks.invert import invert, whiteness
+from gpk_tasks.memory import budget, fitting
 from gpk_tasks.presets import PRESETS, preset
 from gpk_tasks.settings import Inversion, Settings, Tuning, resolve, to_json
 from gpk_tasks.tune import anchors_as_ws, tune
@@ -67,6 +68,44 @@ def test_inversion_finds_what_made_the_photos(bench: Bench) -> None:
 def test_photos_of_a_batch_do_not_meet(bench: Bench) -> None:
     together, apart = (invert(bench, dataclasses.replace(QUICK, steps=4, batch=b)) for b in (4, 2))
     assert torch.allclose(together, apart, rtol=1e-3, atol=1e-3)
+
+
+def test_fewer_photos_at_once_find_the_same(bench: Bench) -> None:
+    tight = 1e-9  # GiB: room for a single photo
+    quick = dataclasses.replace(QUICK, steps=4, noise="regularised")
+    torch.testing.assert_close(invert(bench, quick, memory=tight), invert(bench, quick), rtol=1e-3, atol=1e-3)
+    anchors = invert(bench, QUICK)
+    origin = Origin("small", "small", fingerprint(bench.generator))
+    learned = []
+    for memory in (tight, None):
+        persona = Persona.create(bench.generator, Recipe(), origin=origin, anchors=anchors, rng=seeded(0))
+        tune(bench, persona, Tuning(steps=3, batch=4, lr=0.01, beta1=0.9), memory=memory)
+        learned.append(torch.cat([p.detach().flatten() for p in persona.parameters()]))
+    # Adam turns a gradient of rounding errors into a whole step, so a few numbers may differ
+    assert (learned[0] - learned[1]).norm() < 0.02 * learned[1].norm()
+    placed = [place(bench, anchors, bench.album, Placement(steps=3), memory=memory) for memory in (tight, None)]
+    torch.testing.assert_close(placed[0], placed[1], rtol=1e-3, atol=1e-3)
+
+
+def test_as_many_photos_at_once_as_fit() -> None:
+    gib = 2**30
+    assert fitting(8 * gib, fixed=0, kept=gib, most=100) == 5  # half a gib for the process, the rest in 1.5 per photo
+    assert fitting(8 * gib, fixed=3 * gib, kept=gib, most=100) == 3
+    assert fitting(8 * gib, fixed=0, kept=gib, most=2) == 2
+    assert fitting(gib, fixed=2 * gib, kept=gib, most=4) == 1
+    assert budget(None, torch.device("cpu")) == 8 * gib
+    assert budget(2.5, torch.device("cpu")) == 2.5 * gib
+
+
+@pytest.mark.parametrize("stage", ["inversion", "tuning"])
+def test_a_descent_that_diverges_says_so_and_stops(bench: Bench, stage: str) -> None:
+    bench.album.photos[0, 0, 0, 0] = float("nan")
+    origin = Origin("small", "small", fingerprint(bench.generator))
+    anchors = torch.zeros(4, bench.generator.latent.w_dim)
+    persona = Persona.create(bench.generator, Recipe(), origin=origin, anchors=anchors)
+    work = {"inversion": lambda: invert(bench, QUICK), "tuning": lambda: tune(bench, persona, Tuning(steps=1))}
+    with pytest.raises(RecipeError, match=rf"^{stage} diverged: l2 is nan at step 1\. Try a lower"):
+        work[stage]()
 
 
 def test_w_plus_has_a_code_for_every_layer_and_fits_better(bench: Bench) -> None:
@@ -133,7 +172,7 @@ def test_scores_of_a_perfect_render(bench: Bench) -> None:
     assert figures["ssim"] == pytest.approx(1, abs=1e-3)
     assert figures["distance"] == 0
     assert figures["id_sim"] == pytest.approx(1, abs=1e-5)
-    assert views_similarity(colours, photos, photos) == pytest.approx(1, abs=1e-5)
+    assert similarity(colours, photos, photos) == pytest.approx(1, abs=1e-5)
 
 
 def test_novel_views_where_there_are_any(bench: Bench) -> None:
