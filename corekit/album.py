@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from corekit.camera import Camera
 from corekit.errors import AlbumError
+from corekit.portable import resized_to
 
 
 @dataclass(frozen=True)
@@ -50,4 +50,4 @@ def resize(image: Tensor, side: int) -> Tensor:
     """Images [B, C, side, side]: antialiased bilinear, the input itself where it has that side already."""
     if image.shape[-1] == side:
         return image
-    return F.interpolate(image, (side, side), mode="bilinear", align_corners=False, antialias=True)
+    return resized_to(image, side)

@@ -95,9 +95,10 @@ class Camera:
         """Cameras on a sphere around the world's origin, looking at `pivot`; yaw and pitch [B] or scalar, in
         radians.
         """
+        where = next((angle.device for angle in (yaw, pitch) if isinstance(angle, Tensor)), None)
+        yaw, pitch = (torch.as_tensor(angle, dtype=torch.float32, device=where) for angle in (yaw, pitch))
         horizontal, vertical = torch.broadcast_tensors(
-            math.pi / 2 - torch.atleast_1d(torch.as_tensor(yaw, dtype=torch.float32)),
-            math.pi / 2 + torch.atleast_1d(torch.as_tensor(pitch, dtype=torch.float32)),
+            math.pi / 2 - torch.atleast_1d(yaw), math.pi / 2 + torch.atleast_1d(pitch)
         )
         phi = torch.arccos(1 - 2 * vertical / math.pi)
         position = radius * torch.stack([phi.sin() * horizontal.cos(), phi.cos(), phi.sin() * horizontal.sin()], dim=1)

@@ -65,22 +65,27 @@ def convolved(x: Tensor, weight: Tensor, factors: Factors | None = None, *, up: 
 
 def filtered(x: Tensor, kernel: Tensor, *, padding: int) -> Tensor:
     """Every channel of `x` [B, C, H, W] convolved with the constant `kernel` [k, k]."""
-    weight = kernel.to(x.dtype).expand(x.shape[1], 1, -1, -1)
+    weight = kernel.to(x.dtype).repeat(x.shape[1], 1, 1, 1)
     frozen = _Frozen.apply if x.requires_grad and torch.is_grad_enabled() else _convolved
     return frozen(x, weight, False, padding, x.shape[1])
 
 
 def _convolved(x: Tensor, weight: Tensor, up: bool, padding: int, groups: int) -> Tensor:
     if up:
-        return F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)
+        return F.conv_transpose2d(x, _turned(weight), stride=2)
     return F.conv2d(x, weight, padding=padding, groups=groups)
 
 
 def _gradient(dy: Tensor, x_shape: torch.Size, weight: Tensor, up: bool, padding: int, groups: int) -> Tensor:
     """dx: the two convolutions are each other's transpose."""
     if up:
-        return F.conv2d(dy, weight.transpose(0, 1), stride=2)
+        return F.conv2d(dy, _turned(weight), stride=2)
     return conv2d_input(x_shape, weight, dy, padding=padding, groups=groups)
+
+
+def _turned(weight: Tensor) -> Tensor:
+    """Inputs and outputs in each other's place; in one piece, for MPS misreads views (pytorch#192212)."""
+    return weight.transpose(0, 1).contiguous()
 
 
 class _Frozen(torch.autograd.Function):

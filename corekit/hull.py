@@ -56,7 +56,7 @@ class LatentHull:
     def direction(self, d: Tensor) -> Tensor:
         """The change of coordinates [B, N], summing to 0, that moves by d [B, D] as nearly as the anchors can."""
         centred = (self.anchors - self.anchors.mean(0)).flatten(1)
-        return d.flatten(1) @ torch.linalg.pinv(centred.double(), rtol=1e-6).to(d.dtype)
+        return d.flatten(1) @ torch.linalg.pinv(_exact(centred), rtol=1e-6).to(d)
 
     def nearest(self, alpha: Tensor) -> Tensor:
         """The coordinates [B, N] of P_beta nearest to `alpha` (Euclidean projection onto a simplex, by sorting)."""
@@ -70,17 +70,17 @@ class LatentHull:
 
     def project(self, w: Tensor, *, steps: int = 1000) -> Tensor:
         """Coordinates [B, N] of the point of P_beta nearest to each w (accelerated projected gradient)."""
-        anchors = self.anchors.flatten(1).double()
+        anchors = _exact(self.anchors.flatten(1))
         gram = anchors @ anchors.mT
-        pull = w.flatten(1).double() @ anchors.mT
+        pull = _exact(w.flatten(1)) @ anchors.mT
         step = 1 / torch.linalg.eigvalsh(gram)[-1].clamp_min(1e-12)
-        alpha = ahead = self.nearest(self.coordinates(w).double())
+        alpha = ahead = self.nearest(_exact(self.coordinates(w)))
         pace = 1.0
         for _ in range(steps):
             before, alpha = alpha, self.nearest(ahead - step * (ahead @ gram - pull))
             pace, last_pace = (1 + (1 + 4 * pace**2) ** 0.5) / 2, pace
             ahead = alpha + (last_pace - 1) / pace * (alpha - before)
-        return alpha.to(w.dtype)
+        return alpha.to(w)
 
     def soften(self, free: Tensor) -> Tensor:
         """Coordinates [B, N] inside P_beta from free numbers [B, N], differentiable: softplus_100(a + beta) - beta
@@ -105,3 +105,8 @@ class LatentHull:
                 fall = -amounts[None, :, None] * direction[:, None]
                 share = torch.where(fall > 0, room / fall.clamp_min(1e-12), torch.inf).amin(2, keepdim=True).clamp(0, 1)
                 return alpha[:, None] + share * amounts[None, :, None] * direction[:, None]
+
+
+def _exact(x: Tensor) -> Tensor:
+    """`x` in double precision on the CPU: Apple's GPU has none, and these few numbers gain nothing by a GPU."""
+    return x.cpu().double()

@@ -37,10 +37,11 @@ def latent_statistics(generator: Generator, *, samples: int = 4096, seed: int = 
     like = next(generator.parameters())
     z = torch.randn(samples, generator.latent.z_dim, generator=rng).to(like.device, like.dtype)
     camera = generator.frontal(samples)
-    w = generator.mapping(z, None if camera is None else camera.to(like.device))[:, 0].double()
+    # In double precision, which Apple's GPU lacks: on the CPU, once a run.
+    w = generator.mapping(z, None if camera is None else camera.to(like.device))[:, 0].cpu().double()
     mean = w.mean(0)
     centred = w - mean
-    values, vectors = torch.linalg.eigh((centred.mT @ centred / samples).cpu())
+    values, vectors = torch.linalg.eigh(centred.mT @ centred / samples)
     root = (vectors * values.clamp_min(0).sqrt()) @ vectors.mT
     spread = centred.square().sum(1).mean().sqrt()
-    return LatentStatistics(mean.to(like.dtype), root.to(like.device, like.dtype), spread.to(like.dtype))
+    return LatentStatistics(*(statistic.to(like) for statistic in (mean, root, spread)))

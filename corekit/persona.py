@@ -8,6 +8,7 @@ Shapes: N anchors, L latent layers, D latent width.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -130,12 +131,15 @@ class Persona:
         stated = str(header.get("format", "none"))
         if stated != FORMAT:
             raise PersonaError(f"format {stated!r}, where this gpk reads {FORMAT!r}")
+        stored = sum(tensor.numel() for tensor in tensors.values())
         try:
             recipe = Recipe.from_json(header["recipe"])
-            origin = Origin(**{name: header[name] for name in Origin.__dataclass_fields__})
-            changes = {key: _empty_change(site, recipe) for key, site in header["sites"].items()}
-        except (KeyError, TypeError, AttributeError, ValueError) as problem:
-            raise PersonaError(f"its header is damaged: {problem!r}") from problem
+            origin = _origin(header)
+            changes = {key: _empty_change(site, recipe, most=stored) for key, site in header["sites"].items()}
+        except KeyError as problem:
+            raise PersonaError(f"its header is damaged: {problem} is missing") from problem
+        except (TypeError, AttributeError, ValueError) as problem:
+            raise PersonaError(f"its header is damaged: {problem}") from problem
         anchors, cameras = tensors.get("anchors"), tensors.get("anchor_cameras")
         if anchors is None or cameras is None:
             raise PersonaError("a tensor is missing: anchors or anchor_cameras")
@@ -162,12 +166,35 @@ class Persona:
             tensor.copy_(tensors[name])
 
 
-def _empty_change(site: Mapping[str, Any], recipe: Recipe) -> Change:
-    shape = tuple(int(side) for side in site["shape"])
-    if "scale" not in site:
+def _origin(header: Mapping[str, Any]) -> Origin:
+    """Where the header says it came from; raises KeyError, TypeError."""
+    told = {name: header[name] for name in Origin.__dataclass_fields__}
+    kinds: dict[type, tuple[str, ...]] = {
+        str: ("backend", "card", "base", "licence"),
+        int: ("album_size", "images_seen"),
+        Mapping: ("versions",),
+    }
+    for kind, names in kinds.items():
+        for name in names:
+            if not isinstance(told[name], kind):
+                raise TypeError(f"{name} is {told[name]!r}")
+    return Origin(**told)
+
+
+def _empty_change(site: Mapping[str, Any], recipe: Recipe, *, most: int) -> Change:
+    """A change of the stated shape; ValueError for one that no tensors of `most` numbers in all can be."""
+    shape, lora = tuple(int(side) for side in site["shape"]), "scale" in site
+    if any(side < 1 for side in shape) or (lora and len(shape) < 2):
+        raise ValueError(f"a shape is {list(shape)}")
+    wanted = factor_shapes(shape, recipe.rank, recipe.layout) if lora else (shape,)
+    if sum(map(math.prod, wanted)) > most:  # before any memory is asked for: the header is a stranger's
+        raise ValueError(f"a change of a weight {list(shape)} is more than the whole file holds")
+    if not lora:
         return Offset(shape)
-    factor_shapes(shape, recipe.rank, recipe.layout)
-    return LoRA(shape, rank=recipe.rank, scale=float(site["scale"]), layout=recipe.layout)
+    scale = float(site["scale"])
+    if not math.isfinite(scale):
+        raise ValueError(f"a scale is {scale}")
+    return LoRA(shape, rank=recipe.rank, scale=scale, layout=recipe.layout)
 
 
 def changing_sites(generator: Generator, recipe: Recipe) -> Sequence[tuple[Site, Treated]]:

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import pluggy
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from corekit.album import Album
     from corekit.generator import Generator
@@ -30,7 +30,9 @@ hookimpl = pluggy.HookimplMarker("gpk")
 class Card:
     """One published checkpoint.
 
-    `config` are the generator's constructor arguments; `weights` a file that ships with the plugin, if one does.
+    `config` are the generator's constructor arguments; `weights` a file that ships with the plugin, if one does; `url`
+    the file to download, and `page` where a person finds it; `notes` what a user must know of it, such as how its photos
+    were aligned.
     """
 
     name: str
@@ -40,6 +42,11 @@ class Card:
     url: str | None = None
     sha256: str | None = None
     weights: Path | None = None
+    page: str | None = None
+    notes: str = ""
+
+
+Adopt: TypeAlias = "Callable[[Mapping[str, Any], Mapping[str, Tensor]], tuple[Mapping[str, Any], Mapping[str, Tensor]]]"
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,9 @@ class Backend:
 
     `build` makes the generator of a config on torch's default device (the meta device included);
     `fit` adapts a config to a weights file's tensor shapes, for files of another size than the card's.
+    `adopt` takes over a checkpoint that is not gpk's: its constructor arguments (JSON's types; empty where the file
+    tells none) and its tensors by the file's names become the settings that it states and the tensors by this
+    generator's names. It raises InputError for another family's file; without it, names are taken as they are.
     `distance` and `judge` name offers of `gpk_judges`.
     """
 
@@ -56,6 +66,7 @@ class Backend:
     cards: tuple[Card, ...]
     build: Callable[[Mapping[str, Any]], Generator]
     fit: Callable[[Mapping[str, Any], Mapping[str, tuple[int, ...]]], Mapping[str, Any]] | None = None
+    adopt: Adopt | None = None
     cameras: bool = True
     resolution: int = 512
     distance: str = "lpips-alex"

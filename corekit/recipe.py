@@ -7,6 +7,7 @@ part        "adapt": LoRA on the `lowrank` kinds and an offset on the `whole` ki
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
@@ -50,6 +51,8 @@ class Recipe:
             raise RecipeError(f"rank must be a whole number of at least 1, not {self.rank!r}")
         if not self.alpha > 0:
             raise RecipeError(f"alpha must be above 0, not {self.alpha!r}")
+        if self.alpha == math.inf:
+            raise RecipeError("alpha must be finite, not inf")
         _known("layout", [self.layout], get_args(Layout))
         _known("birth", [self.birth], get_args(Birth))
         _known("part", self.parts, get_args(Part))

@@ -98,7 +98,8 @@ class Registry:
                     return album
                 if album is not None:
                     raise PluginError(f"gpk_open_album returned a {type(album).__name__}, not an Album")
-        wrong = f"no plugin knows how to open {path} as an album" if path.exists() else f"there is no album at {path}"
+        unknown = f"no plugin knows how to open {path} as an album: give a folder or a zip of photos"
+        wrong = unknown if path.exists() else f"there is no album at {path}"
         raise AlbumError(". ".join([wrong, *self.absent()]))
 
     def commands(self, fresh: Callable[[], App], adopt: Callable[[App], None]) -> None:

@@ -6,11 +6,15 @@ any moment leaves the old file or the new one.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from corekit.errors import RunError
+
+_FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
+"""No space, over the limit of a file's size, over the quota (an error that Windows does not know)."""
 
 
 def write_atomically(path: Path, chunks: Iterable[bytes | memoryview]) -> None:
@@ -33,7 +37,10 @@ def write_atomically(path: Path, chunks: Iterable[bytes | memoryview]) -> None:
             raise
         _sync_folder(path.parent)
     except OSError as error:
-        raise RunError(f"cannot write {path}: {error.strerror or error}") from error
+        mend = "make room, and run it again" if error.errno in _FULL else "give another place"
+        there = error.filename is None or Path(error.filename) in (path, part)
+        what = f"{error.strerror or error}{'' if there else f' ({error.filename})'}"
+        raise RunError(f"cannot write {path}: {what}: {mend}") from error
 
 
 def _sync_folder(folder: Path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Literal
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -22,6 +23,10 @@ _DTYPES = {
     torch.float64: "F64", torch.int64: "I64", torch.float32: "F32", torch.int32: "I32", torch.float16: "F16",
     torch.bfloat16: "BF16", torch.int16: "I16", torch.int8: "I8", torch.uint8: "U8", torch.bool: "BOOL",
 }  # fmt: skip
+
+Container = Literal["safetensors", "pickle", "torch"]
+_TORCH_MAGIC = bytes.fromhex("8a0a6cfc9c46f9206aa850192e")
+"""What begins a file of torch.save before torch 1.6, after the pickle protocol; since then they are zip files."""
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -39,6 +44,25 @@ def read_metadata(path: Path) -> dict[str, str]:
     """The metadata alone, without reading a tensor; raises as `read_safetensors` does."""
     with _opened(path) as file:
         return dict(file.metadata() or {})
+
+
+def container(path: Path) -> Container:
+    """What the file at `path` is, by its contents: a plain pickle, what torch.save makes, or else a safetensors file.
+
+    Raises WeightsError where it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(15)
+            size = file.seek(0, 2)
+    except OSError as error:
+        raise WeightsError(f"cannot read {path}: {error.strerror}") from error
+    # A header of 640 bytes begins like a pickle does; a pickle's begin, read as a length, is beyond any file.
+    if start[8:9] == b"{" and int.from_bytes(start[:8], "little") <= size:
+        return "safetensors"
+    if start[:2] == b"PK" or start[2:] == _TORCH_MAGIC:
+        return "torch"
+    return "pickle" if start[:1] == b"\x80" and b"\x02" <= start[1:2] <= b"\x05" else "safetensors"
 
 
 def write_safetensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
@@ -64,17 +88,10 @@ def _chunks(header: bytes, tensors: list[Tensor]) -> Iterator[bytes | memoryview
 
 
 def _opened(path: Path) -> safe_open:
-    try:
-        with path.open("rb") as file:
-            start = file.read(2)
-    except OSError as error:
-        raise WeightsError(f"cannot read {path}: {error.strerror}") from error
+    found = container(path)
     try:
         return safe_open(path, framework="pt")
     except SafetensorError as error:
-        # Pickle protocols 2 to 5, and the zip that torch.save makes around one.
-        if start == b"PK" or (start[:1] == b"\x80" and start[1:] <= b"\x05"):
-            raise WeightsError(
-                f"{path} is a pickle; official pickles are not read yet: convert its G_ema to safetensors first"
-            ) from error
-        raise WeightsError(f"{path} is not a whole safetensors file: {error}") from error
+        if found != "safetensors":
+            raise WeightsError(f"{path} is a pickle, and a safetensors file is needed here") from error
+        raise WeightsError(f"{path} is not a whole safetensors file: {error}: copy or download it again") from error

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from corekit.errors import InputError, PersonaError, WeightsError
-from corekit.persona import Persona
+from corekit.persona import FORMAT, Persona
 from gpk_checkpoints.files import read_metadata, read_safetensors, write_safetensors
 
 SUFFIX = ".persona.safetensors"
@@ -41,7 +41,7 @@ def load_persona(path: Path) -> Persona:
     try:
         return Persona.from_tensors(header, tensors)
     except InputError as error:
-        raise PersonaError(f"{path}: {error}") from error
+        raise PersonaError(f"{path}: {error}: copy or download it again") from error
 
 
 def read_header(path: Path) -> dict[str, Any]:
@@ -73,8 +73,10 @@ def _header(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
         raise PersonaError(f"{path} is no persona: a safetensors file without gpk's header")
     try:
         header = json.loads(metadata["gpk"])
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise PersonaError(f"{path}: its header is damaged: {error}") from error
     if not isinstance(header, dict) or not str(header.get("format", "")).startswith("gpk-persona/"):
         raise PersonaError(f"{path} is no persona: its header has no format gpk-persona/…")
+    if header["format"] != FORMAT:
+        raise PersonaError(f"{path}: format {header['format']!r}, where this gpk reads {FORMAT!r}: update gpk")
     return header

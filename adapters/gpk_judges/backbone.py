@@ -5,7 +5,6 @@ They come from the given file, else from torch hub's cache, else by download int
 
 from __future__ import annotations
 
-import http.client
 import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +15,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from corekit.errors import ExtraError, WeightsError
+from corekit.errors import ExtraError, InputError, WeightsError
+from gpk_checkpoints.download import download
 
 
 @dataclass(frozen=True)
@@ -95,12 +95,11 @@ def _downloaded(net: str) -> Path:
     published = PUBLISHED[net]
     file = _cache_folder() / published.name
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        # Not load_state_dict_from_url: it writes on stderr, and reads the file before its name is known.
-        torch.hub.download_url_to_file(published.url, str(file), published.sha256_prefix, progress=False)
-    except (OSError, RuntimeError, http.client.HTTPException) as error:
+        # Not torch.hub's own: it waits forever for a silent server, and starts over where it was cut off.
+        download(published.url, file, sha256=published.sha256_prefix)
+    except InputError as error:
         raise ExtraError(
-            f"LPIPS needs {published.name} ({published.megabytes} MB), which could not be downloaded ({error})."
+            f"LPIPS needs {published.name} ({published.megabytes} MB), which could not be downloaded: {error}."
             f" {_remedy(net)}"
         ) from error
     return file

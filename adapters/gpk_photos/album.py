@@ -39,6 +39,8 @@ def open_album(path: Path, *, side: int, cameras: bool, minimum: int = 1) -> Alb
     kept: dict[str, Tensor] = {}
     seen: dict[bytes, str] = {}
     with album_files(path) as files:
+        if not any(PurePosixPath(name).suffix.lower() in PHOTOS | FOREIGN_PHOTOS for name in files):
+            raise AlbumError(f"no photos in {path}: put PNG, JPEG, WebP, BMP, TIFF or GIF files there")
         labels = _labels(path, files, reasons) if cameras else {}
         for name, read in files.items():
             suffix = PurePosixPath(name).suffix.lower()
@@ -90,22 +92,23 @@ def _labels(path: Path, files: Mapping[str, Reader], reasons: dict[str, str]) ->
             content = files[label_file]()
         except AlbumError as error:
             raise AlbumError(f"{path}: {label_file}: {error}") from error
-        home = PurePosixPath(label_file).parent
-        entries = {str(home / name): entry for name, entry in parse_labels(content, label_file).items()}
+        home, where = PurePosixPath(label_file).parent, f"{path}: {label_file}"
+        entries = {str(home / name): entry for name, entry in parse_labels(content, where).items()}
         # Labels of a whole data set often lie beside a few of its photos: only those present are checked.
-        labels |= {name: label_of(entry, name, label_file) for name, entry in entries.items() if name in files}
+        labels |= {name: label_of(entry, name, where) for name, entry in entries.items() if name in files}
         absent = [name for name in entries if name not in files]
         if absent:
             names = ", ".join(absent[:3]) + (", ..." if len(absent) > 3 else "")
-            reasons[label_file] = f"labels {len(absent)} absent images: {names}"
+            reasons[label_file] = f"labels {len(absent)} absent image{'s' * (len(absent) > 1)}: {names}"
     return labels
 
 
 def _too_few(path: Path, kept: int, minimum: int, reasons: Mapping[str, str]) -> str:
-    if not kept and not reasons:
-        return f"no photos in {path}: put PNG, JPEG, WebP, BMP, TIFF or GIF files there"
     lines = [f"{name}: {reason}" for name, reason in sorted(reasons.items())]
     more = [f"and {len(lines) - 10} more"] if len(lines) > 10 else []
-    return "\n  ".join(
-        [f"{path} has {kept} usable photos, and at least {minimum} are needed. Left out:", *lines[:10], *more]
+    usable = (
+        f"no photo in {path} can be used"
+        if not kept
+        else f"{path} has {kept} usable photo{'s' * (kept > 1)}, and {minimum} are needed"
     )
+    return "\n  ".join([f"{usable}. Left out:", *lines[:10], *more])

@@ -75,7 +75,7 @@ def parse_labels(content: bytes, where: str) -> dict[str, object]:
     entries: dict[str, object] = {}
     for index, pair in enumerate(labels):
         if not isinstance(pair, list | tuple) or len(pair) != 2 or not isinstance(pair[0], str):
-            raise LabelError(f"{where}, entry {index}: not a pair of an image name and 25 numbers")
+            raise LabelError(f"{where}, entry {index}: not a pair of an image name and 25 numbers, as in {EXAMPLE}")
         name = relative_name(pair[0]) or pair[0]
         if entries.get(name, pair[1]) != pair[1]:
             raise LabelError(f"{where}, entry {index}: {name} is labelled twice, and differently")
@@ -89,7 +89,9 @@ def label_of(entry: object, name: str, where: str) -> Tensor:
         label = torch.tensor(_numbers(entry), dtype=torch.float32)
         camera = Camera.from_label(label)
     except LabelError as error:
-        raise LabelError(f"{where}, entry {name}: {error}") from error
+        raise LabelError(
+            f"{where}, entry {name}: {error}: mend the entry, or delete it to leave the photo out"
+        ) from error
     if camera.intrinsics[0, :2].abs().max() > LONGEST_FOCAL:
         raise LabelError(f"{where}, entry {name}: the intrinsics look like pixels: divide them by the image side")
     position, forward = camera.pose[0, :3, 3], camera.pose[0, :3, 2]

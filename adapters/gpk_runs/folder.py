@@ -9,7 +9,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from corekit.errors import RunError
+from corekit.errors import InputError, RunError
 from gpk_checkpoints.atomic import write_atomically
 from gpk_runs.settings import read_config, write_config
 
@@ -18,6 +18,8 @@ ENVIRONMENT = "environment.json"
 LOCK = "run.lock"
 SHOWN = 3
 """How many differing settings a message names before it counts."""
+LONGEST = 40
+"""Letters of a value in a message: nobody compares two hashes by eye."""
 
 
 def claim(directory: Path, config: Mapping[str, Any]) -> FileLock:
@@ -34,10 +36,10 @@ def claim(directory: Path, config: Mapping[str, Any]) -> FileLock:
     except Timeout as error:
         raise RunError(f"{directory} is in use by another process: wait for it, or give another --out") from error
     except OSError as error:
-        raise RunError(f"cannot use {directory} as a run's folder: {error.strerror or error}") from error
+        raise unusable(directory, error) from error
     try:
         if (directory / CONFIG).exists():
-            _require_same(directory, read_config(directory / CONFIG), json.loads(json.dumps(config)))
+            _require_same(directory, _config_there(directory), json.loads(json.dumps(config)))
         else:
             write_config(directory / CONFIG, json.loads(json.dumps(config)))
         for part in directory.rglob("*.part"):  # left by a crash
@@ -48,15 +50,39 @@ def claim(directory: Path, config: Mapping[str, Any]) -> FileLock:
     return lock
 
 
+def unusable(directory: Path, error: OSError) -> RunError:
+    """The error to raise where the system forbids something in the folder."""
+    what = error.strerror or str(error)
+    where = f" ({error.filename})" if error.filename and Path(error.filename) != directory else ""
+    return RunError(f"cannot use {directory} as a run's folder: {what}{where}: give another --out")
+
+
 def note_environment(directory: Path, now: Mapping[str, object]) -> None:
     """Writes what the run began on; where it goes on on something else, adds that under `resumed_on`."""
     path = directory / ENVIRONMENT
-    known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else dict(now)
-    resumed_on = known.pop("resumed_on", [])
+    known, resumed_on = _environment_there(path) if path.exists() else (dict(now), [])
     if now not in [known, *resumed_on]:
         resumed_on.append(dict(now))
     text = json.dumps(known | ({"resumed_on": resumed_on} if resumed_on else {}), indent=2) + "\n"
     write_atomically(path, [text.encode()])
+
+
+def _config_there(directory: Path) -> dict[str, Any]:
+    try:
+        return read_config(directory / CONFIG)
+    except InputError as error:
+        raise RunError(f"{error}: put back the settings of this run, or give another --out") from error
+
+
+def _environment_there(path: Path) -> tuple[dict[str, Any], list[Any]]:
+    """What a run began on, and what it went on on."""
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:  # no text, or no JSON
+        known = None
+    if not isinstance(known, dict) or not isinstance(resumed_on := known.pop("resumed_on", []), list):
+        raise RunError(f"{path} is damaged, which only tells what the run was made on: delete it to go on")
+    return known, resumed_on
 
 
 def _require_run_or_empty(directory: Path) -> None:
@@ -94,4 +120,7 @@ def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 
 
 def _shown(config: Mapping[str, Any], key: str) -> str:
-    return json.dumps(config[key], ensure_ascii=False, default=str) if key in config else "not set"
+    if key not in config:
+        return "not set"
+    text = json.dumps(config[key], ensure_ascii=False, default=str)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"

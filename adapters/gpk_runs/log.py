@@ -36,7 +36,7 @@ def read_log(path: Path) -> list[dict[str, Any]]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise RunError(f"cannot read {path}: {error.strerror}") from error
+        raise RunError(f"cannot read {path}: {error.strerror}: mend that, or give another --out") from error
     return [_event(path, number, text) for number, text in enumerate(whole, start=1)]
 
 
@@ -46,7 +46,10 @@ def _event(path: Path, number: int, text: bytes) -> dict[str, Any]:
     except ValueError:
         event = None
     if not isinstance(event, dict):
-        raise RunError(f"{path}, line {number} is no JSON object: the log was changed by hand, or the disk is failing")
+        raise RunError(
+            f"{path}, line {number} is no JSON object: the log was changed by hand, or the disk is failing; "
+            "put the line back, or give another --out"
+        )
     return event
 
 

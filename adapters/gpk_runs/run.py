@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from corekit.errors import RunError
 from gpk_runs.environment import environment
-from gpk_runs.folder import claim, note_environment
+from gpk_runs.folder import claim, note_environment, unusable
 from gpk_runs.log import line, read_log
 from gpk_runs.state import logged_bytes, read_state, write_state
 
@@ -47,8 +47,10 @@ class Run:
         self._state = directory / "state.safetensors"
         self._log = directory / "log.jsonl"
         self.pictures.mkdir(exist_ok=True)
-        self._lines = held.enter_context(self._log.open("ab", buffering=0))
         self.finished = any(event.get("event") == "finished" for event in self.read_log())
+        kept = self._kept_log_bytes()  # before the log is opened, and so made: a folder in doubt is left as it is
+        self._lines = held.enter_context(self._log.open("ab", buffering=0))
+        self._lines.truncate(kept)
 
     @classmethod
     def open(
@@ -68,10 +70,9 @@ class Run:
             held.callback(claim(directory, config).release)
             try:
                 run = cls(directory, held, show)
-                run._cut_log()
                 note_environment(directory, environment(device))
             except OSError as error:
-                raise RunError(f"cannot use {directory} as a run's folder: {error.strerror or error}") from error
+                raise unusable(directory, error) from error
             run._held = held.pop_all()
             return run
 
@@ -126,16 +127,14 @@ class Run:
         except OSError as error:
             raise RunError(f"cannot write {self._log}: {error.strerror or error}") from error
 
-    def _cut_log(self) -> None:
-        """Takes from the log what happened after the state was saved; all of it where there is no state.
+    def _kept_log_bytes(self) -> int:
+        """How much of the log stays: what happened before the state was saved, nothing where there is no state.
 
         A finished run only loses a line cut short.
         """
-        size = self._log.stat().st_size
         if self.finished:
-            length = self._log.read_bytes().rfind(b"\n") + 1
-        else:
-            length = logged_bytes(self._state) if self._state.exists() else 0
-        if length > size:
+            return self._log.read_bytes().rfind(b"\n") + 1
+        length = logged_bytes(self._state) if self._state.exists() else 0
+        if length > (self._log.stat().st_size if self._log.exists() else 0):
             raise RunError(f"{self._log} is shorter than when {self._state.name} was saved: delete both to start over")
-        self._lines.truncate(length)
+        return length

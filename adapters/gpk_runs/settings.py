@@ -16,6 +16,8 @@ import yaml
 from corekit.errors import InputError
 from gpk_checkpoints.atomic import write_atomically
 
+_UNKNOWN_TAG = "could not determine a constructor for the tag "
+"""How PyYAML's message on `!!python/object` and the like begins."""
 _EXPONENT = re.compile(r"[-+]?(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)[eE][-+]?\d+")
 
 
@@ -48,17 +50,22 @@ def read_config(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise InputError(f"cannot read the settings in {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not YAML: it is not text in UTF-8") from error
+        raise InputError(f"{path} is not YAML: it is not text in UTF-8: save it as that") from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f", line {mark.line + 1}" if mark else ""
+        if str(error.problem).startswith(_UNKNOWN_TAG):
+            tag = str(error.problem).removeprefix(_UNKNOWN_TAG)
+            raise InputError(
+                f"{path}{line}: the tag {tag} is not read, and nothing is run: give plain values"
+            ) from error
         raise InputError(f"{path}{line} is not YAML: {error.problem or error.context}") from error
     except yaml.YAMLError as error:
         raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if config is None:
         return {}
     if not isinstance(config, dict) or not all(isinstance(key, str) for key in config):
-        raise InputError(f"{path} must map the names of settings to values")
+        raise InputError(f"{path} must map the names of settings to values, as in `tuning: {{steps: 100}}`")
     return config
 
 

@@ -1,25 +1,32 @@
-"""The state of a run: tensors, position and the length of the log, in one file, so that a crash cannot part them."""
+"""The state of a run: tensors, position and the length of the log, in one file, so that a crash cannot part them.
+
+It carries the sha256 of its tensors: a run that goes on is to end as if it had never stopped, so numbers that a failing
+disk or a curious hand has changed are no state.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+from torch import Tensor
 
 from corekit.errors import RunError, WeightsError
 from gpk_checkpoints.files import read_metadata, read_safetensors, write_safetensors
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-FORMAT = "gpk-state/1"
+FORMAT = "gpk-state/2"
+START_OVER = "delete it to start this run over"
 
 
 def write_state(path: Path, tensors: Mapping[str, Tensor], position: Mapping[str, Any], log_bytes: int) -> None:
     """Replaces the state at `path`, whole or not at all; `position` in JSON types."""
-    known = {"format": FORMAT, "position": position, "log_bytes": log_bytes}
-    write_safetensors(path, tensors, {"gpk": json.dumps(known)})
+    here = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    known = {"format": FORMAT, "position": position, "log_bytes": log_bytes, "sha256": _digest(here)}
+    write_safetensors(path, here, {"gpk": json.dumps(known)})
 
 
 def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -27,8 +34,11 @@ def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         tensors, metadata = read_safetensors(path)
     except WeightsError as error:
-        raise RunError(f"{error}: delete it to start this run over") from error
-    return tensors, _known(path, metadata)["position"]
+        raise _unreadable(path, error) from error
+    known = _known(path, metadata)
+    if known["sha256"] != _digest(tensors):
+        raise RunError(f"{path} is damaged: its numbers are not those that were saved: {START_OVER}")
+    return tensors, known["position"]
 
 
 def logged_bytes(path: Path) -> int:
@@ -36,15 +46,30 @@ def logged_bytes(path: Path) -> int:
     try:
         return int(_known(path, read_metadata(path))["log_bytes"])
     except WeightsError as error:
-        raise RunError(f"{error}: delete it to start this run over") from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: WeightsError) -> RunError:
+    if isinstance(error.__cause__, OSError):
+        return RunError(f"{error}: mend that, or give another --out")
+    return RunError(f"{path} is damaged or cut short: {START_OVER}")
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _known(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
     try:
         known = json.loads(metadata["gpk"])
-        whole = known["format"] == FORMAT and {"position", "log_bytes"} <= known.keys()
+        whole = known["format"] == FORMAT and {"position", "log_bytes", "sha256"} <= known.keys()
     except (KeyError, TypeError, ValueError):
         whole, known = False, {}
     if not whole:
-        raise RunError(f"{path} is no state that this version of gpk can resume: delete it to start this run over")
+        raise RunError(f"{path} is no state that this version of gpk can resume: {START_OVER}")
     return known

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from corekit.errors import AlbumError, InputError, UnknownNameError
 from corekit.plugin import Backend, Card
@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 
     from corekit.album import Album
     from corekit.bench import Bench, Journal
+
+Precision = Literal["auto", "float32", "bfloat16"]
+"""Of a generator's parts that may be reduced. float16 is left out: its range loses gradients, and where it serves, to
+make pictures on CUDA, "auto" takes it.
+"""
 
 
 def find_card(backend: Backend, name: str | None) -> Card:
@@ -32,9 +37,9 @@ def find_device(name: str) -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
         device = torch.device(name)
-        torch.empty(1, device=device)
+        torch.zeros(1, device=device).item()  # a device may be there and not compute
     except (RuntimeError, AssertionError) as error:
-        first = str(error).splitlines()[0]
+        first = str(error).splitlines()[0].partition(". ")[0].rstrip(".")  # some of torch's answers fill a screen
         raise InputError(f"device {name!r} cannot be used: {first}. Use cpu, or auto") from error
     return device
 
@@ -44,7 +49,8 @@ def open_album(registry: Registry, path: Path, backend: Backend, *, side: int, l
     album = registry.open_album(path, side, backend.cameras)
     if len(album) < least:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in album.left_out)
-        raise AlbumError(f"{path} has {len(album)} usable photo, and at least {least} are needed. Left out: {reasons}")
+        told = f". Left out: {reasons}" if reasons else ""
+        raise AlbumError(f"{path} has {len(album)} usable photo, and {least} are needed: add more{told}")
     return album
 
 
@@ -56,6 +62,7 @@ def make_bench(
     *,
     weights: Path | None,
     distance: str | None,
+    precision: Precision,
     lpips_weights: Path | None,
     device: str,
     journal: Journal,
@@ -63,17 +70,23 @@ def make_bench(
     """The bench: generator with its weights, album, distance and, where the backend names one, judge, all on
     `device`.
     """
+    import torch
+
     from corekit.bench import Bench
+    from corekit.precision import allow_tf32
     from gpk_checkpoints.weights import load_generator
 
     where = find_device(device)
+    allow_tf32(where)
     offer = registry.judge(distance or backend.distance)
     if offer.kind != "distance":
-        raise InputError(f"{offer.name!r} is a judge of single images, not a distance between two")
+        known = ", ".join(name for name, other in registry.judges().items() if other.value.kind == "distance")
+        raise InputError(f"{offer.name!r} is a judge of single images, not a distance between two: give one of {known}")
     if lpips_weights is not None and not offer.name.startswith("lpips"):
         raise InputError(f"--lpips-weights is of no use to the distance {offer.name!r}: leave it out")
     # The cheap checks come before the loading of large files.
     generator = load_generator(backend, card, weights, device=where)
+    generator.half_dtype = None if precision == "auto" else getattr(torch, precision)
     album = open_album(registry, album_path, backend, side=generator.resolution, least=2)
     network = offer.load(lpips_weights).to(where)
     judge = None if backend.judge is None else registry.judge(backend.judge).load(None).to(where)

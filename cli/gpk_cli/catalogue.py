@@ -61,6 +61,8 @@ def _backend(backend: Backend) -> dict[str, object]:
                 "licence": card.licence,
                 "url": card.url,
                 "sha256": card.sha256,
+                "page": card.page,
+                "notes": card.notes,
                 "embedded": card.weights is not None,
             }
             for card in backend.cards

@@ -39,8 +39,8 @@ def demo(
     layer = {"seed": seed} | ({} if steps is None else {"tuning": {"steps": steps}})
     settings = resolve(settings_of(preset), ("the command line", layer))
     album = out / f"album-{seed}"
-    say(f"One cat, with an eye patch, odd eyes and a torn ear: 12 photos to learn from and 6 held out, in {album}")
     write_album(album, seed)
+    say(f"One cat, with an eye patch, odd eyes and a torn ear: 12 photos to learn from and 6 held out, in {album}")
     run_job(
         registry,
         backend,

@@ -26,7 +26,16 @@ def show(rows: Sequence[Mapping[str, object]], columns: Iterable[str], *, as_jso
 
 def say(message: str) -> None:
     """Prints a message for a person, on stderr."""
-    print(message, file=sys.stderr, flush=True)
+    print(printable(message), file=sys.stderr, flush=True)
+
+
+def printable(text: str) -> str:
+    r"""The text with control characters escaped, but for ends of lines: names of files and headers are strangers'.
+
+    >>> printable("cat\x1b[31m.png")
+    'cat\\x1b[31m.png'
+    """
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
 
 
 def _show_table(rows: Sequence[Mapping[str, object]], columns: tuple[str, ...]) -> None:

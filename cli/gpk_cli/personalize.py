@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
-from corekit.errors import InputError
+from corekit.errors import InputError, RunError, UnknownNameError
 from corekit.plugin import Backend, Card
 from corekit.registry import Registry
-from gpk_cli.bench import find_card, find_device, make_bench, open_album
+from gpk_cli.bench import Precision, find_card, find_device, make_bench, open_album
 from gpk_cli.output import AsJson, say
 from gpk_cli.progress import progress
 from gpk_cli.summary import show_outcome, show_plan
@@ -20,8 +20,11 @@ from gpk_cli.summary import show_outcome, show_plan
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from gpk_runs.run import Run
     from gpk_tasks.settings import Settings
 
+CHOSEN = ("backend", "card", "preset", "distance", "precision", "task", "base", "album")
+"""Keys of a run's config that are not settings: names of what was chosen, and what cannot be chosen here."""
 OPTIONS = {
     "rank": ("recipe", "rank"),
     "alpha": ("recipe", "alpha"),
@@ -56,12 +59,19 @@ def personalize(
     layout: Annotated[str | None, typer.Option(help="flat, kernel or loralib.")] = None,
     steps: Annotated[int | None, typer.Option(help="Steps of tuning.")] = None,
     anchor_steps: Annotated[int | None, typer.Option(help="Steps of inversion.")] = None,
-    anchor_batch: Annotated[int | None, typer.Option(help="Photos inverted at once; memory grows with it.")] = None,
+    anchor_batch: Annotated[int | None, typer.Option(help="Photos that are inverted together.")] = None,
     batch: Annotated[int | None, typer.Option(help="Photos in a step of tuning.")] = None,
     lr: Annotated[float | None, typer.Option(help="Peak learning rate of LoRA.")] = None,
     space: Annotated[str | None, typer.Option(help="Space of the anchors: w or w+.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
+    memory: Annotated[
+        float | None, typer.Option(help="GiB that a step may take [default: 8, on a GPU four fifths of its memory].")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    precision: Annotated[
+        Precision | None,
+        typer.Option(help="Of the parts that the card marks [default: auto, what the device gains by]."),
+    ] = None,
     distance: Annotated[str | None, typer.Option(help="Perceptual distance of the loss: see `gpk judges`.")] = None,
     lpips_weights: Annotated[
         Path | None, typer.Option(help="Backbone weights for LPIPS, where they cannot be downloaded.")
@@ -93,6 +103,7 @@ def personalize(
         out or Path("runs") / f"{album.resolve().stem}-{chosen.backend.name}",
         weights=weights,
         distance=chosen.distance,
+        precision=chosen.precision,
         lpips_weights=lpips_weights,
         held_out=held_out,
         device=device,
@@ -110,6 +121,7 @@ def run_job(
     *,
     weights: Path | None = None,
     distance: str | None = None,
+    precision: Precision = "auto",
     lpips_weights: Path | None = None,
     held_out: Path | None = None,
     masks: Mapping[str, Tensor] | None = None,
@@ -132,27 +144,38 @@ def run_job(
         album,
         weights=weights,
         distance=distance,
+        precision=precision,
         lpips_weights=lpips_weights,
         device=device,
         journal=Silence(),
     )
     changing_sites(bench.generator, settings.recipe)  # an impossible recipe must not leave a folder behind
-    for name, reason in bench.album.left_out:
-        say(f"Left out {name}: {reason}")
     others = None
     if held_out is not None:
         others = open_album(registry, held_out, backend, side=bench.generator.resolution).to(bench.album.photos.device)
-    facts = {**describe(bench, settings), "distance": distance or backend.distance}
+    facts = {**describe(bench, settings), "distance": distance or backend.distance, "precision": precision}
     with progress() as show, Run.open(out, facts, show=show, device=bench.album.photos.device) as run:
         if run.finished:
+            outcome = _outcome_there(run)
             say(f"{out} is finished already; give another --out to do it anew.")
-            outcome = next(event for event in reversed(run.read_log()) if event["event"] == "done")
         else:
+            for name, reason in bench.album.left_out:
+                say(f"Left out {name}: {reason}")
             if run.load_state() is not None:
                 say(f"Going on in {out} from where it was stopped.")
             bench = dataclasses.replace(bench, journal=run)
             outcome = personalize(bench, settings, run, held_out=others, masks=masks).to_json()
     show_outcome(outcome, out, as_json=as_json)
+
+
+def _outcome_there(run: Run) -> dict[str, Any]:
+    """The outcome of a finished run; raises RunError where it or the persona is gone."""
+    outcome = next((event for event in reversed(run.read_log()) if event.get("event") == "done"), {})
+    if "persona" not in outcome:
+        raise RunError(f"{run.directory} is finished, but its log does not tell the outcome: give another --out")
+    if not (persona := run.directory / outcome["persona"]).exists():
+        raise RunError(f"{run.directory} is finished, but {persona} is gone: put it back, or give another --out")
+    return outcome
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,6 +185,7 @@ class Choice:
     backend: Backend
     card: Card
     distance: str | None
+    precision: Precision
     settings: Settings
 
 
@@ -175,17 +199,24 @@ def _choose(
     from gpk_tasks.settings import resolve
 
     plain = {} if config is None else read_config(config)
-    # A run's config.yaml also tells what cannot be chosen here.
-    stated = {key: plain.pop(key, None) for key in ("backend", "card", "preset", "distance", "task", "base", "album")}
+    stated = {key: plain.pop(key, None) for key in CHOSEN}
+    if stated["task"] not in (None, "personalize"):
+        raise InputError(
+            f"{config} is of the task {stated['task']!r}: `gpk personalize` takes settings of its own runs"
+        )
     name = options["backend"] or stated["backend"]
     if name is None:
         raise InputError(f"which backend? Give --backend NAME, one of: {', '.join(registry.backends())}")
     backend = registry.backend(str(name))
     card = options["card"] or (stated["card"] if name == stated["backend"] else None)
-    short: dict[str, Any] = {} if options["seed"] is None else {"seed": options["seed"]}
+    short: dict[str, Any] = {key: options[key] for key in ("seed", "memory") if options[key] is not None}
     for option, (section, key) in OPTIONS.items():
         if options[option] is not None:
             short.setdefault(section, {})[key] = options[option]
     base = preset(str(options["preset"] or stated["preset"] or "fast"))
     settings = resolve(base, (str(config), plain), ("the command line", short))
-    return Choice(backend, find_card(backend, card), options["distance"] or stated["distance"], settings)
+    precision = options["precision"] or stated["precision"] or "auto"
+    if precision not in get_args(Precision):
+        raise UnknownNameError("precision", str(precision), get_args(Precision))
+    distance = options["distance"] or stated["distance"]
+    return Choice(backend, find_card(backend, card), distance, precision, settings)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from corekit.errors import InputError, PersonaError, UnknownNameError
 from corekit.registry import Registry
 from gpk_cli.bench import find_card
-from gpk_cli.output import AsJson, say
+from gpk_cli.output import AsJson, printable, say
 
 if TYPE_CHECKING:
     from corekit.generator import Generator
@@ -29,8 +31,9 @@ def add_commands(app: typer.Typer) -> None:
 
 def show(persona: PersonaFile, as_json: AsJson = False) -> None:
     """Tell what a persona is and where it came from."""
-    from gpk_checkpoints.personas import read_header
+    from gpk_checkpoints.personas import load_persona, read_header
 
+    load_persona(persona)  # a damaged one is told now, not when it is needed
     header = read_header(persona)
     if as_json:
         print(json.dumps({**header, "bytes": persona.stat().st_size}, indent=2))
@@ -47,7 +50,7 @@ def show(persona: PersonaFile, as_json: AsJson = False) -> None:
         "file": f"{persona.stat().st_size / 1000:,.0f} kB, {header['format']}",
     }
     for name, fact in facts.items():
-        print(f"{name:<13} {fact}")
+        print(f"{name:<13} {printable(fact)}")
 
 
 def merge(
@@ -64,7 +67,7 @@ def merge(
     from corekit.attach import attach, detach
     from gpk_checkpoints.exports import export_merged
 
-    _refuse_to_replace(out, force=force)
+    _refuse_to_replace(out, force=force, sources=(persona, weights))
     generator, learned = _load(ctx.obj, persona, weights)
     attach(generator, learned)
     detach(generator, merge=True)
@@ -91,7 +94,9 @@ def export(
     if form == "merged":
         merge(ctx, persona, out, weights, force)
         return
-    _refuse_to_replace(out, force=force)
+    _refuse_to_replace(out, force=force, sources=(persona,))
+    if out.is_file():
+        raise InputError(f"{out} is a file, and the peft format needs a folder: give another name")
     left_out = export_peft(out, load_persona(persona))
     say(f"Wrote {out}" + (f"; {len(left_out)} offsets have no place in this format" if left_out else ""))
 
@@ -101,12 +106,20 @@ def _load(registry: Registry, file: Path, weights: Path | None) -> tuple[Generat
     from gpk_checkpoints.weights import load_generator
 
     persona = load_persona(file)
-    backend = registry.backend(persona.origin.backend)
-    return load_generator(backend, find_card(backend, persona.origin.card), weights), persona
+    try:
+        backend = registry.backend(persona.origin.backend)
+        card = find_card(backend, persona.origin.card)
+    except UnknownNameError as error:
+        raise PersonaError(f"{file} was made for something that is not installed here: {error}") from error
+    return load_generator(backend, card, weights), persona
 
 
-def _refuse_to_replace(path: Path, *, force: bool) -> None:
-    from corekit.errors import InputError
-
-    if path.exists() and not force:
+def _refuse_to_replace(path: Path, *, force: bool, sources: Sequence[Path | None]) -> None:
+    """InputError where the command would overwrite what it reads, or, without `force`, anything."""
+    if not path.exists():
+        return
+    for source in sources:
+        if source is not None and source.exists() and path.samefile(source):
+            raise InputError(f"{path} is what this command reads, and would be lost: give another name")
+    if not force:
         raise InputError(f"{path} exists already: give another name, or --force to replace it")

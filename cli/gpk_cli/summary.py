@@ -61,8 +61,10 @@ def show_plan(plan: Plan, *, as_json: bool) -> None:
         f"\n{plan.backend} ({plan.card}): {plan.tuned:,} numbers to tune of {plan.generator:,}: "
         f"LoRA {plan.lora:,}, offsets {plan.offsets:,}, decoder {plan.decoder:,}\n"
         f"Persona file   {plan.file_bytes / 1000:,.0f} kB for an album of {plan.photos} photos\n"
-        f"Arithmetic     {plan.forward_flops / 1e9:,.1f} GFLOP a picture, {plan.step_flops / 1e9:,.1f} a step\n"
-        f"Estimates      {plan.memory_bytes / 1e9:,.1f} GB of memory; "
+        f"Arithmetic     {plan.forward_flops / 1e9:,.1f} GFLOP a picture, "
+        f"{plan.anchor_step_flops / 1e9:,.1f} a step of inversion, {plan.step_flops / 1e9:,.1f} a step of tuning\n"
+        f"Estimates      {plan.memory_bytes / 2**30:,.1f} GiB of memory, {plan.at_once} photos of a step at once "
+        f"(--memory); "
         f"{duration(plan.anchor_seconds)} for the anchors, {duration(plan.seconds)} in all"
     )
 

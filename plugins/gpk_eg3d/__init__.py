@@ -11,6 +11,8 @@ from corekit.plugin import Backend, hookimpl
 from gpk_checkpoints.cards import read_cards
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from corekit.generator import Generator
 
 gpk_api = 1
@@ -36,12 +38,29 @@ def fit(config: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> Map
     stated = from_mapping(config)
     fitted = infer(stated, shapes)
     if fitted.sr_resample_filter != stated.sr_resample_filter:
-        modules = {True: "8X, as the cats' files", False: "8XDC, as the faces' files"}
+        modules = {True: "8X, as cats' files have it", False: "8XDC, as faces' files have it"}
+        backends = {True: "eg3d-afhq", False: "eg3d-ffhq"}
         raise WeightsError(
             f"its super-resolution is {modules[fitted.sr_resample_filter]}, and this card's is "
-            f"{modules[stated.sr_resample_filter]}: use the other backend"
+            f"{modules[stated.sr_resample_filter]}: use {backends[fitted.sr_resample_filter]}"
         )
     return dataclasses.asdict(fitted)
+
+
+def adopt(
+    arguments: Mapping[str, Any], tensors: Mapping[str, Tensor]
+) -> tuple[Mapping[str, Any], Mapping[str, Tensor]]:
+    """An official checkpoint, whose tensors have our names already; raises InputError for another architecture.
+
+    Which super-resolution it has is not in the settings: its tensors tell, and `fit` compares them with the card.
+    """
+    from gpk_eg3d.config import official_settings, refuse_other_families
+
+    refuse_other_families(tensors)
+    settings = official_settings(arguments)
+    if "sr_input_resolution" not in settings:  # no official file states it; then its tensors tell the picture's side
+        settings.pop("img_resolution", None)
+    return settings, tensors
 
 
 @hookimpl
@@ -55,6 +74,7 @@ def gpk_backends() -> Sequence[Backend]:
             cards=tuple(card for card in cards if card.name.startswith("ffhq")),
             build=build,
             fit=fit,
+            adopt=adopt,
         ),
         Backend(
             name="eg3d-afhq",
@@ -62,5 +82,6 @@ def gpk_backends() -> Sequence[Backend]:
             cards=tuple(card for card in cards if card.name.startswith("afhq")),
             build=build,
             fit=fit,
+            adopt=adopt,
         ),
     ]

@@ -8,13 +8,21 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from corekit.camera import EG3D_FOCAL
 from corekit.errors import InputError, WeightsError
-from gpk_stylegan2.config import Shapes, mapping_sizes, matrix, require_power_of_two, require_same_w, synthesis_sizes
+from gpk_stylegan2.config import (
+    Shapes,
+    mapping_settings,
+    mapping_sizes,
+    matrix,
+    require_power_of_two,
+    require_same_w,
+    synthesis_sizes,
+)
 from gpk_stylegan2.settings import configured, official
 
 PlaneAxes = Literal["xy", "xz", "yx", "yz", "zx", "zy"]
@@ -124,24 +132,32 @@ def from_official(init_kwargs: Mapping[str, object], *, neural_rendering_resolut
     Raises InputError for what this network does not do: disparity sampling, another density activation, a white
     background, other super-resolution modules.
     """
-    mapping, rendering = official(init_kwargs, "mapping_kwargs"), official(init_kwargs, "rendering_kwargs")
-    for name, only in (("disparity_space_sampling", False), ("clamp_mode", "softplus"), ("white_back", False)):
-        if rendering.get(name, only) != only:
-            raise InputError(f"rendering_kwargs: {name} is {rendering[name]!r}; only {only!r} is supported")
+    rendering = official(init_kwargs, "rendering_kwargs")
     module = str(rendering.get("superresolution_module", "")).rpartition(".")[2]
     if module not in SUPERRESOLUTIONS:
         raise InputError(f"superresolution_module: {module!r} is not supported: {', '.join(SUPERRESOLUTIONS)}")
-    settings = {
-        field.name: source[field.name]
-        for field in dataclasses.fields(EG3DConfig)
-        for source in (init_kwargs, rendering)
-        if field.name in source
-    }
-    for ours, theirs in (("mapping_layers", "num_layers"), ("mapping_lr_multiplier", "lr_multiplier")):
-        if theirs in mapping:
-            settings[ours] = mapping[theirs]
-    settings["neural_rendering_resolution"] = neural_rendering_resolution
+    settings = official_settings({"neural_rendering_resolution": neural_rendering_resolution, **init_kwargs})
     return from_mapping({**settings, **SUPERRESOLUTIONS[module]})
+
+
+def official_settings(arguments: Mapping[str, object]) -> dict[str, object]:
+    """The settings that an official checkpoint's arguments state, and no others; not its super-resolution module.
+
+    Raises InputError for ways of rendering that this network does not have.
+    """
+    mapping, rendering = official(arguments, "mapping_kwargs"), official(arguments, "rendering_kwargs")
+    for name, only in (("disparity_space_sampling", False), ("clamp_mode", "softplus"), ("white_back", False)):
+        if rendering.get(name, only) != only:
+            raise InputError(f"rendering_kwargs: {name} is {rendering[name]!r}; only {only!r} is supported")
+    own = (field.name for field in dataclasses.fields(EG3DConfig))
+    settings = {name: source[name] for name in own for source in (arguments, rendering) if name in source}
+    return settings | mapping_settings(mapping)
+
+
+def refuse_other_families(names: Iterable[str]) -> None:
+    """Raises InputError where the tensors' names are a StyleGAN2's or a StyleGAN3's."""
+    if found := next((name for name in names if re.match(r"(synthesis|mapping|convs|input)\.", name)), None):
+        raise InputError(f"{found}: a StyleGAN without planes and cameras; try the backend stylegan2")
 
 
 def infer(config: EG3DConfig, shapes: Shapes) -> EG3DConfig:
@@ -200,7 +216,10 @@ def _superresolution(shapes: Shapes, side: int, features: int) -> tuple[tuple[in
             raise WeightsError(f"{name}.weight has {found[i][1]} inputs, where {features} arrive")
         reached = shapes.get(f"{name}.noise_const", (0,))[0]
         if reached not in (side, 2 * side):
-            raise WeightsError(f"{name}.noise_const has side {reached}, where {side} arrives")
+            raise WeightsError(
+                f"{name}.noise_const has side {reached}, where {side} arrives: a super-resolution other than 8X and "
+                "8XDC, as EG3D's cars have, is not supported"
+            )
         up.append(reached == 2 * side)
         side, features = reached, found[i][0]
         channels.append(features)

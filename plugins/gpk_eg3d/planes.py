@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
+from corekit.portable import sampled_at
 from gpk_eg3d.config import PlaneAxes
 
 
@@ -22,8 +22,8 @@ def sampled(planes: Tensor, points: Tensor, *, axes: Sequence[PlaneAxes], box_wa
 
     The first of a plane's `axes` runs along its width, the second along its height.
     """
-    batch, count, channels = planes.shape[:3]
+    batch, count = planes.shape[:2]
     along = dict(zip("xyz", (points * (2 / box_warp)).unbind(-1), strict=True))
     grid = torch.stack([torch.stack([along[first], along[second]], -1) for first, second in axes], 1)
-    features = F.grid_sample(planes.flatten(0, 1), grid.flatten(0, 1), mode="bilinear", align_corners=False)
-    return features.view(batch, count, channels, *points.shape[1:3]).mean(1)
+    features = sampled_at(planes.flatten(0, 1), grid.flatten(0, 1))
+    return features.unflatten(0, (batch, count)).mean(1)

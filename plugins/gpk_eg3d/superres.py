@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from corekit.album import resize
 from gpk_eg3d.config import EG3DConfig
 from gpk_stylegan2.resample import binomial_filter
 from gpk_stylegan2.synthesis import SynthesisBlock
@@ -51,10 +52,10 @@ class Superresolution(nn.Module):
 
     def forward(self, features: Tensor, w: Tensor, half: torch.dtype | None = None) -> Tensor:
         """`w` [B, D]; features of another side than the network's are resized first, bilinearly."""
-        if features.shape[-1] != self.side:
-            features = F.interpolate(
-                features, (self.side, self.side), mode="bilinear", align_corners=False, antialias=self.antialias
-            )
+        if self.antialias:
+            features = resize(features, self.side)
+        elif features.shape[-1] != self.side:
+            features = F.interpolate(features, (self.side, self.side), mode="bilinear", align_corners=False)
         x, img = features, features[:, :3]
         for _, block in self.blocks():
             x, img = block(x, img, (w, w, w), (None, None), half)

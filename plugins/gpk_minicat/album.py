@@ -46,6 +46,10 @@ def write_album(
     """
     if photos < 1 or held_out < 0:
         raise InputError(f"an album needs at least one photo, and no negative number: {photos} and {held_out} held out")
+    if size < 2 or size % 2:
+        raise InputError(f"the side of the photos must be an even number of at least 2, not {size}")
+    if not -(2**63) <= seed < 2**63:
+        raise InputError(f"the seed must be a whole number of at most 64 bits, not {seed}")
     settings: dict[str, Any] = {
         "seed": seed,
         "photos": photos,
@@ -61,8 +65,11 @@ def write_album(
         raise AlbumError(f"{directory} is not empty and no album of these settings: choose another folder or delete it")
     rng = torch.Generator().manual_seed(seed)
     cat = individual(rng, sorted(traits))
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
+    except OSError as error:
+        raise AlbumError(f"cannot make {directory}: {error.strerror}: give another folder") from error
     try:
         truth = {
             name: _write_part(part / name, cat, count, size, rng)

@@ -11,6 +11,8 @@ from corekit.plugin import Backend, hookimpl
 from gpk_checkpoints.cards import read_cards
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from corekit.generator import Generator
 
 gpk_api = 1
@@ -31,9 +33,22 @@ def fit(config: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> Map
     return dataclasses.asdict(infer(from_mapping(config), shapes))
 
 
+def adopt(
+    arguments: Mapping[str, Any], tensors: Mapping[str, Tensor]
+) -> tuple[Mapping[str, Any], Mapping[str, Tensor]]:
+    """An official or a rosinality checkpoint; raises InputError for another architecture."""
+    from gpk_stylegan2.config import official_settings, refuse_other_families
+    from gpk_stylegan2.rosinality import SETTINGS, is_rosinality, official_tensors
+
+    refuse_other_families(tensors)
+    if is_rosinality(tensors):
+        return SETTINGS, official_tensors(tensors)
+    return official_settings(arguments), tensors
+
+
 @hookimpl
 def gpk_backends() -> Sequence[Backend]:
-    """`stylegan2`: any StyleGAN2 in the ADA layout."""
+    """`stylegan2`: any StyleGAN2 in the ADA layout, or rosinality's."""
     return [
         Backend(
             name="stylegan2",
@@ -41,6 +56,7 @@ def gpk_backends() -> Sequence[Backend]:
             cards=read_cards(Path(__file__).parent / "cards.yaml"),
             build=build,
             fit=fit,
+            adopt=adopt,
             cameras=False,
             resolution=1024,
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from corekit.errors import InputError, WeightsError
@@ -47,19 +47,38 @@ def from_mapping(settings: Mapping[str, object]) -> StyleGAN2Config:
 
 def from_official(init_kwargs: Mapping[str, object]) -> StyleGAN2Config:
     """The config in the constructor arguments that an official checkpoint carries; class labels are refused."""
-    if init_kwargs.get("c_dim"):
-        raise InputError(f"c_dim is {init_kwargs['c_dim']}: a class-conditional StyleGAN2 is not supported")
-    mapping, synthesis = official(init_kwargs, "mapping_kwargs"), official(init_kwargs, "synthesis_kwargs")
     sizes = ("z_dim", "w_dim", "img_resolution", "img_channels")
     if absent := [name for name in sizes if name not in init_kwargs]:
         raise InputError(f"the official arguments lack {', '.join(absent)}")
-    settings = {name: init_kwargs[name] for name in sizes}
-    if "num_layers" in mapping:
-        settings["mapping_layers"] = mapping["num_layers"]
-    if "lr_multiplier" in mapping:
-        settings["mapping_lr_multiplier"] = mapping["lr_multiplier"]
-    shared = ("channel_base", "channel_max", "num_fp16_res", "conv_clamp")
-    return from_mapping(settings | {name: synthesis[name] for name in shared if name in synthesis})
+    return from_mapping(official_settings(init_kwargs))
+
+
+def official_settings(init_kwargs: Mapping[str, object]) -> dict[str, object]:
+    """The settings that official constructor arguments state, and no others; class labels are refused.
+
+    Those of the synthesis network may be among `synthesis_kwargs` or beside it.
+    """
+    if init_kwargs.get("c_dim"):
+        raise InputError(f"c_dim is {init_kwargs['c_dim']}: a class-conditional StyleGAN2 is not supported")
+    mapping, synthesis = official(init_kwargs, "mapping_kwargs"), official(init_kwargs, "synthesis_kwargs")
+    own = (field.name for field in dataclasses.fields(StyleGAN2Config))
+    settings = {name: source[name] for name in own for source in (init_kwargs, synthesis) if name in source}
+    return settings | mapping_settings(mapping)
+
+
+def mapping_settings(mapping_kwargs: Mapping[str, object]) -> dict[str, object]:
+    """What official `mapping_kwargs` state, by our names."""
+    ours = {"num_layers": "mapping_layers", "lr_multiplier": "mapping_lr_multiplier"}
+    return {name: mapping_kwargs[theirs] for theirs, name in ours.items() if theirs in mapping_kwargs}
+
+
+def refuse_other_families(names: Iterable[str]) -> None:
+    """Raises InputError where the tensors' names are an EG3D's or a StyleGAN3's."""
+    for name in names:
+        if name.startswith("backbone."):
+            raise InputError(f"{name}: an EG3D; use the backend eg3d-ffhq for faces, eg3d-afhq for cats")
+        if re.match(r"synthesis\.(L\d+_|input\.)", name):
+            raise InputError(f"{name}: a StyleGAN3, another architecture, is not supported")
 
 
 def infer(config: StyleGAN2Config, shapes: Shapes) -> StyleGAN2Config:

@@ -168,7 +168,9 @@ class _Activated(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401
         (output,) = ctx.saved_tensors
         (grad,) = gradients
-        grad = torch.ops.aten.hardtanh_backward(grad, output, -ctx.limit, ctx.limit)
+        # A trifle inside the limit, for MPS lets the gradient through at the very limit (pytorch#190506).
+        limit = ctx.limit * (1 - 2**-20)
+        grad = torch.ops.aten.hardtanh_backward(grad, output, -limit, limit)
         return torch.ops.aten.leaky_relu_backward(grad, output, SLOPE, True), None
 
 

@@ -25,7 +25,7 @@ def doubled(x: Tensor, fir: Tensor) -> Tensor:
     """The picture [B, C, 2H, 2W] of `x` [B, C, H, W]: zeros inserted, padded 2 before and 1 after, filtered."""
     channels = x.shape[1]
     # A transposed convolution inserts the zeros and turns the kernel round; padding 1 there is 2 and 1 here.
-    kernel = (fir.flip(0, 1) * 4).to(x.dtype).expand(channels, 1, 4, 4)
+    kernel = (fir.flip(0, 1) * 4).to(x.dtype).repeat(channels, 1, 1, 1)
     return F.conv_transpose2d(x, kernel, stride=2, padding=1, groups=channels)
 
 

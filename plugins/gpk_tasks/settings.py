@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -10,6 +9,9 @@ from typing import Any, Literal
 from corekit.errors import RecipeError, UnknownNameError
 from corekit.recipe import Recipe
 from gpk_runs.typed import to_dataclass
+
+LARGEST = 1e30
+"""Of a setting that is a number: more leaves no room in 32 bits to calculate with it."""
 
 
 @dataclass(frozen=True)
@@ -126,19 +128,19 @@ def _at_least(values: object, least: float, *names: str) -> None:
     for name in names:
         if not getattr(values, name) >= least:
             raise RecipeError(f"{_key(values, name)} must be at least {least}, not {getattr(values, name)}")
-        _finite(values, name)
+        _bounded(values, name)
 
 
 def _above_zero(values: object, *names: str) -> None:
     for name in names:
         if not getattr(values, name) > 0:
             raise RecipeError(f"{_key(values, name)} must be above 0, not {getattr(values, name)}")
-        _finite(values, name)
+        _bounded(values, name)
 
 
-def _finite(values: object, name: str) -> None:
-    if getattr(values, name) == math.inf:
-        raise RecipeError(f"{_key(values, name)} must be finite, not inf")
+def _bounded(values: object, name: str) -> None:
+    if not getattr(values, name) <= LARGEST:
+        raise RecipeError(f"{_key(values, name)} must be at most {LARGEST:g}, not {getattr(values, name)}")
 
 
 def _key(values: object, name: str) -> str:

@@ -286,7 +286,9 @@ def test_album_is_opened_by_the_plugin_that_knows_it(install: Install, tmp_path:
     with pytest.raises(AlbumError, match=r"^nothing in it$"):
         registry.open_album(tmp_path / "cats.empty", 8, cameras=False)
     (tmp_path / "cats.two").touch()
-    with pytest.raises(AlbumError, match=r"no plugin knows how to open .*cats.two as an album. Quarantined plugins: "):
+    with pytest.raises(
+        AlbumError, match=r"no plugin knows how to open .*cats.two as an album.*\. Quarantined plugins: "
+    ):
         registry.open_album(tmp_path / "cats.two", 8, cameras=False)
     with pytest.raises(AlbumError, match=r"^there is no album at .*cats.three"):
         registry.open_album(tmp_path / "cats.three", 8, cameras=False)

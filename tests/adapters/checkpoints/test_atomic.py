@@ -28,7 +28,7 @@ def test_the_old_file_survives_a_full_disk(tmp_path: Path, monkeypatch: pytest.M
     path = tmp_path / "file"
     path.write_bytes(b"old")
     monkeypatch.setattr(os, "fsync", no_space)
-    with pytest.raises(RunError, match=r"^cannot write .*file: No space left on device$"):
+    with pytest.raises(RunError, match=r"^cannot write .*file: No space left on device: make room, and run it again$"):
         write_atomically(path, [b"new"])
     assert path.read_bytes() == b"old"
     assert names(tmp_path) == ["file"]

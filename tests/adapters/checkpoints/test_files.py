@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from corekit.errors import RunError, WeightsError
-from gpk_checkpoints.files import read_metadata, read_safetensors, write_safetensors
+from gpk_checkpoints.files import container, read_metadata, read_safetensors, write_safetensors
 
 TENSORS = {
     "wide": torch.randn(3, 2, dtype=torch.float64),
@@ -98,11 +98,11 @@ def test_text_is_no_safetensors_file(tmp_path: Path) -> None:
         read_safetensors(path)
 
 
-def test_pickles_are_answered_with_what_to_do(tmp_path: Path) -> None:
+def test_a_pickle_where_safetensors_are_needed(tmp_path: Path) -> None:
     (tmp_path / "a.pkl").write_bytes(pickle.dumps({"G_ema": None}, protocol=4))
     torch.save({"g_ema": torch.ones(1)}, tmp_path / "b.pt")
     for name in ("a.pkl", "b.pt"):
-        with pytest.raises(WeightsError, match=rf"{name} is a pickle; .*convert its G_ema to safetensors first"):
+        with pytest.raises(WeightsError, match=rf"{name} is a pickle, and a safetensors file is needed here"):
             read_safetensors(tmp_path / name)
 
 
@@ -115,7 +115,20 @@ def test_a_header_as_long_as_a_pickle_begins_is_no_pickle(tmp_path: Path) -> Non
             break
     else:
         pytest.fail("no filler made the header 640 bytes long")
+    assert container(path) == "safetensors"
     assert read_safetensors(path)[0]["w"] == 1
+
+
+def test_what_a_file_is_by_its_contents(tmp_path: Path) -> None:
+    path = tmp_path / "weights.pt"  # whatever its name
+    write_safetensors(path, {"w": torch.ones(1)}, {})
+    assert container(path) == "safetensors"
+    for legacy in (True, False):
+        torch.save({"w": torch.ones(1)}, path, _use_new_zipfile_serialization=not legacy)
+        assert container(path) == "torch"
+    for protocol in range(2, 6):
+        path.write_bytes(pickle.dumps({"G_ema": [1] * 100}, protocol=protocol))
+        assert container(path) == "pickle"
 
 
 def test_the_old_file_survives_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

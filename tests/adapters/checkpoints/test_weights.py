@@ -111,11 +111,17 @@ def test_bundled_weights(tmp_path: Path) -> None:
 
 def test_no_weights_at_all() -> None:
     with pytest.raises(
-        WeightsError, match=r"'tiny-3' of tiny has no bundled weights \(licence: CC0.*\): pass --weights FILE"
+        WeightsError,
+        match=r"'tiny-3' of tiny has no bundled weights \(licence: CC0.*\): "
+        r"`gpk weights import tiny FILE` once, or pass --weights FILE$",
     ):
         load_generator(RIGID, CARD, None)
-    card = Card("a", "A", "research only", url="https://example.org/a")
-    with pytest.raises(WeightsError, match=r"research only.*; they are published at https://example\.org/a$"):
+    card = Card("a", "A", "research only", url="https://example.org/a.pkl", page="https://example.org/a")
+    with pytest.raises(
+        WeightsError,
+        match=r"research only\): run `gpk weights fetch a`, or `gpk weights import tiny FILE --card a` once, or pass "
+        r"--weights FILE; they are published at https://example\.org/a$",
+    ):
         load_generator(RIGID, card, None)
 
 

@@ -1,10 +1,11 @@
 """LPIPS agrees with the lpips package, on random backbones of the published shapes."""
 
+import hashlib
 import subprocess
 import sys
 import warnings
 from pathlib import Path
-from urllib.error import URLError
+from typing import Any
 
 import lpips
 import pluggy
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 import gpk_judges
 from corekit.errors import ExtraError, WeightsError
 from corekit.plugin import Hooks
+from gpk_judges import backbone
 
 
 def reference(net: str) -> nn.Module:
@@ -160,19 +162,54 @@ def test_torch_hubs_cache_is_used(alex: nn.Module, tmp_path: Path, monkeypatch: 
     torch.testing.assert_close(gpk_judges.load_lpips("alex")(a, b), alex(a, b).flatten().detach())
 
 
-def test_a_download_is_checked_against_its_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[str, str, str]] = []
+@pytest.fixture
+def published(alex_file: Path, tmp_path: Path, server: Any, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The random AlexNet as a server publishes it, its name ending as torchvision's do; torch hub's cache is empty."""
+    server.content = alex_file.read_bytes()
+    name = f"alexnet-owt-{hashlib.sha256(server.content).hexdigest()[:8]}.pth"
+    url = server.url.replace("weights.bin", name)
+    monkeypatch.setitem(backbone.PUBLISHED, "alex", backbone.Published(url, 10))
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+    return name
 
-    def offline(url: str, dst: str, hash_prefix: str, progress: bool) -> None:
-        asked.append((url, Path(dst).name, hash_prefix))
-        raise URLError("no route to host")
 
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    monkeypatch.setattr(torch.hub, "download_url_to_file", offline)
-    remedy = r"no route to host.*Get https://\S+/vgg16-397923af\.pth .*--lpips-weights FILE.*--distance NAME"
+def test_a_download_goes_on_is_checked_and_stays_in_torch_hubs_cache(
+    alex: nn.Module, tmp_path: Path, server: Any, published: str
+) -> None:
+    a, b = pictures(1)
+    expected = alex(a, b).flatten().detach()
+    server.drops = [1_000_000]
+    torch.testing.assert_close(gpk_judges.load_lpips("alex")(a, b), expected)
+    assert server.spans == ["", "bytes=1000000-"]
+    assert (tmp_path / "hub" / "checkpoints" / published).read_bytes() == server.content
+    torch.testing.assert_close(gpk_judges.load_lpips("alex")(a, b), expected)
+    assert len(server.asked) == 2
+
+
+def test_a_download_of_another_file_is_refused_and_not_kept(tmp_path: Path, server: Any, published: str) -> None:
+    server.content = b"another file"
+    both = (
+        rf"its sha256 is {hashlib.sha256(b'another file').hexdigest()}, expected {published[12:20]}\..*--distance NAME"
+    )
+    with pytest.raises(ExtraError, match=both):
+        gpk_judges.load_lpips("alex")
+    assert not (tmp_path / "hub" / "checkpoints" / published).exists()
+
+
+def test_a_failed_download_says_what_to_do(server: Any, published: str) -> None:
+    server.statuses = [404]
+    remedy = (
+        rf"needs {published} \(10 MB\).*404 Not Found.*Get http\S+/{published} .*--lpips-weights FILE.*--distance NAME"
+    )
     with pytest.raises(ExtraError, match=remedy):
-        gpk_judges.load_lpips("vgg")
-    assert asked == [("https://download.pytorch.org/models/vgg16-397923af.pth", "vgg16-397923af.pth", "397923af")]
+        gpk_judges.load_lpips("alex")
+
+
+def test_the_published_addresses() -> None:
+    assert {(p.url, p.sha256_prefix) for p in backbone.PUBLISHED.values()} == {
+        ("https://download.pytorch.org/models/alexnet-owt-7be5be79.pth", "7be5be79"),
+        ("https://download.pytorch.org/models/vgg16-397923af.pth", "397923af"),
+    }
 
 
 def test_an_absent_package_names_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -223,7 +223,7 @@ def test_too_few_photos_give_their_reasons(where: Path) -> None:
     files = {"a.png": photo(0), "b.png": b"text", "c.png": photo(1, 8, 8)}
     album_at(where, files)
     assert len(open_album(where, side=32, cameras=False, minimum=1)) == 1
-    reasons = r"1 usable photos, and at least 2 are needed\. Left out:\n  b\.png: unreadable.*\n  c\.png: too small"
+    reasons = r"1 usable photo, and 2 are needed\. Left out:\n  b\.png: unreadable.*\n  c\.png: too small"
     with pytest.raises(AlbumError, match=reasons):
         open_album(where, side=32, cameras=False, minimum=2)
 

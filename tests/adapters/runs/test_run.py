@@ -265,9 +265,9 @@ def test_a_damaged_state(tmp_path: Path) -> None:
         run.save_state({"A": torch.ones(2)}, {"images": 4})
     state = tmp_path / "state.safetensors"
     os.truncate(state, 20)
-    with pytest.raises(RunError, match=r"state\.safetensors is not a whole .*: delete it to start this run over"):
+    with pytest.raises(RunError, match=r"state\.safetensors is damaged or cut short: delete it to start this run over"):
         Run.open(tmp_path, CONFIG)
-    write_safetensors(state, {}, {"gpk": '{"format": "gpk-state/2"}'})
+    write_safetensors(state, {}, {"gpk": '{"format": "gpk-state/1"}'})
     with pytest.raises(RunError, match="is no state that this version of gpk can resume: delete it"):
         Run.open(tmp_path, CONFIG)
     state.unlink()

@@ -65,7 +65,10 @@ def test_an_empty_file_has_no_settings(tmp_path: Path) -> None:
     [
         (b"a: 1\nb: [1,\nc: 2", r"a\.yaml, line 3 is not YAML: "),
         (b"a: 1\na: 2", r"a\.yaml, line 2 is not YAML: the key 'a' twice"),
-        (b"a: !!python/object/apply:os.getcwd []", r"a\.yaml, line 1 is not YAML: could not determine a constructor"),
+        (
+            b"a: !!python/object/apply:os.getcwd []",
+            r"a\.yaml, line 1: the tag .*os\.getcwd' is not read, and nothing is run",
+        ),
         (b"- 1", "must map the names of settings to values"),
         (b"1: 2", "must map the names of settings to values"),
         (b"a: \xff", "is not text in UTF-8"),

@@ -1,10 +1,13 @@
 """A small real job that can be started as a process of its own: `python job.py RUN [STOP_AFTER]`.
 
-With STOP_AFTER it kills itself, as `kill -9` would, after that many steps.
+With STOP_AFTER it kills itself, as `kill -9` would, after that many steps. `python job.py RUN --long` has ten times the
+steps, and prints "ready" before the work, "begun" at its first step, and "tuned" where all that is left is to save and
+to report.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import sys
@@ -47,6 +50,12 @@ SETTINGS = Settings(
     tuning=Tuning(steps=8, batch=2, lr=0.01, decay=0.5),
 )
 
+LONG = dataclasses.replace(
+    SETTINGS,
+    inversion=dataclasses.replace(SETTINGS.inversion, steps=60),
+    tuning=dataclasses.replace(SETTINGS.tuning, steps=80),
+)
+
 
 def distance(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """Mean absolute difference [B]: a true distance, if not a perceptual one."""
@@ -73,15 +82,20 @@ def build(config: Mapping[str, object]) -> Generator:
 class Shown:
     """A journal that counts steps, and ends the process at one of them."""
 
-    def __init__(self, stop_after: int | None = None) -> None:
+    def __init__(self, stop_after: int | None = None, *, telling: bool = False) -> None:
         self.steps = 0
         self.stop_after = stop_after
+        self.telling = telling
 
     def show(self, stage: str, done: int, total: int, figures: Mapping[str, float]) -> None:
         """Counts a step."""
         self.steps += 1
         if self.steps == self.stop_after:
             os.kill(os.getpid(), signal.SIGKILL)
+        if self.telling and self.steps == 1:
+            print("begun", flush=True)
+        if self.telling and stage == "tuning" and done == total:
+            print("tuned", flush=True)
 
     def record(self, event: str, facts: Mapping[str, object]) -> None:
         """Keeps nothing."""
@@ -90,17 +104,21 @@ class Shown:
         """Shows nothing."""
 
 
-def work(directory: Path, shown: Shown) -> bytes:
+def work(directory: Path, shown: Shown, settings: Settings = SETTINGS) -> bytes:
     """Does or goes on with the job; returns the bytes of the persona's file."""
-    import dataclasses
-
     bench = small_bench()
-    with Run.open(directory, job.describe(bench, SETTINGS), show=shown.show) as run:
-        outcome = job.personalize(dataclasses.replace(bench, journal=run), SETTINGS, run)
+    with Run.open(directory, job.describe(bench, settings), show=shown.show) as run:
+        if run.finished:
+            return (directory / "small.persona.safetensors").read_bytes()
+        outcome = job.personalize(dataclasses.replace(bench, journal=run), settings, run)
     return outcome.file.read_bytes()
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
     job.SAVE_EVERY = 0.0
-    work(Path(sys.argv[1]), Shown(int(sys.argv[2]) if len(sys.argv) > 2 else None))
+    if "--long" in sys.argv:
+        print("ready", flush=True)
+        work(Path(sys.argv[1]), Shown(telling=True), LONG)
+    else:
+        work(Path(sys.argv[1]), Shown(int(sys.argv[2]) if len(sys.argv) > 2 else None))

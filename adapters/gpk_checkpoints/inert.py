@@ -1,0 +1,190 @@
+r"""A pickle read as data: what it says is written down, and nothing that it names is imported or called.
+
+A pickle is a program for a small stack machine (Python, `pickletools`). This machine runs the instructions that make
+values and, where a program would import or call something, keeps a record of it: for the names that official
+checkpoints use (`pickled`), and for no others. No code or object of another library is within the program's reach, so
+that there is nothing to misuse and nothing that a later file could find changed. Never imports torch.
+"""
+
+from __future__ import annotations
+
+import pickletools
+import struct
+from collections.abc import Callable, Mapping
+from typing import IO, TypeVar
+
+from corekit.errors import WeightsError
+from gpk_checkpoints.pickled import Name, NumpyType, Record, known, made, plain_keys
+
+LITERALS = frozenset({
+    "BININT", "BININT1", "BININT2", "LONG1", "LONG4", "BINFLOAT", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8",
+    "BYTEARRAY8", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BINSTRING", "SHORT_BINSTRING",
+})  # fmt: skip
+CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
+EMPTY: Mapping[str, Callable[[], object]] = {
+    "EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple, "EMPTY_SET": set
+}  # fmt: skip
+TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
+
+Kind = TypeVar("Kind")
+
+
+def read_pickle(file: IO[bytes], size: int, where: str) -> object:
+    """What the pickle in `file`, of `size` bytes, describes: builtin values and the records of `pickled`.
+
+    Raises WeightsError that begins with `where` for a name or an instruction that official checkpoints do not use, and
+    for a file that is cut short or damaged.
+    """
+    try:
+        return _Machine(where).run(_Reader(file, size))
+    except MemoryError as error:
+        raise WeightsError(
+            f"{where} needs more memory than there is: close other programs, or use another machine"
+        ) from error
+    except (ValueError, TypeError, IndexError, OverflowError, struct.error) as error:
+        raise WeightsError(
+            f"{where} is a pickle that is cut short or damaged ({shown(str(error))}): copy or download it again"
+        ) from error
+
+
+def shown(text: str) -> str:
+    """`text` from a file, short and without characters that a terminal would obey."""
+    return ascii(text[:100])[1:-1]
+
+
+class _Reader:
+    """A file that is never asked for more bytes than it has left, whatever length an instruction claims."""
+
+    def __init__(self, file: IO[bytes], size: int) -> None:
+        self.file, self.size = file, size
+
+    def tell(self) -> int:
+        return self.file.tell()
+
+    def read(self, count: int) -> bytes:
+        return self.file.read(min(count, self.size - self.file.tell()))
+
+    def readline(self) -> bytes:
+        return self.file.readline(1 << 12)
+
+
+class _Machine:
+    """The stack machine: a stack, the places of its marks, and a memo."""
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+        self.stack: list[object] = []
+        self.marks: list[int] = []
+        self.memo: dict[int, object] = {}
+
+    def run(self, file: _Reader) -> object:
+        """The value that the program in `file` ends with."""
+        for opcode, argument, _ in pickletools.genops(file):  # pyright: ignore[reportArgumentType]
+            self.step(opcode.name, argument)
+        return self.stack.pop()
+
+    def step(self, name: str, argument: object) -> None:
+        """Carries out one instruction."""
+        push, pop = self.stack.append, self.stack.pop
+        if name in LITERALS:
+            push(argument)
+        elif name in CONSTANTS:
+            push(CONSTANTS[name])
+        elif name in EMPTY:
+            push(EMPTY[name]())
+        elif name == "MEMOIZE":
+            self.memo[len(self.memo)] = self.stack[-1]
+        elif name in ("BINPUT", "LONG_BINPUT") and isinstance(argument, int):
+            self.memo[argument] = self.stack[-1]
+        elif name in ("BINGET", "LONG_BINGET") and isinstance(argument, int):
+            if argument not in self.memo:
+                raise ValueError(f"nothing is remembered as {argument}")
+            push(self.memo[argument])
+        elif name == "MARK":
+            self.marks.append(len(self.stack))
+        elif name == "POP":
+            pop()
+        elif name == "POP_MARK":
+            self.marked()
+        elif name in TUPLES:
+            push(tuple(self.off(TUPLES[name])))
+        elif name == "TUPLE":
+            push(tuple(self.marked()))
+        elif name == "LIST":
+            push(self.marked())
+        elif name == "FROZENSET":
+            push(frozenset(plain_keys(self.marked())))
+        elif name == "DICT":
+            items = self.marked()
+            push(dict(zip(plain_keys(items[::2]), items[1::2], strict=True)))
+        elif name in ("SETITEM", "SETITEMS"):
+            items = self.off(2) if name == "SETITEM" else self.marked()
+            self.top(dict).update(zip(plain_keys(items[::2]), items[1::2], strict=True))
+        elif name == "ADDITEMS":
+            items = self.marked()
+            self.top(set).update(plain_keys(items))
+        elif name in ("APPEND", "APPENDS"):
+            items = self.off(1) if name == "APPEND" else self.marked()
+            self.top(list).extend(items)
+        elif name == "GLOBAL":
+            push(self.allowed(*str(argument).split(" ", 1)))
+        elif name == "STACK_GLOBAL":
+            push(self.allowed(*self.off(2)))
+        elif name in ("REDUCE", "NEWOBJ"):
+            what, arguments = self.off(2)
+            if not isinstance(what, Name) or not isinstance(arguments, tuple):
+                raise ValueError("it calls something that is no function")
+            push(made(what, arguments))
+        elif name == "BUILD":
+            self.build(pop(), self.stack[-1])
+        elif name not in ("PROTO", "FRAME", "STOP"):
+            raise WeightsError(
+                f"{self.where} is a pickle with the instruction {name}, which official checkpoints do not use: it is "
+                "refused, and nothing in it was run. Get the file anew from its publisher, or as safetensors"
+            )
+
+    def off(self, count: int) -> list[object]:
+        """The last `count` values, taken off the stack."""
+        at = len(self.stack) - count
+        if not 0 <= at <= len(self.stack):
+            raise ValueError("it takes more values than there are")
+        taken = self.stack[at:]
+        del self.stack[at:]
+        return taken
+
+    def marked(self) -> list[object]:
+        """What lies above the last mark, taken off the stack."""
+        return self.off(len(self.stack) - self.marks.pop())
+
+    def top(self, kind: type[Kind]) -> Kind:
+        """What lies on top of the stack, which must be of this very type."""
+        top = self.stack[-1]
+        if type(top) is not kind:
+            raise ValueError(f"it adds items to something that is no {kind.__name__}")
+        return top
+
+    def allowed(self, module: object, attribute: object = None) -> Name:
+        """The name, which must be one that official checkpoints use."""
+        if not isinstance(module, str) or not isinstance(attribute, str):
+            raise ValueError("a name is no text")
+        name = Name(module, attribute)
+        if module.startswith("dnnlib.tflib"):
+            raise WeightsError(
+                f"{self.where} is a StyleGAN of the TensorFlow era, which only TensorFlow can read: "
+                "get the PyTorch (StyleGAN2-ADA) version of the file"
+            )
+        if not known(name):
+            raise WeightsError(
+                f"{self.where} is a pickle that names {shown(str(name))}, which official checkpoints do not: it is "
+                "refused, and nothing in it was run. Get the file anew from its publisher, or as safetensors"
+            )
+        return name
+
+    def build(self, state: object, target: object) -> None:
+        """Gives `target` its attributes; those of a mapping are of no use here."""
+        if isinstance(target, NumpyType) and isinstance(state, tuple) and state[1:2] in (("<",), (">",), ("|",)):
+            target.order = ">" if state[1] == ">" else "<"
+        elif isinstance(target, Record) and type(state) is dict:
+            target.state.update(state)
+        elif type(target) is not dict or type(state) is not dict:
+            raise ValueError(f"it sets attributes of a {type(target).__name__}")

@@ -1,0 +1,169 @@
+import argparse
+import pickle
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from corekit.errors import WeightsError
+from corekit.generator import Generator
+from gpk_checkpoints.files import write_safetensors
+from gpk_checkpoints.foreign import Checkpoint, read_checkpoint
+from gpk_eg3d.network import EG3D
+from gpk_stylegan2.network import StyleGAN2
+
+
+def same(read: Checkpoint, generator: Generator) -> bool:
+    state = generator.state_dict()
+    return read.tensors.keys() == state.keys() and all(torch.equal(t, state[n]) for n, t in read.tensors.items())
+
+
+@pytest.mark.parametrize("protocol", [3, 4, 5])
+def test_an_official_file(official: ModuleType, generator: Generator, tmp_path: Path, protocol: int) -> None:
+    read = read_checkpoint(official.written(tmp_path / "a.pkl", generator, protocol=protocol))
+    assert same(read, generator)
+    family = "TriPlaneGenerator" if isinstance(generator, EG3D) else "Generator"
+    assert (read.layout, read.member, read.family) == ("official", "G_ema", family)
+
+
+def test_half_precision_stays_what_it_is(official: ModuleType, stylegan2: StyleGAN2, tmp_path: Path) -> None:
+    read = read_checkpoint(official.written(tmp_path / "a.pkl", stylegan2.half()))
+    assert same(read, stylegan2)
+    assert {tensor.dtype for tensor in read.tensors.values()} == {torch.float16}
+
+
+def test_the_arguments_of_a_stylegan2(official: ModuleType, stylegan2: StyleGAN2, tmp_path: Path) -> None:
+    assert read_checkpoint(official.written(tmp_path / "a.pkl", stylegan2)).arguments == {
+        "c_dim": 0,
+        "z_dim": 12,
+        "w_dim": 16,
+        "img_resolution": 16,
+        "img_channels": 3,
+        "mapping_kwargs": {"num_layers": 2},
+        "synthesis_kwargs": {"channel_base": 128, "channel_max": 12, "num_fp16_res": 0, "conv_clamp": None},
+    }
+
+
+def test_what_an_eg3d_is_now_comes_before_what_it_was_made_with(
+    official: ModuleType, eg3d: EG3D, tmp_path: Path
+) -> None:
+    arguments = read_checkpoint(official.written(tmp_path / "a.pkl", eg3d)).arguments
+    assert arguments["rendering_kwargs"]["depth_resolution"] == 6  # the constructor's was 7
+    assert arguments["rendering_kwargs"]["avg_camera_pivot"] == [0.0, 0.0, 0.2]
+    assert arguments["rendering_kwargs"]["density_reg"] == 0.25
+    assert arguments["neural_rendering_resolution"] == 8
+
+
+def test_odd_arguments_become_json(official: ModuleType, stylegan2: StyleGAN2, tmp_path: Path) -> None:
+    odd = {"a": (1, 2), "b": {"y", "x"}, "c": float("nan"), "d": torch.ones(1), 5: [b"x", 1 << 70], "e": {"f": None}}
+    arguments = read_checkpoint(official.written(tmp_path / "a.pkl", stylegan2, _init_kwargs=odd)).arguments
+    assert arguments == {
+        "a": [1, 2],
+        "b": ["x", "y"],
+        "c": "nan",
+        "d": "Strided",
+        "5": ["bytes", "a large number"],
+        "e": {"f": None},
+    }
+
+
+@pytest.mark.parametrize(("member", "said"), [(None, ""), ("G", "G")])
+def test_a_bare_network_and_one_without_an_average(
+    official: ModuleType, stylegan2: StyleGAN2, tmp_path: Path, member: str | None, said: str
+) -> None:
+    read = read_checkpoint(official.written(tmp_path / "a.pkl", stylegan2, member=member))
+    assert same(read, stylegan2)
+    assert (read.member, read.family) == (said, "Generator")
+
+
+@pytest.mark.parametrize("value", [{"D": 1}, {}, [1, 2], {"G_ema": {"a": 1}}, 3])
+def test_a_pickle_without_a_generator(tmp_path: Path, value: object) -> None:
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps(value, protocol=4))
+    with pytest.raises(WeightsError, match=r"a\.pkl is a pickle without a generator \(G_ema\)"):
+        read_checkpoint(tmp_path / "a.pkl")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"_parameters": {"w": 3}}, r"a\.pkl: w is no tensor"),
+        ({"_buffers": 3}, r"a\.pkl: the _buffers of Generator have no names"),
+        ({"_modules": {"m": 3}}, r"a\.pkl: m\. is no tree of modules"),
+        ({"_parameters": {3: torch.ones(1)}}, r"a\.pkl: the _parameters of Generator have no names"),
+    ],
+)
+def test_a_network_that_is_none(
+    official: ModuleType, stylegan2: StyleGAN2, tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(WeightsError, match=message):
+        read_checkpoint(official.written(tmp_path / "a.pkl", stylegan2, **changes))
+
+
+@pytest.mark.parametrize("legacy", [True, False])
+def test_a_pt_of_names_and_tensors(stylegan2: StyleGAN2, tmp_path: Path, legacy: bool) -> None:
+    path = tmp_path / "a.pt"
+    torch.save({**stylegan2.state_dict(), "note": "x"}, path, _use_new_zipfile_serialization=not legacy)
+    read = read_checkpoint(path)
+    assert same(read, stylegan2)
+    assert (read.layout, read.member, read.family, read.arguments) == ("official", "", "", {})
+
+
+def test_a_trainings_pt(stylegan2: StyleGAN2, tmp_path: Path) -> None:
+    args = argparse.Namespace(size=16, path="/home/somebody/photos", n_mlp=2, local_rank=0)
+    state: dict[str, Tensor] = {"input.input": torch.ones(1, 4, 4, 4)}
+    whole = {"g": {"input.input": torch.zeros(1)}, "g_ema": state, "args": args, "latent_avg": torch.ones(3)}
+    torch.save(whole, tmp_path / "a.pt")
+    read = read_checkpoint(tmp_path / "a.pt")
+    assert (read.layout, read.member, read.arguments) == ("rosinality", "g_ema", {"size": 16, "n_mlp": 2})
+    assert read.tensors.keys() == {"input.input", "latent_avg"}
+
+
+@pytest.mark.parametrize("legacy", [True, False])
+def test_a_poisoned_pt(official: ModuleType, tmp_path: Path, legacy: bool) -> None:
+    poison = {"g_ema": official.Call(eval, f"open({str(tmp_path / 'marker')!r}, 'w').close()")}
+    torch.save(poison, tmp_path / "a.pt", _use_new_zipfile_serialization=not legacy)
+    with pytest.raises(WeightsError, match=r"a\.pt is a pickle that names \S*eval, which") as caught:
+        read_checkpoint(tmp_path / "a.pt")
+    assert "weights_only" not in str(caught.value)
+    assert not (tmp_path / "marker").exists()
+    torch.load(tmp_path / "a.pt", weights_only=False)
+    assert (tmp_path / "marker").exists()
+
+
+def test_a_pt_cut_short(tmp_path: Path) -> None:
+    torch.save({"w": torch.ones(1000)}, tmp_path / "a.pt")
+    data = (tmp_path / "a.pt").read_bytes()
+    for kept in (10, 100, len(data) // 2, len(data) - 10):
+        (tmp_path / "a.pt").write_bytes(data[:kept])
+        with pytest.raises(WeightsError, match=r"a\.pt is cut short or damaged, as torch\.save writes files"):
+            read_checkpoint(tmp_path / "a.pt")
+
+
+@pytest.mark.parametrize("value", [[1], {"g_ema": {}}, {"a": 1}, torch.ones(3)])
+def test_a_pt_without_a_generator(tmp_path: Path, value: object) -> None:
+    torch.save(value, tmp_path / "a.pt")
+    with pytest.raises(WeightsError, match=r"a\.pt holds no generator \(g_ema"):
+        read_checkpoint(tmp_path / "a.pt")
+
+
+def test_a_safetensors_file_and_what_gpk_wrote_into_it(tmp_path: Path) -> None:
+    write_safetensors(tmp_path / "a", {"w": torch.ones(2)}, {"gpk": '{"backend": "x"}'})
+    read = read_checkpoint(tmp_path / "a")
+    assert (read.layout, read.facts, read.tensors["w"].tolist()) == ("safetensors", {"backend": "x"}, [1, 1])
+
+
+def test_the_contents_say_what_a_file_is(official: ModuleType, stylegan2: StyleGAN2, tmp_path: Path) -> None:
+    read = read_checkpoint(official.written(tmp_path / "a.safetensors", stylegan2))
+    assert (read.layout, same(read, stylegan2)) == ("official", True)
+
+
+@pytest.mark.parametrize("data", [b"", b"text that is nothing else", b"\x80"])
+def test_no_checkpoint_at_all(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "a.pkl").write_bytes(data)
+    with pytest.raises(WeightsError, match=r"a\.pkl is not a whole safetensors file"):
+        read_checkpoint(tmp_path / "a.pkl")
+    with pytest.raises(WeightsError, match=r"cannot read .*absent\.pkl: No such file"):
+        read_checkpoint(tmp_path / "absent.pkl")

@@ -1,0 +1,289 @@
+"""Pickles are read as data: nothing in them runs, whatever they say."""
+
+import dataclasses
+import os
+import pickle
+import resource
+import struct
+import subprocess
+import sys
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import _utils
+
+from corekit.errors import WeightsError
+from gpk_checkpoints.foreign import read_checkpoint
+from gpk_checkpoints.inert import read_pickle
+from gpk_checkpoints.pickled import Record, Strided
+from gpk_checkpoints.storages import Storages
+from gpk_stylegan2.network import StyleGAN2
+
+TRICKS = ["system", "eval", "protocol 2", "dotted", "reached through", "state", "slots", "payload"]
+TRICKS += ["extension", "persistent", "instance"]
+
+
+def read(path: Path) -> Any:
+    with path.open("rb") as file:
+        return read_pickle(file, path.stat().st_size, str(path))
+
+
+def put(path: Path, *parts: bytes) -> Path:
+    path.write_bytes(b"\x80\x04" + b"".join(parts) + b".")
+    return path
+
+
+def text(words: str) -> bytes:
+    return pickle.SHORT_BINUNICODE + bytes([len(words.encode())]) + words.encode()
+
+
+def name(module: str, attribute: str) -> bytes:
+    return text(module) + text(attribute) + pickle.STACK_GLOBAL
+
+
+@pytest.mark.parametrize("trick", TRICKS)
+def test_a_poisoned_pickle_is_refused_and_nothing_runs(
+    official: ModuleType, stylegan2: StyleGAN2, tmp_path: Path, trick: str
+) -> None:
+    poisons = official.poisons(tmp_path / "marker")
+    assert set(poisons) == set(TRICKS)
+    data, message = poisons[trick]
+    (tmp_path / "evil.pkl").write_bytes(data)
+    before = {f: f.__defaults__ for f in (_utils._rebuild_tensor_v2, torch.load)}
+    with pytest.raises(WeightsError, match=rf"evil\.pkl.*{message}"):
+        read_checkpoint(tmp_path / "evil.pkl")
+    assert not (tmp_path / "marker").exists()
+    assert {f: f.__defaults__ for f in before} == before
+    # Nothing is left behind that the next file would meet.
+    good = read_checkpoint(official.written(tmp_path / "good.pkl", stylegan2))
+    assert torch.equal(good.tensors["synthesis.b4.const"], stylegan2.synthesis.get_parameter("b4.const"))
+
+
+@pytest.mark.parametrize("trick", ["system", "eval", "protocol 2"])
+def test_the_poison_is_real(official: ModuleType, tmp_path: Path, trick: str) -> None:
+    """Python's own reader runs it: the tests above would see the marker."""
+    pickle.loads(official.poisons(tmp_path / "marker")[trick][0])
+    assert (tmp_path / "marker").exists()
+
+
+def test_the_poison_in_a_storage_is_real(official: ModuleType, tmp_path: Path) -> None:
+    data = official.poisons(tmp_path / "marker")["payload"][0]
+    start = data.index(b"\x80\x02\x8a")
+    (tmp_path / "payload").write_bytes(data[start:])
+    torch.load(tmp_path / "payload", weights_only=False)
+    assert (tmp_path / "marker").exists()
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_values_are_what_python_reads(tmp_path: Path, protocol: int) -> None:
+    shared = [1, 2.5, "é", None, True]
+    value: dict[str, Any] = {
+        "shared": (shared, shared),
+        "sets": {1, "a"},
+        "tuples": ((), (1,), (1, 2), (1, 2, 3), (1, 2, 3, 4)),
+        "numbers": (-1, 255, 1 << 20, 1 << 80, -(1 << 40), float("inf")),
+        "ordered": OrderedDict(a=1, b=[2]),
+        "many": list(range(3000)),
+        "long": "z" * 70_000,
+        "deep": [[[{1: {2: []}}]]],
+    }
+    if protocol > 2:  # protocol 2 has bytes made by a function
+        value["bytes"] = b"x" * 300
+    if protocol > 3:  # and protocol 3 frozen sets
+        value["frozen"] = frozenset({2})
+    if protocol > 4:
+        value["bytearray"] = bytearray(b"yes")
+    (tmp_path / "a").write_bytes(pickle.dumps(value, protocol=protocol))
+    found = read(tmp_path / "a")
+    assert found == value
+    assert type(found["ordered"]) is dict
+    assert found["shared"][0] is found["shared"][1]
+
+
+@pytest.mark.parametrize("kind", ["bool", "int8", "uint16", "int64", "uint64", "float16", "float32", "float64", ">i4"])
+def test_numpy_numbers(tmp_path: Path, kind: str) -> None:
+    number = np.dtype(kind).type(1) if kind != ">i4" else np.array([77], dtype=">i4")[0]
+    (tmp_path / "a").write_bytes(pickle.dumps(number, protocol=4))
+    found = read(tmp_path / "a")
+    assert found == number.item()
+    assert type(found) in (bool, int, float)
+
+
+def test_a_numpy_number_of_the_other_byte_order(tmp_path: Path) -> None:
+    parts = name("numpy", "dtype") + text("i4") + pickle.NEWFALSE + pickle.NEWTRUE + pickle.TUPLE3 + pickle.REDUCE
+    state = pickle.BININT1 + b"\3" + text(">") + pickle.NONE + pickle.TUPLE3 + pickle.BUILD
+    four = pickle.SHORT_BINBYTES + b"\4" + struct.pack(">i", 77) + pickle.TUPLE2 + pickle.REDUCE
+    assert read(put(tmp_path / "a", name("numpy.core.multiarray", "scalar"), parts, state, four)) == 77
+
+
+@pytest.mark.parametrize("value", [np.array([None])[0:1], np.datetime64("2020-01-01"), np.str_("a"), np.complex64(1)])
+def test_numpys_other_types_are_refused(tmp_path: Path, value: object) -> None:
+    (tmp_path / "a").write_bytes(pickle.dumps(value, protocol=4))
+    with pytest.raises(WeightsError, match=r"numpy type that is not plain|names numpy"):
+        read(tmp_path / "a")
+
+
+def test_records_keep_their_attributes_and_no_source_text(tmp_path: Path, official: ModuleType) -> None:
+    with official._named():
+        decoder = official._plain(official.NAMED["training.triplane"][0], {"y": 1})
+        network = official.Persistent("Generator", {"x": decoder})
+        (tmp_path / "a").write_bytes(pickle.dumps(network, protocol=4))
+    found = read(tmp_path / "a")
+    assert isinstance(found, Record)
+    assert (found.kind, set(found.state)) == ("Generator", {"x"})
+    assert (found.state["x"].kind, found.state["x"].state) == ("OSGDecoder", {"y": 1})
+
+
+def test_the_tensorflow_eras_files(tmp_path: Path) -> None:
+    path = put(tmp_path / "2019.pkl", name("dnnlib.tflib.network", "Network"), pickle.EMPTY_TUPLE, pickle.NEWOBJ)
+    with pytest.raises(WeightsError, match=r"2019\.pkl is a StyleGAN of the TensorFlow era.*get the PyTorch"):
+        read_checkpoint(path)
+
+
+def test_a_name_cannot_command_the_terminal(tmp_path: Path) -> None:
+    path = put(tmp_path / "a.pkl", name("\x1b[2J", "é\n" + "x" * 200))
+    with pytest.raises(WeightsError, match="is a pickle that names") as caught:
+        read(path)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 500 + len(str(path))
+
+
+def small_pickle(official: ModuleType, generator: StyleGAN2, path: Path) -> bytes:
+    return official.written(path, generator).read_bytes()
+
+
+def test_a_file_cut_short_anywhere(official: ModuleType, stylegan2: StyleGAN2, tmp_path: Path) -> None:
+    data = small_pickle(official, stylegan2, tmp_path / "a.pkl")
+    for kept in (3, 11, 50, 200, *range(1000, len(data), len(data) // 40), len(data) - 1):
+        (tmp_path / "a.pkl").write_bytes(data[:kept])
+        with pytest.raises(WeightsError, match=r"a\.pkl is a pickle that is cut short or damaged"):
+            read_checkpoint(tmp_path / "a.pkl")
+
+
+def test_damaged_bytes_are_an_error_or_harmless(official: ModuleType, stylegan2: StyleGAN2, tmp_path: Path) -> None:
+    """Four hundred random changes: what comes is a checkpoint or a WeightsError, nothing else."""
+    data = small_pickle(official, stylegan2, tmp_path / "a.pkl")
+    rng, refused = np.random.default_rng(0), 0
+    for _ in range(400):
+        harmed = bytearray(data)
+        at = rng.integers(2, 4000, size=3)
+        for place in at:
+            harmed[place] = rng.integers(256)
+        (tmp_path / "a.pkl").write_bytes(harmed)
+        try:
+            read_checkpoint(tmp_path / "a.pkl")
+        except WeightsError as error:
+            refused += "a.pkl" in str(error)
+    assert refused > 100
+
+
+BOMBS: dict[str, Callable[[], bytes]] = {
+    "memo": lambda: pickle.NONE + pickle.LONG_BINPUT + b"\xff\xff\xff\xff",
+    "bytes": lambda: pickle.BINBYTES8 + struct.pack("<Q", 1 << 60) + b"abc",
+    "text": lambda: pickle.BINUNICODE + struct.pack("<I", (1 << 32) - 1) + b"abc",
+    "frame": lambda: pickle.FRAME + struct.pack("<Q", 1 << 60) + pickle.NONE,
+    "nested": lambda: pickle.EMPTY_TUPLE + pickle.TUPLE1 * 600_000,
+    "hashed": lambda: pickle.EMPTY_DICT + pickle.EMPTY_TUPLE + pickle.TUPLE1 * 600_000 + pickle.NONE + pickle.SETITEM,
+    "lists": lambda: pickle.EMPTY_LIST * 300_000 + pickle.APPEND * 299_999,
+}
+
+
+@pytest.mark.parametrize("kind", BOMBS)
+def test_no_file_takes_the_machine_down(tmp_path: Path, kind: str) -> None:
+    """In a process of its own with 4 GB of address space: killed, it would not exit by itself."""
+    path = put(tmp_path / "bomb.pkl", BOMBS[kind]())
+    program = (
+        "import sys; from pathlib import Path; from corekit.errors import WeightsError\n"
+        "from gpk_checkpoints.inert import read_pickle\n"
+        "path = Path(sys.argv[1])\n"
+        "try: read_pickle(path.open('rb'), path.stat().st_size, 'bomb')\n"
+        "except WeightsError as error: print(error)\n"
+        "sys.exit(7)"
+    )
+    limit = lambda: resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))  # noqa: E731
+    start = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", program, path], preexec_fn=limit, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (7, "")
+    assert time.monotonic() - start < 60
+    if kind in ("bytes", "text", "hashed"):
+        assert "bomb is a pickle that is cut short or damaged" in done.stdout
+
+
+def test_a_file_larger_than_the_memory(tmp_path: Path) -> None:
+    """A sparse file of 3 GB, read with 1 GB of address space."""
+    path = put(tmp_path / "large.pkl", pickle.BINBYTES8 + struct.pack("<Q", 3 << 30))
+    os.truncate(path, (3 << 30) + 100)
+    program = (
+        "import sys; from pathlib import Path; from corekit.errors import WeightsError\n"
+        "from gpk_checkpoints.inert import read_pickle\n"
+        "path = Path(sys.argv[1])\n"
+        "try: read_pickle(path.open('rb'), path.stat().st_size, 'large')\n"
+        "except WeightsError as error: print(error)"
+    )
+    limit = lambda: resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))  # noqa: E731
+    done = subprocess.run([sys.executable, "-c", program, path], preexec_fn=limit, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("large needs more memory than there is")
+
+
+def test_modules_without_end(tmp_path: Path) -> None:
+    module = name("training.x", "Loop") + pickle.EMPTY_TUPLE + pickle.NEWOBJ + pickle.BINPUT + b"\0"
+    inside = (
+        pickle.EMPTY_DICT + text("_modules") + pickle.EMPTY_DICT + text("a") + pickle.BINGET + b"\0" + pickle.SETITEM
+    )
+    path = put(tmp_path / "loop.pkl", module, inside, pickle.SETITEM, pickle.BUILD)
+    with pytest.raises(WeightsError, match=r"loop\.pkl: a\.a\.a.* is no tree of modules"):
+        read_checkpoint(path)
+
+
+def test_arguments_without_end(tmp_path: Path) -> None:
+    doubled = b"".join(pickle.BINPUT + b"\0" + pickle.BINGET + b"\0" + pickle.TUPLE2 for _ in range(31))
+    module = name("training.x", "Wide") + pickle.EMPTY_TUPLE + pickle.NEWOBJ + pickle.EMPTY_DICT + text("_init_kwargs")
+    kwargs = pickle.EMPTY_DICT + text("a") + pickle.EMPTY_TUPLE + doubled + pickle.SETITEM
+    with pytest.raises(WeightsError, match=r"wide\.pkl: the arguments of its generator have no end"):
+        read_checkpoint(put(tmp_path / "wide.pkl", module, kwargs, pickle.SETITEM, pickle.BUILD))
+
+
+INSIDE = [(0, (12,), (1,)), (4, (2, 2), (4, 1)), (0, (4, 3), (1, 4)), (12, (0, 3), (1, 1)), (3, (), ())]
+OUTSIDE = [
+    (0, (13,), (1,)),
+    (1, (12,), (1,)),
+    (13, (0,), (1,)),
+    (0, (3, 4), (5, 1)),
+    (12, (), ()),
+    (0, (1 << 40,), (0,)),
+    (0, (1 << 62, 1 << 62), (1, 1)),
+]
+
+
+def of_twelve(offset: int, size: tuple[int, ...], stride: tuple[int, ...], folder: Path) -> Strided:
+    (folder / "twelve").write_bytes(pickle.dumps(torch.arange(12.0), protocol=4))
+    return dataclasses.replace(read(folder / "twelve"), offset=offset, size=size, stride=stride)
+
+
+@pytest.mark.parametrize("view", INSIDE)
+def test_a_view_inside_its_storage(tmp_path: Path, view: tuple[int, tuple[int, ...], tuple[int, ...]]) -> None:
+    offset, size, stride = view
+    found = Storages().tensor(of_twelve(*view, tmp_path))
+    assert torch.equal(found, torch.arange(12.0).as_strided(size, stride, offset))
+
+
+@pytest.mark.parametrize("view", OUTSIDE)
+def test_a_view_beyond_its_storage(tmp_path: Path, view: tuple[int, tuple[int, ...], tuple[int, ...]]) -> None:
+    with pytest.raises(WeightsError, match=r"^claims \[.*\] numbers of a storage of 12: "):
+        Storages().tensor(of_twelve(*view, tmp_path))
+
+
+def test_one_storage_is_read_once(tmp_path: Path) -> None:
+    whole = torch.arange(12.0)
+    (tmp_path / "a").write_bytes(pickle.dumps((whole, whole), protocol=4))
+    storages = Storages()
+    one, two = (storages.tensor(strided) for strided in read(tmp_path / "a"))
+    assert one.data_ptr() == two.data_ptr()

@@ -1,0 +1,695 @@
+"""Every bad input and what gpk answers; `python tests/cli/bad_input.py > docs/bad-input.md` writes the page.
+
+A case spoils something in a folder that holds a good album, run and persona, and runs gpk there. `test_bad_input.py`
+runs the same cases and compares each answer with its row of the page.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import struct
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import chdir, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from io import BytesIO, StringIO
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock
+from PIL import Image
+
+from corekit.registry import Registry
+from gpk_checkpoints.files import read_safetensors, write_safetensors
+from gpk_cli import main
+from gpk_photos.labels import EXAMPLE
+
+COMMAND = "python tests/cli/bad_input.py > docs/bad-input.md"
+PERSONA = "cat.persona.safetensors"
+SHORT = "--backend eg3d-minicat --device cpu --steps 2 --anchor-steps 2 --seed 3"
+"""A job of seconds."""
+ALBUM_JOB = f"personalize album {SHORT} --out new"
+PERSONA_JOBS = (f"show {PERSONA}", f"merge {PERSONA} new.safetensors", f"export {PERSONA} new")
+WEIGHTS_JOBS = (f"{ALBUM_JOB} --weights bad.safetensors", f"merge {PERSONA} new.safetensors --weights bad.safetensors")
+
+Spoil = Callable[[Path], object]
+
+
+@dataclass(frozen=True)
+class Case:
+    """What was given, `spoil` that makes it, the commands that must answer it alike, and a part of their answer.
+
+    `varies` is a pattern of what Python, a library or the system has its own words for: an ellipsis on the page.
+    """
+
+    given: str
+    says: str
+    spoil: Spoil = lambda folder: None
+    commands: tuple[str, ...] = (ALBUM_JOB,)
+    varies: str = ""
+
+    def row(self, told: str) -> str:
+        """The page's row: the answer in one line, without the two on usage that Typer puts before its own."""
+        return row(self.given, re.sub(self.varies, "…", told) if self.varies else told)
+
+
+def row(given: str, told: str) -> str:
+    """A row of the page."""
+    told = re.sub(r"^Usage: .*\nTry .*\n\n", "", told).strip().replace(EXAMPLE, "{…}")
+    plain = told.replace("|", r"\|").replace("<", "&lt;")
+    lines = (line.strip() for line in plain.splitlines())
+    return f"| {given} | {'<br>'.join(lines)} |"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How gpk ended, and what it printed."""
+
+    code: int
+    out: str
+    told: str
+
+
+def answer(command: str) -> Answer:
+    """Runs gpk in this process and folder."""
+    out, told = StringIO(), StringIO()
+    with redirect_stdout(out), redirect_stderr(told):
+        code = main(shlex.split(command))
+    return Answer(code, out.getvalue(), told.getvalue())
+
+
+# What the cases start from.
+
+
+class StopAt(StringIO):
+    """A stderr that presses Ctrl-C when a line begins so."""
+
+    def __init__(self, start: str) -> None:
+        super().__init__()
+        self._start = start
+
+    def write(self, text: str, /) -> int:
+        """Keeps the text."""
+        if text.startswith(self._start):
+            os.kill(os.getpid(), signal.SIGINT)
+        return super().write(text)
+
+
+def make_good(folder: Path) -> Path:
+    """An album, a finished `run`, its persona and a `half` run that was stopped after a step of tuning."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with chdir(folder):
+        assert answer("minicat album cat --seed 3 --photos 4 --held-out 0").code == 0
+        Path("cat/train").rename("album")
+        shutil.rmtree("cat")
+        job = f"personalize album {SHORT} --out"
+        with redirect_stdout(StringIO()), redirect_stderr(StopAt("tuning 1/2")):
+            assert main(shlex.split(f"{job} half")) == 130
+        done = answer(f"{job} run")
+        assert done.code == 0, done.told
+        shutil.copy("run/eg3d-minicat.persona.safetensors", PERSONA)
+    return folder
+
+
+# What spoils them.
+
+
+def put(name: str, content: bytes | str) -> Spoil:
+    """Writes a file, its folders with it."""
+
+    def spoil(folder: Path) -> None:
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content.encode() if isinstance(content, str) else content)
+
+    return spoil
+
+
+def drop(*names: str) -> Spoil:
+    """Deletes files."""
+    return lambda folder: [(folder / name).unlink() for name in names]
+
+
+def cut(name: str, share: float = 0.5) -> Spoil:
+    """Cuts a file short."""
+
+    def spoil(folder: Path) -> None:
+        content = (folder / name).read_bytes()
+        (folder / name).write_bytes(content[: int(len(content) * share)])
+
+    return spoil
+
+
+def alone(name: str, content: bytes) -> Spoil:
+    """An album with one photo, labelled as if it were good."""
+
+    def spoil(folder: Path) -> None:
+        label = labels(folder)[0][1]
+        shutil.rmtree(folder / "album")
+        put(f"album/{name}", content)(folder)
+        put("album/dataset.json", json.dumps({"labels": [[name, label]]}))(folder)
+
+    return spoil
+
+
+def labels(folder: Path) -> list[Any]:
+    """The album's labels: pairs of a name and 25 numbers."""
+    return json.loads((folder / "album/dataset.json").read_text())["labels"]
+
+
+def label(change: Callable[[list[float]], Sequence[object]]) -> Spoil:
+    """Changes the first photo's label."""
+
+    def spoil(folder: Path) -> None:
+        pairs = labels(folder)
+        pairs[0][1] = change(pairs[0][1])
+        put("album/dataset.json", json.dumps({"labels": pairs}))(folder)
+
+    return spoil
+
+
+def tensors(source: str, target: str, change: Callable[[dict[str, torch.Tensor]], object]) -> Spoil:
+    """Writes a safetensors file again, as `target`, with its tensors changed."""
+
+    def spoil(folder: Path) -> None:
+        stored, metadata = read_safetensors(folder / source)
+        change(stored)
+        write_safetensors(folder / target, stored, metadata)
+
+    return spoil
+
+
+def header(**changes: object) -> Spoil:
+    """Changes the persona's header; None deletes."""
+
+    def spoil(folder: Path) -> None:
+        stored, metadata = read_safetensors(folder / PERSONA)
+        known = {**json.loads(metadata["gpk"]), **changes}
+        metadata["gpk"] = json.dumps({key: value for key, value in known.items() if value is not None})
+        write_safetensors(folder / PERSONA, stored, metadata)
+
+    return spoil
+
+
+def weights(change: Callable[[dict[str, torch.Tensor]], object]) -> Spoil:
+    """The embedded weights with their tensors changed."""
+
+    def spoil(folder: Path) -> None:
+        file = Registry.discover(plugins=False).backend("eg3d-minicat").card.weights
+        assert file is not None
+        tensors(str(file), "bad.safetensors", change)(folder)
+
+    return spoil
+
+
+def png(width: int, height: int) -> bytes:
+    """A PNG of a few bytes that claims any size."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    size = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", size) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+    )
+
+
+def picture(width: int, height: int, form: str = "PNG") -> bytes:
+    """A grey picture's file."""
+    file = BytesIO()
+    Image.effect_noise((width, height), 50).convert("RGB").save(file, form)
+    return file.getvalue()
+
+
+def zip_bomb(folder: Path) -> None:
+    """A zip of 300 kB with a photo of 300 MB."""
+    with zipfile.ZipFile(folder / "album.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        archive.write(folder / "album/dataset.json", "dataset.json")
+        with archive.open(labels(folder)[0][0], "w") as member:
+            for _ in range(300):
+                member.write(bytes(2**20))
+
+
+def only_one(stored: dict[str, torch.Tensor]) -> None:
+    """Leaves one change, of a weight called `a.weight`."""
+    for name in list(stored):
+        if not name.startswith("anchor"):
+            del stored[name]
+    stored["a.weight.D"] = torch.zeros(3)
+
+
+def personalize(options: str, album: str = "album") -> tuple[str]:
+    """The short job with other options, which win over those before."""
+    return (f"personalize {album} {SHORT} --out new {options}",)
+
+
+def configured(given: str, content: bytes | str, says: str, *, varies: str = "") -> Case:
+    """A case of `--config a.yaml`."""
+    return Case(given, says, put("a.yaml", content), personalize("--config a.yaml"), varies)
+
+
+def optional(options: str, says: str, *, varies: str = "") -> Case:
+    """A case of options alone."""
+    return Case(f"`{options}`", says, commands=personalize(options), varies=varies)
+
+
+def several(*spoils: Spoil) -> Spoil:
+    """One after the other."""
+    return lambda folder: [spoil(folder) for spoil in spoils]
+
+
+def instead(name: str) -> tuple[str, ...]:
+    """The persona's commands on another file."""
+    return tuple(job.replace(PERSONA, name) for job in PERSONA_JOBS)
+
+
+def persona(change: Callable[[dict[str, torch.Tensor]], object]) -> Spoil:
+    """The persona with its tensors changed."""
+    return tensors(PERSONA, PERSONA, change)
+
+
+def state(change: Callable[[dict[str, torch.Tensor]], object]) -> Spoil:
+    """The half run's state with its tensors changed."""
+    return tensors("half/state.safetensors", "half/state.safetensors", change)
+
+
+def in_folder(name: str) -> tuple[str]:
+    """The short job in another run's folder."""
+    return (f"personalize album {SHORT} --out {name}",)
+
+
+def renamed_setting(folder: Path) -> None:
+    """The half run's config as another version of gpk would have written it."""
+    file = folder / "half/config.yaml"
+    file.write_text(file.read_text().replace("jitter", "shiver"))
+
+
+def folder_for(name: str) -> Spoil:
+    """A folder where a file was."""
+    return several(drop(name), lambda folder: (folder / name).mkdir())
+
+
+def lock(folder: Path) -> FileLock:
+    """The run's folder in use; for as long as what this returns is kept."""
+    held = FileLock(folder / "half/run.lock", timeout=0)
+    held.acquire()
+    return held
+
+
+BRACKET = r"\(.*\)"
+JSON_WORDS = r"\([^{]*\)"
+FILE_WORDS = r"(?<=safetensors file: ).*(?=: copy)"
+YAML_WORDS = r"(?<=YAML: ).*"
+DEVICE_WORDS = r"(?<=used: ).*(?=\. Use)"
+USAGE_WORDS = r"(?<='--rank': ).*|(?<='--format': ).*|(?<=--stpes).*|(?<='personalise').*"
+ONE = {"a.weight": {"shape": [3]}}
+HUGE = {"a.weight": {"shape": [1_000_000, 1_000_000]}}
+DEFLATED = "a zip whose photo unpacks from 300 kB to 300 MB"
+
+ALBUMS = [
+    Case("an album that is not there", "no album at none", commands=personalize("", "none")),
+    Case("no album", "which album?", commands=(f"personalize {SHORT}",)),
+    Case("an empty folder", "no photos in empty", lambda f: (f / "empty").mkdir(), personalize("", "empty")),
+    Case("a text file as the album", "a folder or a zip", put("a.txt", "hello"), personalize("", "a.txt")),
+    Case("a text file called `.zip`", "not a whole zip", put("a.zip", "hello"), personalize("", "a.zip"), BRACKET),
+    Case("one photo", "1 usable photo, and 2 are needed", alone("a.png", picture(64, 64))),
+    Case("a text file called `.png`, and no other photo", "a.png: unreadable", alone("a.png", b"hello")),
+    Case(
+        "a JPEG cut short, and no other photo", "cut off", alone("a.jpg", picture(64, 64, "JPEG")[:800]), varies=BRACKET
+    ),
+    Case(
+        "a PNG of 100 bytes that claims 50,000 by 50,000 pixels",
+        "more pixels than a photo has",
+        alone("a.png", png(50_000, 50_000)),
+        varies=BRACKET,
+    ),
+    Case(DEFLATED, "larger than a photo", zip_bomb, personalize("", "album.zip")),
+    Case("photos without camera labels", "album has no dataset.json", drop("album/dataset.json")),
+    Case("labels of absent photos only", "absent", put("album/dataset.json", '{"labels": [["a.png", []]]}')),
+    Case(
+        "a `dataset.json` that is no JSON",
+        "album: dataset.json is not whole JSON",
+        put("album/dataset.json", "labels:"),
+        varies=JSON_WORDS,
+    ),
+    Case("a `dataset.json` of another shape", 'no list "labels"', put("album/dataset.json", '{"images": []}')),
+    Case("a label without its 25 numbers", "entry 0", put("album/dataset.json", '{"labels": ["a.png"]}')),
+    Case("a label of 24 numbers", "not 24", label(lambda n: n[:24])),
+    Case("a label with a NaN", "not finite", label(lambda n: [*n[:24], float("nan")])),
+    Case("a label with text among its numbers", "not a number", label(lambda n: [str(n[0]), *n[1:]])),
+    Case("a label whose pose is no rotation", "not a rotation", label(lambda n: [2.0, *n[1:]])),
+    Case("a label with a focal length of zero", "focal length", label(lambda n: [*n[:16], 0.0, *n[17:]])),
+    Case("a label with the intrinsics in pixels", "divide them", label(lambda n: [*n[:16], 2000.0, *n[17:]])),
+    Case("`--held-out` photos that are not there", "no album at none", commands=personalize("--held-out none")),
+]
+
+OPTIONS = [
+    Case("no backend", "which backend?", commands=("personalize album",)),
+    optional("--backend eg3d-minicta", "did you mean 'eg3d-minicat'?"),
+    optional("--card minicat-46", "did you mean 'minicat-64'?"),
+    optional("--preset fats", "did you mean 'fast'?"),
+    optional("--distance minicat-distence", "did you mean 'minicat-distance'?"),
+    optional("--distance minicat-identity", "is a judge of single images"),
+    optional("--lpips-weights a.pth", "of no use"),
+    optional("--rank 0", "at least 1"),
+    optional("--rank -3", "at least 1"),
+    optional("--rank 9999", "beyond every layer"),
+    optional("--dry-run --rank 9999", "beyond every layer"),
+    optional("--rank one", "'--rank'", varies=USAGE_WORDS),
+    optional("--alpha inf", "alpha must be finite"),
+    optional("--steps -1", "tuning.steps must be at least 0"),
+    optional("--anchor-steps -1", "inversion.steps must be at least 0"),
+    optional("--batch 0", "batch must be at least 1"),
+    optional("--lr 0", "lr must be above 0"),
+    optional("--lr nan", "lr must be above 0"),
+    optional("--lr inf", "tuning.lr must be at most 1e+30"),
+    optional("--layout nonsense", "recipe.layout is 'nonsense'"),
+    optional("--space z", "inversion.space is 'z'"),
+    optional("--seed 99999999999999999999", "64 bits"),
+    optional("--device cuda:99", "'cuda:99' cannot be used", varies=DEVICE_WORDS),
+    optional("--device abacus", "'abacus' cannot be used", varies=DEVICE_WORDS),
+    optional("--device meta", "'meta' cannot be used", varies=DEVICE_WORDS),
+    optional("--stpes 3", "--stpes", varies=USAGE_WORDS),
+    Case("`gpk personalise`", "'personalise'", commands=("personalise album",), varies=USAGE_WORDS),
+    optional("--config none.yaml", "cannot read the settings in none.yaml"),
+    configured("a `--config` that is no YAML", "tuning: {", "a.yaml, line 1", varies=YAML_WORDS),
+    configured("a binary file as `--config`", b"\xff\xfe\x00", "UTF-8"),
+    configured("a `--config` that is a list", "- 5", "must map"),
+    configured("`tuning: {stpes: 5}` in `--config`", "tuning: {stpes: 5}", "did you mean 'tuning.steps'?"),
+    configured("`tuning: 5` in `--config`", "tuning: 5", "where a mapping is needed"),
+    configured(
+        "`inversion: {batch: many}` in `--config`", "inversion: {batch: many}", "where a whole number is needed"
+    ),
+    configured("a key twice in `--config`", "seed: 1\nseed: 2", "a.yaml, line 2"),
+    configured(
+        "`seed: !!python/object/apply:os.mkdir [poisoned]` in `--config`",
+        "seed: !!python/object/apply:os.mkdir [poisoned]",
+        "nothing is run",
+    ),
+    configured("`task: interpolate` in `--config`", "task: interpolate", "of the task 'interpolate'"),
+    Case("`gpk minicat album new --photos 0`", "at least one photo", commands=("minicat album new --photos 0",)),
+    Case("`gpk minicat album new --size 7`", "an even number", commands=("minicat album new --size 7",)),
+    Case(
+        "`gpk minicat album new --traits moustache`", "'moustache'", commands=("minicat album new --traits moustache",)
+    ),
+    Case("`gpk minicat album` into a folder of photos", "is not empty", commands=("minicat album album",)),
+    Case("`gpk demo` into a file", "give another folder", put("a.txt", "hello"), ("demo --out a.txt",)),
+]
+
+PERSONAS = [
+    Case("a persona that is not there", "cannot read none", commands=instead("none.safetensors")),
+    Case("a folder as the persona", "cannot read album", commands=instead("album")),
+    Case("a text file as the persona", "not a whole", put(PERSONA, "hello"), PERSONA_JOBS, FILE_WORDS),
+    Case("an empty file as the persona", "not a whole", put(PERSONA, ""), PERSONA_JOBS, FILE_WORDS),
+    Case("a persona cut short", "not a whole", cut(PERSONA), PERSONA_JOBS, FILE_WORDS),
+    Case(
+        "another safetensors file as the persona", "is no persona", weights(lambda t: None), instead("bad.safetensors")
+    ),
+    Case("a persona of a later format", "update gpk", header(format="gpk-persona/2"), PERSONA_JOBS),
+    Case("a persona without a tensor", "1 tensors are missing", persona(lambda t: t.pop(max(t))), PERSONA_JOBS),
+    Case("a persona without its anchors", "missing: anchors", persona(lambda t: t.pop("anchors")), PERSONA_JOBS),
+    Case("a persona with a tensor too many", "surplus", persona(lambda t: t.update(x=torch.ones(1))), PERSONA_JOBS),
+    Case("a persona with a NaN", "anchors has numbers", persona(lambda t: t["anchors"].fill_(torch.nan)), PERSONA_JOBS),
+    Case(
+        "a persona with a tensor of another shape",
+        "expected",
+        persona(lambda t: t.update({max(t): torch.ones(7, 7)})),
+        PERSONA_JOBS,
+    ),
+    Case("a persona whose header lacks the recipe", "'recipe' is missing", header(recipe=None), PERSONA_JOBS),
+    Case("a persona whose header has a recipe of another gpk", "'colour'", header(recipe={"colour": 1}), PERSONA_JOBS),
+    Case(
+        "a persona whose header has a list of sites",
+        "damaged",
+        header(sites=[1]),
+        PERSONA_JOBS,
+        r"(?<=damaged: ).*(?=: copy)",
+    ),
+    Case(
+        "a persona whose header claims a weight of 4 TB", "more than the whole file", header(sites=HUGE), PERSONA_JOBS
+    ),
+    Case("a persona whose header has a number for the base", "base is 5", header(base=5), PERSONA_JOBS),
+    Case(
+        "`gpk merge` of a persona for a backend that is not installed",
+        "'dogs'",
+        header(backend="dogs"),
+        PERSONA_JOBS[1:2],
+    ),
+    Case("`gpk merge` of a persona for an unknown card", "'pug'", header(card="pug"), PERSONA_JOBS[1:2]),
+    Case(
+        "`gpk merge` of a persona for another base",
+        "weights it was made with",
+        header(base="0" * 64),
+        PERSONA_JOBS[1:2],
+    ),
+    Case(
+        "`gpk merge` of a persona for a weight that is none",
+        "no such weight",
+        several(header(sites=ONE), persona(only_one)),
+        PERSONA_JOBS[1:2],
+    ),
+    Case(
+        "`gpk merge` onto a file, without `--force`", "exists already", put("new.safetensors", "x"), PERSONA_JOBS[1:2]
+    ),
+    Case("`gpk merge` onto a folder, with `--force`", "Is a directory", commands=(f"merge --force {PERSONA} album",)),
+    Case("`gpk merge` below a file", "cannot write", commands=(f"merge {PERSONA} {PERSONA}/new",), varies=BRACKET),
+    Case(
+        "`gpk merge` and `gpk export` onto the persona itself, with `--force`",
+        "would be lost",
+        commands=(
+            f"merge --force {PERSONA} {PERSONA}",
+            f"export --force {PERSONA} {PERSONA}",
+            f"export --format merged --force {PERSONA} {PERSONA}",
+        ),
+    ),
+    Case(
+        "`gpk export` onto a file, with `--force`",
+        "needs a folder",
+        put("new", "x"),
+        (f"export --force {PERSONA} new",),
+    ),
+    Case(
+        "`gpk export --format gguf`",
+        "'--format'",
+        commands=(f"export {PERSONA} new --format gguf",),
+        varies=USAGE_WORDS,
+    ),
+]
+
+WEIGHTS = [
+    Case("weights that are not there", "cannot read none", commands=personalize("--weights none.safetensors")),
+    Case("a folder as the weights", "cannot read album", commands=personalize("--weights album")),
+    Case("a text file as the weights", "not a whole", put("bad.safetensors", "hello"), WEIGHTS_JOBS, FILE_WORDS),
+    Case("an empty file as the weights", "not a whole", put("bad.safetensors", ""), WEIGHTS_JOBS, FILE_WORDS),
+    Case(
+        "weights cut short",
+        "not a whole",
+        several(weights(lambda t: None), cut("bad.safetensors")),
+        WEIGHTS_JOBS,
+        FILE_WORDS,
+    ),
+    Case(
+        "another family's weights",
+        "another family",
+        lambda f: write_safetensors(f / "bad.safetensors", {"conv.weight": torch.ones(3)}, {}),
+        WEIGHTS_JOBS,
+    ),
+    Case(
+        "a persona as the weights",
+        "another family",
+        lambda f: shutil.copy(f / PERSONA, f / "bad.safetensors"),
+        WEIGHTS_JOBS,
+    ),
+    Case("weights with a NaN", "not finite", weights(lambda t: t[max(t)].fill_(torch.nan)), WEIGHTS_JOBS),
+    Case("weights without a tensor", "missing", weights(lambda t: t.pop(max(t))), WEIGHTS_JOBS),
+    Case("weights with a tensor too many", "x", weights(lambda t: t.update(x=torch.ones(1))), WEIGHTS_JOBS),
+    Case(
+        "weights with a tensor of another shape",
+        "shape",
+        weights(lambda t: t.update({max(t): torch.ones(7)})),
+        WEIGHTS_JOBS,
+    ),
+]
+
+RUNS = [
+    Case("a file as `--out`", "needs a folder", put("a.txt", "hello"), in_folder("a.txt")),
+    Case("an `--out` below a file", "Not a directory", put("a.txt", "hello"), in_folder("a.txt/run")),
+    Case("an `--out` that holds something else", "holds 'cv.doc'", put("a/cv.doc", "hello"), in_folder("a")),
+    Case(
+        "an `--out` that holds a run with other settings",
+        "recipe.rank is 1 there and 2 now",
+        commands=in_folder("run --rank 2"),
+    ),
+    Case(
+        "an `--out` that holds a run of another album",
+        "album is",
+        drop("album/img00000003.png"),
+        in_folder("run"),
+        r'(?<=")\w+…',
+    ),
+    Case("an `--out` that holds a run of another gpk", "shiver", renamed_setting, in_folder("half")),
+    Case("an `--out` in use by another process", "is in use", lock, in_folder("half")),
+    Case(
+        "a finished run whose persona is gone",
+        "is gone",
+        drop("run/eg3d-minicat.persona.safetensors"),
+        in_folder("run"),
+    ),
+    Case(
+        "a finished run whose log lacks its outcome",
+        "does not tell",
+        put("run/log.jsonl", '{"event": "finished"}\n'),
+        in_folder("run"),
+    ),
+    Case("a run whose state is cut short", "damaged or cut short", cut("half/state.safetensors"), in_folder("half")),
+    Case(
+        "a run whose state has a number changed",
+        "are not those that were saved",
+        state(lambda t: t["anchors"].add_(1e-3)),
+        in_folder("half"),
+    ),
+    Case(
+        "a run whose state lacks a tensor",
+        "are not those that were saved",
+        state(lambda t: t.pop("anchors")),
+        in_folder("half"),
+    ),
+    Case(
+        "a run whose state is another file",
+        "is no state",
+        lambda f: shutil.copy(f / PERSONA, f / "half/state.safetensors"),
+        in_folder("half"),
+    ),
+    Case("a run whose state is a folder", "Is a directory", folder_for("half/state.safetensors"), in_folder("half")),
+    Case("a run whose log is cut", "is shorter than", cut("half/log.jsonl"), in_folder("half")),
+    Case("a run whose log is gone", "is shorter than", drop("half/log.jsonl"), in_folder("half")),
+    Case("a run whose log holds other text", "line 1", put("half/log.jsonl", "hello\n" * 200), in_folder("half")),
+    Case(
+        "a run whose `config.yaml` is no YAML",
+        "another --out",
+        put("half/config.yaml", "{"),
+        in_folder("half"),
+        r"(?<=YAML: ).*(?=: put)",
+    ),
+    Case(
+        "a run whose `config.yaml` is empty",
+        "is not set there",
+        put("half/config.yaml", ""),
+        in_folder("half"),
+        r"and \d+ more",
+    ),
+    Case(
+        "a run whose `environment.json` is no JSON",
+        "delete it to go on",
+        put("half/environment.json", "{"),
+        in_folder("half"),
+    ),
+]
+
+SECTIONS = {
+    "Albums": ALBUMS,
+    "Names, numbers and settings": OPTIONS,
+    "Personas": PERSONAS,
+    "Weights": WEIGHTS,
+    "Run folders": RUNS,
+}
+CASES = [case for cases in SECTIONS.values() for case in cases]
+
+LEFT_OUT = {
+    "a text file called `.png`": ("text.png", b"hello"),
+    "a JPEG cut short": ("cut.jpg", picture(64, 64, "JPEG")[:800]),
+    "an empty file": ("empty.png", b""),
+    "a PNG that claims 50,000 by 50,000 pixels": ("bomb.png", png(50_000, 50_000)),
+    "a photo without a label": ("unlabelled.png", picture(64, 64)),
+    "a photo of 20 by 20 pixels": ("small.png", picture(20, 20)),
+    "a labelled photo that is not square": ("wide.png", picture(80, 64)),
+    "the same picture twice": ("twin.png", None),
+    "a telephone's HEIC": ("phone.heic", b"ftypheic"),
+    "a name with a control character": ("red\x1b[31m.png", b"hello"),
+    "a label of an absent photo": ("absent.png", b""),
+}
+"""What lies beside good photos, as a file's name and content, None for that of the first photo."""
+
+
+def left_out(folder: Path) -> dict[str, str]:
+    """Runs a job on the album with all of that in it; the page's rows by what was given."""
+    pairs = labels(folder)
+    for name, content in LEFT_OUT.values():
+        if name != "absent.png":
+            put(f"album/{name}", (folder / "album" / pairs[0][0]).read_bytes() if content is None else content)(folder)
+        if name != "unlabelled.png":
+            pairs.append([name, pairs[1][1]])
+    put("album/dataset.json", json.dumps({"labels": pairs}))(folder)
+    with chdir(folder):
+        done = answer(f"personalize album {SHORT} --steps 0 --anchor-steps 0 --out new")
+    assert done.code == 0, done.told
+    told = [line for line in done.told.splitlines() if line.startswith("Left out ")]
+    rows = {}
+    for given, (name, _) in LEFT_OUT.items():
+        shown = "dataset.json" if name == "absent.png" else name.replace("\x1b", r"\x1b")
+        (line,) = (line for line in told if line.startswith(f"Left out {shown}: "))
+        rows[given] = row(given, re.sub(BRACKET, "…", line))
+    assert len(rows) == len(told)
+    return rows
+
+
+# The page.
+
+
+def page(rows: Mapping[str, str]) -> str:
+    """The whole page, from its rows by what was given."""
+    parts = [f"<!-- Generated: {COMMAND} -->\n\n{HEAD}"]
+    for title, cases in SECTIONS.items():
+        parts.append(f"## {title}\n\n{COLUMNS}\n" + "\n".join(rows[case.given] for case in cases) + "\n")
+    beside = "\n".join(rows[f"beside: {given}"] for given in LEFT_OUT)
+    parts.append(f"{BESIDE}\n{COLUMNS}\n{beside}\n")
+    return "\n".join(parts)
+
+
+HEAD = """\
+# What gpk says to bad input
+
+Each line below is a test: it makes the bad thing, runs gpk on it, and compares the answer. An ellipsis stands for words
+of Python, of a library or of the system, which differ from one machine to the next.
+
+- **One message**, on stderr, that says what is wrong, where, and what to do now; nothing on stdout, and no traceback
+  (`gpk --debug …` shows one).
+- **Exit code 2**: what was given is wrong, or the disk is full. Mend it and run the same command again.
+- **Nothing is lost**: every file that was there is there, byte for byte, and no half-made folder stays behind. A file
+  is written whole or not at all, on a disk that fills up too, and a job that has begun goes on from its last save.
+- **Nothing is executed**: settings, weights, personas and photos are read as data.
+"""
+COLUMNS = "| what was given | what gpk prints |\n|---|---|"
+BESIDE = """\
+## Photos that are left out
+
+A bad photo beside good ones stops nothing: it is left out, gpk says so, and the job goes on (exit code 0).
+"""
+
+
+def write_page() -> None:
+    """Runs every case and prints the page."""
+    rows = {}
+    with tempfile.TemporaryDirectory() as name:
+        good = make_good(Path(name) / "good")
+        for number, case in enumerate(CASES):
+            folder = shutil.copytree(good, Path(name) / str(number))
+            kept = case.spoil(folder)
+            with chdir(folder):
+                rows[case.given] = case.row(answer(case.commands[0]).told)
+            del kept
+        folder = shutil.copytree(good, Path(name) / "left-out")
+        rows |= {f"beside: {given}": line for given, line in left_out(folder).items()}
+    print(page(rows), end="")
+
+
+if __name__ == "__main__":
+    write_page()

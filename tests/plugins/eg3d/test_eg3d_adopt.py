@@ -1,0 +1,134 @@
+"""Official EG3D files: what their arguments state, what their tensors tell, and whose they are."""
+
+import dataclasses
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+
+from corekit.errors import InputError, WeightsError
+from corekit.generator import Generator
+from gpk_checkpoints.weights import load_generator
+from gpk_eg3d import adopt, gpk_backends
+from gpk_eg3d.network import EG3D
+from gpk_stylegan2 import gpk_backends as stylegan2_backends
+from gpk_stylegan2.network import StyleGAN2
+
+FFHQ, AFHQ = gpk_backends()
+(STYLEGAN2,) = stylegan2_backends()
+MAKER = Path(__file__).parents[2] / "adapters" / "checkpoints" / "official.py"
+
+
+@pytest.fixture(scope="module")
+def official() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("official_files", MAKER)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GPK_CACHE", str(tmp_path / "cache"))
+
+
+def cats(eg3d: EG3D) -> EG3D:
+    """`eg3d` with the cats' super-resolution, which has a filter of its own."""
+    other = EG3D(dataclasses.replace(eg3d.config, sr_resample_filter=True, avg_camera_pivot=(0, 0, -0.06)))
+    other.load_state_dict(eg3d.state_dict(), strict=False)
+    return other
+
+
+def renamed(rendering: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    return {"rendering_kwargs": {**rendering, **changes}}
+
+
+def config_of(generator: Generator) -> Any:
+    assert isinstance(generator, EG3D)
+    return generator.config
+
+
+def test_the_tensors_tell_which_super_resolution_it_is(official: ModuleType, eg3d: EG3D, tmp_path: Path) -> None:
+    other = renamed(
+        official.rendering_of(eg3d), superresolution_module="training.superresolution.SuperresolutionHybrid8X"
+    )
+    source = official.written(tmp_path / "a.pkl", eg3d, **other)
+    assert config_of(load_generator(FFHQ, FFHQ.card, source)) == eg3d.config
+    source = official.written(tmp_path / "b.pkl", cats(eg3d), **other)
+    assert config_of(load_generator(AFHQ, AFHQ.card, source)) == dataclasses.replace(
+        eg3d.config, sr_resample_filter=True
+    )
+
+
+def test_cats_for_faces_and_faces_for_cats(official: ModuleType, eg3d: EG3D, tmp_path: Path) -> None:
+    with pytest.raises(
+        WeightsError, match=r"a\.pkl holds no eg3d-ffhq .*its super-resolution is 8X, .*: use eg3d-afhq$"
+    ):
+        load_generator(FFHQ, FFHQ.card, official.written(tmp_path / "a.pkl", cats(eg3d)))
+    with pytest.raises(WeightsError, match=r"a\.pkl holds no eg3d-afhq .*resolution is 8XDC, .*: use eg3d-ffhq$"):
+        load_generator(AFHQ, AFHQ.card, official.written(tmp_path / "a.pkl", eg3d))
+
+
+def test_a_stylegan2_for_an_eg3d_and_the_other_way_round(
+    official: ModuleType, stylegan2: StyleGAN2, eg3d: EG3D, tmp_path: Path
+) -> None:
+    with pytest.raises(
+        WeightsError, match=r"a\.pkl holds no eg3d-ffhq .*a StyleGAN without planes.* backend stylegan2$"
+    ):
+        load_generator(FFHQ, FFHQ.card, official.written(tmp_path / "a.pkl", stylegan2))
+    with pytest.raises(WeightsError, match=r"b\.pkl holds no stylegan2 .*an EG3D; use the backend eg3d-ffhq for faces"):
+        load_generator(STYLEGAN2, STYLEGAN2.card, official.written(tmp_path / "b.pkl", eg3d))
+
+
+def test_a_rosinality_file_for_an_eg3d() -> None:
+    with pytest.raises(InputError, match=r"convs\.0\.conv\.weight: a StyleGAN without planes and cameras"):
+        adopt({}, {"convs.0.conv.weight": torch.ones(1)})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"white_back": True}, "white_back is True"), ({"clamp_mode": "relu"}, "clamp_mode is 'relu'")],
+)
+def test_cars_are_rendered_otherwise(
+    official: ModuleType, eg3d: EG3D, tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
+    source = official.written(tmp_path / "cars.pkl", eg3d, **renamed(official.rendering_of(eg3d), **change))
+    with pytest.raises(WeightsError, match=rf"cars\.pkl holds no eg3d-ffhq generator.*rendering_kwargs: {message}"):
+        load_generator(FFHQ, FFHQ.card, source)
+
+
+def test_another_super_resolution(official: ModuleType, eg3d: EG3D, tmp_path: Path) -> None:
+    """Its first block makes something else of the 128 x 128 features than twice their side."""
+    rendering = official.rendering_of(eg3d)
+    del rendering["sr_input_resolution"]
+    source = official.written(tmp_path / "cars.pkl", eg3d, rendering_kwargs=rendering)
+    message = (
+        r"noise_const has side 16, where 128 arrives: a super-resolution other than 8X and 8XDC, as EG3D's cars have"
+    )
+    with pytest.raises(WeightsError, match=message):
+        load_generator(FFHQ, FFHQ.card, source)
+
+
+def test_the_arguments_state_what_they_state() -> None:
+    rendering = {"box_warp": 2, "ray_start": 1, "superresolution_module": "anything", "image_resolution": 512}
+    arguments = {
+        "c_dim": 25,
+        "img_resolution": 128,
+        "mapping_kwargs": {"num_layers": 2},
+        "neural_rendering_resolution": 64,
+        "sr_kwargs": {"a": 1},
+    }
+    settings, tensors = adopt({**arguments, "rendering_kwargs": rendering}, {"decoder.x": torch.ones(1)})
+    assert settings == {
+        "c_dim": 25,
+        "mapping_layers": 2,
+        "neural_rendering_resolution": 64,
+        "box_warp": 2,
+        "ray_start": 1,
+    }
+    assert tensors.keys() == {"decoder.x"}
