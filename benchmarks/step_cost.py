@@ -1,6 +1,6 @@
 r"""What a step costs: seconds, arithmetic and peak memory of a generator at full size, random weights.
 
-    python benchmarks/step_cost.py                                  # EG3D-FFHQ on the CPU: about six minutes on two cores
+    python benchmarks/step_cost.py                          # EG3D-FFHQ on the CPU: a quarter of an hour on two cores
     python benchmarks/step_cost.py --backend stylegan2 --card ffhq-1024 --repeat 1
     python benchmarks/step_cost.py --device cuda --batch 4 --half bfloat16
 

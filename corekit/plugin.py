@@ -31,8 +31,8 @@ class Card:
     """One published checkpoint.
 
     `config` are the generator's constructor arguments; `weights` a file that ships with the plugin, if one does; `url`
-    the file to download, and `page` where a person finds it; `notes` what a user must know of it, such as how its photos
-    were aligned.
+    the file to download, and `page` where a person finds it; `notes` what a user must know of it, such as how the
+    photos that it was trained on were aligned.
     """
 
     name: str

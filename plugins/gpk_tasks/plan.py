@@ -47,8 +47,8 @@ class Row:
 class Plan:
     """A dry run's answer. `lora` and `offsets` leave the decoder out, and `tuned` is all three together.
 
-    FLOPs are of one photo forward, and of whole steps; `at_once` photos of a tuning step are rendered together. Bytes of
-    memory and seconds are estimates; everything else is exact.
+    FLOPs are of one photo forward, and of whole steps; `at_once` photos of a tuning step are rendered together. Bytes
+    of memory and seconds are estimates; everything else is exact.
     """
 
     backend: str

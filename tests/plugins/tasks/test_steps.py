@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import weakref
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
@@ -22,7 +24,7 @@ from corekit.recipe import Recipe
 from gpk_tasks.descent import rate_at
 from gpk_tasks.evaluate import Placement, novel_views, place, render_album, score, similarity
 from gpk_tasks.invert import invert, whiteness
-from gpk_tasks.memory import budget, fitting
+from gpk_tasks.memory import budget, counting, fitting
 from gpk_tasks.presets import PRESETS, preset
 from gpk_tasks.settings import Inversion, Settings, Tuning, resolve, to_json
 from gpk_tasks.tune import anchors_as_ws, tune
@@ -95,6 +97,23 @@ def test_as_many_photos_at_once_as_fit() -> None:
     assert fitting(gib, fixed=2 * gib, kept=gib, most=4) == 1
     assert budget(None, torch.device("cpu")) == 8 * gib
     assert budget(2.5, torch.device("cpu")) == 2.5 * gib
+
+
+class Rider:
+    """Lives as long as what it is tied to."""
+
+
+def test_counting_keeps_nothing_alive() -> None:
+    x = torch.zeros(256, requires_grad=True)
+    with counting([x]) as kept:
+        y = x.sigmoid()  # saves its own result
+    assert kept[0] == 4 * 256
+    assert y.grad_fn is not None
+    metadata: Any = y.grad_fn.metadata
+    metadata["rider"] = rider = Rider()
+    last_seen = weakref.ref(rider)
+    del y, rider, metadata
+    assert last_seen() is None
 
 
 @pytest.mark.parametrize("stage", ["inversion", "tuning"])
