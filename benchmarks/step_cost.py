@@ -29,6 +29,7 @@ from corekit.attach import attach
 from corekit.generator import Generator, fingerprint
 from corekit.persona import Origin, Persona
 from corekit.registry import Registry
+from gpk_runs.heap import keep_heap
 from gpk_stylegan2 import layers
 from gpk_tasks.presets import preset
 
@@ -76,6 +77,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--half", choices=("bfloat16", "float16"), help="type of the parts that the card marks")
+    parser.add_argument("--returning", action="store_true", help="let the system have every freed block, as glibc does")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--rows", default=",".join(ROWS), help="which, comma-separated, of: %(default)s")
     parser.add_argument("--row", help=argparse.SUPPRESS)
@@ -85,6 +87,8 @@ def parser() -> argparse.ArgumentParser:
 def measured(options: argparse.Namespace) -> dict[str, float]:
     """Seconds (the best of two steps after a first), GFLOP and peak GiB of one row."""
     device = torch.device(options.device)
+    if not options.returning:
+        keep_heap()  # as the command line does
     step = _step(_generator(options, device), options)
     with FlopCounterMode(display=False) as counter:  # the first step, which is not timed
         step()

@@ -41,6 +41,13 @@ SMALL_EG3D = EG3DConfig(
 )
 
 
+@pytest.fixture(autouse=True)
+def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A cache of the test's own: nothing is read from or written to that of whoever runs it."""
+    monkeypatch.setenv("GPK_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
 @pytest.fixture
 def stylegan2() -> StyleGAN2:
     """A StyleGAN2 of 16 x 16 pixels with random weights, biases and noise strengths."""

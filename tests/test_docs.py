@@ -28,7 +28,8 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert target.startswith("http") or (page.parent / target).exists(), target
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+# docs/bad-input.md quotes commands that do not exist, on purpose.
+@pytest.mark.parametrize("page", [p for p in PAGES if p.name != "bad-input.md"], ids=lambda page: page.name)
 def test_commands_and_options_exist(page: Path) -> None:
     root = typer.main.get_command(build(Registry.discover(plugins=False)))
     blocks = re.findall(r"(?m)^    gpk .*$|`gpk [^`]*`", page.read_text())

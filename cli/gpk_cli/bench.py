@@ -75,9 +75,11 @@ def make_bench(
     from corekit.bench import Bench
     from corekit.precision import allow_tf32
     from gpk_checkpoints.weights import load_generator
+    from gpk_runs.heap import keep_heap
 
     where = find_device(device)
     allow_tf32(where)
+    keep_heap()
     offer = registry.judge(distance or backend.distance)
     if offer.kind != "distance":
         known = ", ".join(name for name, other in registry.judges().items() if other.value.kind == "distance")

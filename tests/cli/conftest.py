@@ -63,7 +63,8 @@ def gpk(
 @pytest.fixture
 def gpk_process(site: Path) -> Callable[..., subprocess.Popen[str]]:
     """Starts gpk as a process of its own, with what is installed in `site`."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("GPK_", "_GPK"))}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("GPK_", "_GPK"))}
+    environment = kept | {"GPK_CACHE": os.environ["GPK_CACHE"]}
 
     def start(*arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(

@@ -87,7 +87,16 @@ def test_foreign_plugin_is_found_listed_and_its_command_runs(gpk: Gpk, install: 
         "distance": "lpips-alex",
         "judge": None,
         "cards": [
-            {"name": "pug", "title": "Pug", "licence": "CC0", "url": None, "sha256": None, "embedded": False},
+            {
+                "name": "pug",
+                "title": "Pug",
+                "licence": "CC0",
+                "url": None,
+                "sha256": None,
+                "page": None,
+                "notes": "",
+                "embedded": False,
+            },
         ],
         "plugin": "gpk-dogs",
         "distribution": "gpk-dogs",

@@ -49,12 +49,6 @@ DOGS = """
 """
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("GPK_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
 @pytest.fixture
 def file(stylegan2: StyleGAN2, tmp_path: Path) -> Path:
     """A generator's weights in the official names, as a user may have them."""

@@ -32,11 +32,6 @@ def official() -> ModuleType:
     return module
 
 
-@pytest.fixture(autouse=True)
-def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GPK_CACHE", str(tmp_path / "cache"))
-
-
 def cats(eg3d: EG3D) -> EG3D:
     """`eg3d` with the cats' super-resolution, which has a filter of its own."""
     other = EG3D(dataclasses.replace(eg3d.config, sr_resample_filter=True, avg_camera_pivot=(0, 0, -0.06)))

@@ -63,8 +63,7 @@ def checkpoint(generator: StyleGAN2) -> dict[str, Tensor]:
 
 
 @pytest.fixture(autouse=True)
-def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stylegan2: StyleGAN2) -> None:
-    monkeypatch.setenv("GPK_CACHE", str(tmp_path / "cache"))
+def _averaged(stylegan2: StyleGAN2) -> None:
     stylegan2.mapping.w_avg.normal_()
 
 

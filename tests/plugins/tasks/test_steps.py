@@ -91,8 +91,8 @@ def test_fewer_photos_at_once_find_the_same(bench: Bench) -> None:
 
 def test_as_many_photos_at_once_as_fit() -> None:
     gib = 2**30
-    assert fitting(8 * gib, fixed=0, kept=gib, most=100) == 5  # half a gib for the process, the rest in 1.5 per photo
-    assert fitting(8 * gib, fixed=3 * gib, kept=gib, most=100) == 3
+    assert fitting(8 * gib, fixed=0, kept=gib, most=100) == 3  # half a GiB for the process, the rest in 2 per photo
+    assert fitting(8 * gib, fixed=3 * gib, kept=gib, most=100) == 2
     assert fitting(8 * gib, fixed=0, kept=gib, most=2) == 2
     assert fitting(gib, fixed=2 * gib, kept=gib, most=4) == 1
     assert budget(None, torch.device("cpu")) == 8 * gib
