@@ -26,8 +26,8 @@ from gpk_tasks.settings import Settings
 LONG = 20_000_000_000
 """FLOPs of a forward pass from which on the generator itself is not run to learn its speed."""
 SHARE = 0.25
-"""Of a lone convolution's speed that a large generator reaches: EG3D-FFHQ did 80 to 110 GFLOP/s in steps of inversion and
-tuning (docs/performance.md), beside about 300 of the convolution, on two CPU cores.
+"""Of a lone convolution's speed that a large generator reaches: EG3D-FFHQ did 80 to 110 GFLOP/s in steps of inversion
+and tuning (docs/performance.md), beside about 300 of the convolution, on two CPU cores.
 """
 
 
