@@ -58,7 +58,6 @@ def import_file(
     FILE is read as data: nothing in it is run. It is converted into the cache, and not needed afterwards.
     """
     from gpk_checkpoints.cache import card_file
-
     from gpk_checkpoints.download import file_sha256
 
     chosen = ctx.obj.backend(backend)
