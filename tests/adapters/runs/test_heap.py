@@ -39,4 +39,4 @@ def faults(mode: str) -> int:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's own")
 def test_a_kept_heap_is_not_cleared_again() -> None:
-    assert faults("keep") < 100 < faults("return")
+    assert 4 * faults("keep") < faults("return")
