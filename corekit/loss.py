@@ -47,7 +47,7 @@ class Reconstruction:
             image = level.float()
             photos, apart = self._level(image.shape[-1])
             squares = (image - photos[rows]).square().mean((1, 2, 3))
-            terms.append((squares, apart(image, rows) if self.perceptual else torch.zeros_like(squares)))
+            terms.append((squares, apart(image, rows)))
         squares, apart = (torch.stack(term).sum(0) for term in zip(*terms, strict=True))
         return Loss(self.l2 * squares + self.perceptual * apart, squares, apart)
 
@@ -56,20 +56,17 @@ class Reconstruction:
         """The photos at `side`, and what tells how far images are from rows of them."""
         if side not in self._levels:
             photos = resize(self.photos, side)
-            self._levels[side] = photos, self._apart(photos) if self.perceptual else _nothing
+            self._levels[side] = photos, self._apart(photos)
         return self._levels[side]
 
     def _apart(self, photos: Tensor) -> Callable[[Tensor, Rows], Tensor]:
         distance = self.distance
-        if not isinstance(distance, FeatureDistance):
-            return lambda image, rows: distance(image, photos[rows])
-        each = [distance.features(photos[:1])]
-        if sum(level.numel() * level.element_size() for level in each[0]) * len(photos) > MOST:
-            return lambda image, rows: distance(image, photos[rows])
-        each += [distance.features(photo[None]) for photo in photos[1:]]
-        seen = tuple(torch.cat(level) for level in zip(*each, strict=True))
-        return lambda image, rows: distance.between(distance.features(image), tuple(level[rows] for level in seen))
-
-
-def _nothing(image: Tensor, rows: Rows) -> Tensor:
-    return image.new_zeros(len(image))
+        if not self.perceptual:
+            return lambda image, rows: image.new_zeros(len(image))
+        if isinstance(distance, FeatureDistance):
+            each = [distance.features(photos[:1])]
+            if sum(level.numel() * level.element_size() for level in each[0]) * len(photos) <= MOST:
+                each += [distance.features(photo[None]) for photo in photos[1:]]
+                seen = tuple(torch.cat(level) for level in zip(*each, strict=True))
+                return lambda image, rows: distance.between(distance.features(image), [level[rows] for level in seen])
+        return lambda image, rows: distance(image, photos[rows])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,22 +23,29 @@ Net = TypeVar("Net", bound=Generator)
 SMALL_STYLEGAN2 = StyleGAN2Config(
     z_dim=12, w_dim=16, img_resolution=16, mapping_layers=2, channel_base=128, channel_max=12
 )
-SMALL_EG3D = EG3DConfig(
-    z_dim=12,
-    w_dim=16,
-    img_resolution=32,
-    plane_resolution=16,
-    plane_channels=4,
-    channel_base=128,
-    channel_max=12,
-    decoder_hidden=8,
-    decoder_features=8,
-    neural_rendering_resolution=8,
-    depth_resolution=6,
-    depth_resolution_importance=6,
-    sr_input_resolution=8,
-    sr_channels=(8, 6),
-)
+EG3D_SIZES: Mapping[str, Any] = {
+    "z_dim": 12,
+    "w_dim": 16,
+    "img_resolution": 32,
+    "plane_resolution": 16,
+    "plane_channels": 4,
+    "channel_base": 128,
+    "channel_max": 12,
+    "decoder_hidden": 8,
+    "decoder_features": 8,
+    "neural_rendering_resolution": 8,
+    "depth_resolution": 6,
+    "depth_resolution_importance": 6,
+    "sr_input_resolution": 8,
+    "sr_channels": (8, 6),
+}
+SMALL_EG3D = EG3DConfig(**EG3D_SIZES)
+
+
+@pytest.fixture(scope="session")
+def eg3d_sizes() -> Mapping[str, Any]:
+    """Settings that make any EG3D small."""
+    return EG3D_SIZES
 
 
 @pytest.fixture(autouse=True)

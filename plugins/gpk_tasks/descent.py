@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from corekit.errors import RecipeError
 from corekit.loss import Loss
+from corekit.order import parts
 
 State = tuple[dict[str, Tensor], dict[str, Any]]
 """Tensors by name and a position in JSON types: what a run keeps of work half done."""
@@ -39,6 +40,20 @@ def adam(groups: Sequence[tuple[list[Tensor], float]], *, beta1: float, beta2: f
     return torch.optim.Adam(
         [{"params": tensors, "lr": peak, "peak": peak} for tensors, peak in groups if tensors], betas=(beta1, beta2)
     )
+
+
+def backward_in_parts(w: Tensor, loss: Callable[[Tensor, slice], Loss], *, at_once: int) -> list[Loss]:
+    """Goes backward from the sum of the losses of w [B, L, D], `at_once` rows at a time; returns each part's.
+
+    `loss` is of some rows of w, and which they are; what made w is gone through once, in the end.
+    """
+    seen = w.detach().requires_grad_()
+    losses = []
+    for rows in parts(len(w), at_once):
+        losses.append(loss(seen[rows], rows))
+        losses[-1].total.sum().backward()
+    w.backward(seen.grad)
+    return losses
 
 
 def figures_of(losses: Sequence[Loss], *, stage: str, step: int, remedy: str) -> dict[str, float]:

@@ -18,14 +18,13 @@ from torch import Tensor
 
 from corekit.album import Album, resize
 from corekit.bench import Bench, Judge
-from corekit.generator import Render
 from corekit.hull import LatentHull
 from corekit.latents import latent_statistics
 from corekit.loss import Loss, Reconstruction
 from corekit.metrics import identity_similarity, psnr, ssim
 from corekit.order import in_parts, parts
-from gpk_tasks.descent import adam, rate_at, set_rate
-from gpk_tasks.invert import shrink
+from gpk_tasks.descent import adam, backward_in_parts, rate_at, set_rate
+from gpk_tasks.invert import shrunk
 from gpk_tasks.memory import photos_at_once
 from gpk_tasks.tune import anchors_as_ws
 
@@ -81,24 +80,18 @@ def place(
 
     def loss(w: Tensor, rows: slice) -> Loss:
         render = bench.generator(w, None if album.cameras is None else album.cameras[rows])
-        return reconstruction(Render(*(shrink(level, settings.side) for level in render.pyramid)), rows)
+        return reconstruction(shrunk(render, settings.side), rows)
 
     one = slice(0, 1)
     at_once = photos_at_once(lambda: loss(points()[one], one).total, bench.generator, memory, most=len(album))
     for step in range(settings.steps):
         set_rate(optimizer, rate_at(step, settings.steps, warmup=0.05, decay=0.75))
         optimizer.zero_grad()
-        w = points()
-        seen = w.detach().requires_grad_()
-        total = 0.0
-        for rows in parts(len(album), at_once):
-            part = loss(seen[rows], rows).total.sum()
-            part.backward()
-            total += part.item()
-        w.backward(seen.grad)
+        losses = backward_in_parts(points(), loss, at_once=at_once)
         (settings.offset * away.square().sum((1, 2)).sum()).backward()
         optimizer.step()
-        bench.journal.progress(stage, step + 1, settings.steps, {"loss": total / len(album)})
+        mean = torch.cat([part.total.detach() for part in losses]).mean().item()
+        bench.journal.progress(stage, step + 1, settings.steps, {"loss": mean})
     return points().detach()
 
 

@@ -20,8 +20,8 @@ from corekit.bench import Bench
 from corekit.generator import Noise, Render
 from corekit.latents import LatentStatistics, latent_statistics
 from corekit.loss import Loss, Reconstruction
-from corekit.order import parts, seeded
-from gpk_tasks.descent import State, adam, adam_tensors, figures_of, load_adam, rate_at, set_rate
+from corekit.order import seeded
+from gpk_tasks.descent import State, adam, adam_tensors, backward_in_parts, figures_of, load_adam, rate_at, set_rate
 from gpk_tasks.memory import photos_at_once
 from gpk_tasks.settings import Inversion
 
@@ -45,6 +45,7 @@ def invert(
     layers = generator.latent.num_ws if settings.space == "w+" else 1
     anchors = statistics.mean.expand(len(album), layers, -1).clone()
     first, step = 0, 0
+    at_once: int | None = None
     if start is not None:
         tensors, position = start
         anchors = tensors["anchors"].to(anchors)
@@ -55,13 +56,14 @@ def invert(
             continue
         rows = slice(begin, begin + settings.batch)
         descent = _Descent(bench, _rows(album, rows), statistics, settings, layers)
-        descent.at_once = photos_at_once(descent.first_loss, generator, memory, most=len(anchors[rows]))
+        if at_once is None:  # every photo keeps as much
+            at_once = photos_at_once(descent.first_loss, generator, memory, most=min(settings.batch, len(album)))
         if start is not None and number == first:
             descent.load(start[0])
         else:
             step = 0
         for now in range(step, settings.steps):
-            figures = descent.step(now, seed=seed, batch=number)
+            figures = descent.step(now, at_once=at_once, seed=seed, batch=number)
             total = settings.steps * len(batches)
             bench.journal.progress("anchors", number * settings.steps + now + 1, total, figures)
             if (now + 1) % 20 == 0 or now + 1 == settings.steps:
@@ -86,7 +88,7 @@ class _Descent:
         self.generator, self.cameras = bench.generator, photos.cameras
         self.statistics, self.settings = statistics, settings
         self.num_ws = self.generator.latent.num_ws
-        self.at_once = count = len(photos)
+        count = len(photos)
         self.reconstruction = Reconstruction(
             photos.photos, bench.distance, l2=settings.l2, perceptual=settings.perceptual
         )
@@ -112,25 +114,20 @@ class _Descent:
         """Eq. 1 for `rows` of the batch, whose latents are `w` [B, L, D]."""
         noise: Noise = {name: m[rows] for name, m in self.maps.items()} or "const"
         render = self.generator(w, None if self.cameras is None else self.cameras[rows], noise=noise)
-        return self.reconstruction(Render(*(shrink(level, self.settings.side) for level in render.pyramid)), rows)
+        return self.reconstruction(shrunk(render, self.settings.side), rows)
 
     def first_loss(self) -> Tensor:
         """The first photo's loss, where the descent stands."""
         return self.loss(self.w(0.0, None)[:1], slice(0, 1)).total
 
-    def step(self, now: int, *, seed: int, batch: int) -> dict[str, float]:
-        """One step of Adam; returns the batch's mean figures before it."""
+    def step(self, now: int, *, at_once: int, seed: int, batch: int) -> dict[str, float]:
+        """One step of Adam, the photos rendered `at_once`; returns the batch's mean figures before it."""
         s = self.settings
         jitter = s.jitter * max(0.0, 1 - now / s.steps / 0.75) ** 2
         set_rate(self.adam, rate_at(now, s.steps, warmup=s.warmup, decay=s.decay))
         self.adam.zero_grad()
         w = self.w(jitter, seeded(seed, "invert", batch, now))
-        seen = w.detach().requires_grad_()
-        losses = []
-        for rows in parts(len(w), self.at_once):
-            losses.append(self.loss(seen[rows], rows))
-            losses[-1].total.sum().backward()
-        w.backward(seen.grad)
+        losses = backward_in_parts(w, self.loss, at_once=at_once)
         if self.maps:
             (s.noise_weight * whiteness(self.maps)).backward()
         figures = figures_of(losses, stage="inversion", step=now, remedy="a lower inversion: {lr: …} in --config")
@@ -154,9 +151,9 @@ class _Descent:
         load_adam(self.adam, tensors)
 
 
-def shrink(image: Tensor, side: int) -> Tensor:
-    """Images no larger than `side`."""
-    return image if image.shape[-1] <= side else resize(image, side)
+def shrunk(render: Render, side: int) -> Render:
+    """The pictures of `render`, none larger than `side`."""
+    return Render(*(level if level.shape[-1] <= side else resize(level, side) for level in render.pyramid))
 
 
 def whiteness(maps: Mapping[str, Tensor]) -> Tensor:

@@ -47,6 +47,19 @@ def budget(gib: float | None, device: torch.device) -> int:
     return int((CPU_GIB if gib is None else gib) * 2**30)
 
 
+def standing(weights: int, tuned: int = 0) -> int:
+    """Bytes that a step takes for any number of photos: those of the `weights`, and for `tuned` numbers of Adam.
+
+    Tuning takes the weights, their changed copies and their gradients; per number a gradient and Adam's moments.
+    """
+    return (3 if tuned else 1) * weights + 16 * tuned
+
+
+def peak(*, fixed: int, kept: int, at_once: int) -> int:
+    """Bytes of a step with `at_once` photos, `kept` by autograd for each, beside `fixed` ones."""
+    return RUNTIME + fixed + int(PASSING * at_once * kept)
+
+
 def fitting(bytes_given: int, *, fixed: int, kept: int, most: int) -> int:
     """How many of `most` photos fit at once, one at least: `fixed` bytes for all, `kept` by autograd for each."""
     room = bytes_given - RUNTIME - fixed
@@ -66,6 +79,4 @@ def photos_at_once(
     weights = sum(p.numel() * p.element_size() for p in parameters)
     with counting(parameters) as kept:
         one()
-    # The weights, their changed copies and their gradients; per number tuned a gradient and Adam's moments.
-    fixed = (3 if tuned else 1) * weights + 16 * tuned
-    return fitting(budget(gib, parameters[0].device), fixed=fixed, kept=kept[0], most=most)
+    return fitting(budget(gib, parameters[0].device), fixed=standing(weights, tuned), kept=kept[0], most=most)

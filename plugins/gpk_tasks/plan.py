@@ -20,7 +20,7 @@ from corekit.generator import Generator, Part
 from corekit.lowrank import LoRA
 from corekit.persona import Origin, Persona
 from corekit.plugin import Backend, Card
-from gpk_tasks.memory import PASSING, RUNTIME, budget, counting, fitting
+from gpk_tasks.memory import budget, counting, fitting, peak, standing
 from gpk_tasks.settings import Settings
 
 LONG = 20_000_000_000
@@ -90,7 +90,7 @@ def plan(backend: Backend, card: Card, settings: Settings, *, photos: int = 12, 
     _, tuning_cost, tuning_kept = _cost(generator, inverting=False)
     anchor_batch, batch = (min(photos, size) for size in (settings.inversion.batch, settings.tuning.batch))
     given = budget(settings.memory, torch.device(device))
-    anchors_fixed, tuning_fixed = weights, 3 * weights + 16 * persona.numbers
+    anchors_fixed, tuning_fixed = standing(weights), standing(weights, persona.numbers)
     anchors_at_once = fitting(given, fixed=anchors_fixed, kept=anchor_kept, most=anchor_batch)
     at_once = fitting(given, fixed=tuning_fixed, kept=tuning_kept, most=batch)
     anchor_steps = settings.inversion.steps * -(-photos // settings.inversion.batch)
@@ -108,10 +108,9 @@ def plan(backend: Backend, card: Card, settings: Settings, *, photos: int = 12, 
         anchor_step_flops=anchor_batch * anchor_cost,
         step_flops=batch * tuning_cost,
         at_once=at_once,
-        memory_bytes=RUNTIME
-        + max(
-            anchors_fixed + int(PASSING * anchors_at_once * anchor_kept),
-            tuning_fixed + int(PASSING * at_once * tuning_kept),
+        memory_bytes=max(
+            peak(fixed=anchors_fixed, kept=anchor_kept, at_once=anchors_at_once),
+            peak(fixed=tuning_fixed, kept=tuning_kept, at_once=at_once),
         ),
         seconds=anchor_seconds + settings.tuning.steps * batch * tuning_cost / speed,
         anchor_seconds=anchor_seconds,

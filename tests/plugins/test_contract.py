@@ -16,33 +16,21 @@ from corekit.order import seeded
 from corekit.plugin import Backend, Card
 from corekit.registry import Registry
 
-SMALL: Mapping[str, Mapping[str, Any]] = {
-    "stylegan2": {"z_dim": 12, "w_dim": 16, "img_resolution": 16, "channel_base": 128, "channel_max": 12},
-    "eg3d": {
-        "z_dim": 12,
-        "w_dim": 16,
-        "img_resolution": 32,
-        "plane_resolution": 16,
-        "plane_channels": 4,
-        "channel_base": 128,
-        "channel_max": 12,
-        "decoder_hidden": 8,
-        "decoder_features": 8,
-        "neural_rendering_resolution": 8,
-        "depth_resolution": 6,
-        "depth_resolution_importance": 6,
-        "sr_input_resolution": 8,
-        "sr_channels": [8, 6],
-    },
-    "minicat": {},
-}
-"""What makes the cards of a plugin small; the embedded prior is small as it is."""
+STYLEGAN2_SIZES = {"z_dim": 12, "w_dim": 16, "img_resolution": 16, "channel_base": 128, "channel_max": 12}
 
 CASES = [
-    pytest.param(offer.value, card, {**card.config, **SMALL.get(offer.plugin, {})}, id=f"{name}-{card.name}")
+    pytest.param(offer.value, card, (offer.plugin, card), id=f"{name}-{card.name}")
     for name, offer in Registry.discover().backends().items()
     for card in offer.value.cards
 ]
+
+
+@pytest.fixture
+def config(request: pytest.FixtureRequest, eg3d_sizes: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A card's config at a size that a test can afford; the embedded prior is small as it is."""
+    plugin, card = request.param
+    sizes = {"stylegan2": STYLEGAN2_SIZES, "eg3d": eg3d_sizes}
+    return {**card.config, **sizes.get(plugin, {})}
 
 
 def small(backend: Backend, config: Mapping[str, Any]) -> Generator:
@@ -64,7 +52,7 @@ def views(generator: Generator, count: int) -> Camera | None:
     return generator.orbit(torch.linspace(-0.3, 0.3, count), 0.1)
 
 
-@pytest.mark.parametrize(("backend", "card", "config"), CASES)
+@pytest.mark.parametrize(("backend", "card", "config"), CASES, indirect=["config"])
 class TestContract:
     """Every backend, every card."""
 
