@@ -1,8 +1,8 @@
 """Keeping a process's memory, so that the system need not clear the same pages at every step.
 
 glibc gives each large block back to the system when it is freed and asks for a new one, whose pages the system clears
-and maps one by one: eleven million page faults, and half of the time, in three steps of EG3D-FFHQ on two cores. Kept
-in the heap, blocks are used again, at the price of gaps between them (mallopt(3); benchmarks/step_cost.py compares).
+and maps one by one: millions of page faults, and a quarter to two fifths of a step of EG3D-FFHQ on two cores. Kept in
+the heap, blocks are used again, at the price of gaps between them (mallopt(3); docs/performance.md, "The heap").
 Light: never imports torch.
 """
 
