@@ -1,7 +1,8 @@
-r"""What a step costs: seconds, arithmetic and peak memory of a generator at full size, random weights.
+r"""What a step costs: seconds, arithmetic and peak memory of a generator at full size, on random or embedded weights.
 
     python benchmarks/step_cost.py                          # EG3D-FFHQ on the CPU: a quarter of an hour on two cores
     python benchmarks/step_cost.py --backend stylegan2 --card ffhq-1024 --repeat 1
+    python benchmarks/step_cost.py --backend eg3d-minicat --batch 4 --rows lora-fast
     python benchmarks/step_cost.py --device cuda --batch 4 --half bfloat16
 
 Every row is measured in a process of its own, so that its peak memory is its own; rows take turns `--repeat` times,
@@ -28,7 +29,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from corekit.attach import attach
 from corekit.generator import Generator, fingerprint
 from corekit.persona import Origin, Persona
+from corekit.precision import flush_denormals
 from corekit.registry import Registry
+from gpk_checkpoints.weights import load_generator
 from gpk_runs.heap import keep_heap
 from gpk_stylegan2 import layers
 from gpk_tasks.presets import preset
@@ -78,6 +81,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--half", choices=("bfloat16", "float16"), help="type of the parts that the card marks")
     parser.add_argument("--returning", action="store_true", help="let the system have every freed block, as glibc does")
+    parser.add_argument("--denormals", action="store_true", help="calculate with denormal numbers, as torch does")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--rows", default=",".join(ROWS), help="which, comma-separated, of: %(default)s")
     parser.add_argument("--row", help=argparse.SUPPRESS)
@@ -89,6 +93,8 @@ def measured(options: argparse.Namespace) -> dict[str, float]:
     device = torch.device(options.device)
     if not options.returning:
         keep_heap()  # as the command line does
+    if not options.denormals:
+        flush_denormals()  # as the command line does
     step = _step(_generator(options, device), options)
     with FlopCounterMode(display=False) as counter:  # the first step, which is not timed
         step()
@@ -109,8 +115,12 @@ def _peak_kib() -> int:
 def _generator(options: argparse.Namespace, device: torch.device) -> Generator:
     backend = Registry.discover(plugins=False).backend(options.backend)
     cards = {card.name: card for card in backend.cards}
-    with device:
-        generator = backend.build(cards[options.card or backend.card.name].config)
+    card = cards[options.card or backend.card.name]
+    if card.weights is not None:
+        generator = load_generator(backend, card, None, device=device)
+    else:
+        with device:
+            generator = backend.build(card.config)
     if options.half:
         generator.half_dtype = getattr(torch, options.half)
     return generator.requires_grad_(options.row == "full")
@@ -120,7 +130,8 @@ def _step(generator: Generator, options: argparse.Namespace) -> Callable[[], Non
     """One step of the row, which ends when the device has done it."""
     row, latent = options.row, generator.latent
     device = next(generator.parameters()).device
-    w = torch.zeros(options.batch, latent.num_ws, latent.w_dim, device=device)
+    z = torch.zeros(options.batch, latent.z_dim, device=device)
+    w = generator.mapping(z).detach()
     camera = generator.frontal(options.batch)
     camera = None if camera is None else camera.to(device)
     tuned = _tuned(generator, row, w)

@@ -63,6 +63,8 @@ class Silence:
 class Bench:
     """Everything a task works with: the generator with its backend and card, the networks that look at its pictures,
     the album, and the journal.
+
+    `distance` is in the loss; `reporting`, where there is one, is a distance that no loss has seen.
     """
 
     backend: Backend
@@ -72,3 +74,4 @@ class Bench:
     album: Album
     journal: Journal
     judge: nn.Module | None = None
+    reporting: Distance | None = None

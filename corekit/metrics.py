@@ -4,14 +4,13 @@ features.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-if TYPE_CHECKING:
-    from corekit.bench import Distance
+from corekit.bench import Distance, FeatureDistance
 
 
 def psnr(image: Tensor, truth: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -54,12 +53,25 @@ def diversity(images: Tensor, references: Tensor, distance: Distance) -> Tensor:
     Every image goes to its nearest reference; the standard deviation of pairwise distances within each cluster of at
     least three is averaged over the clusters. NaN where no cluster is that large.
     """
-    to_reference = torch.stack([distance(images, r.expand_as(images)) for r in references], dim=1)
-    cluster = to_reference.argmin(1)
+    seen, known = _seen(images, distance), _seen(references, distance)
+    everyone = torch.arange(len(images))
+    each = (torch.full_like(everyone, index) for index in range(len(references)))
+    cluster = torch.stack([_apart(seen, everyone, known, one, distance) for one in each], dim=1).argmin(1).cpu()
     spreads = []
     for index in cluster.unique():
-        members = images[cluster == index]
+        members = everyone[cluster == index]
         if len(members) >= 3:
             i, j = torch.triu_indices(len(members), len(members), 1)
-            spreads.append(distance(members[i], members[j]).std())
+            spreads.append(_apart(seen, members[i], seen, members[j], distance).std())
     return torch.stack(spreads).mean() if spreads else images.new_tensor(float("nan"))
+
+
+def _seen(images: Tensor, distance: Distance) -> Sequence[Tensor]:
+    """What a distance compares: the images, or what it sees in them, once."""
+    return distance.features(images) if isinstance(distance, FeatureDistance) else [images]
+
+
+def _apart(a: Sequence[Tensor], i: Tensor, b: Sequence[Tensor], j: Tensor, distance: Distance) -> Tensor:
+    """The distances [B] of images i [B] of what was seen in `a` to images j [B] of `b`."""
+    pair = [level[i] for level in a], [level[j] for level in b]
+    return distance.between(*pair) if isinstance(distance, FeatureDistance) else distance(pair[0][0], pair[1][0])

@@ -58,7 +58,8 @@ class Backend:
     `adopt` takes over a checkpoint that is not gpk's: its constructor arguments (JSON's types; empty where the file
     tells none) and its tensors by the file's names become the settings that it states and the tensors by this
     generator's names. It raises InputError for another family's file; without it, names are taken as they are.
-    `distance` and `judge` name offers of `gpk_judges`.
+    `distance`, `reporting` and `judge` name offers of `gpk_judges`: the distance in the loss, another one that reports
+    (the loss's own where None), and the judge of identity.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Backend:
     cameras: bool = True
     resolution: int = 512
     distance: str = "lpips-alex"
+    reporting: str | None = None
     judge: str | None = None
 
     @property
