@@ -73,13 +73,14 @@ def make_bench(
     import torch
 
     from corekit.bench import Bench
-    from corekit.precision import allow_tf32
+    from corekit.precision import allow_tf32, flush_denormals
     from gpk_checkpoints.weights import load_generator
     from gpk_runs.heap import keep_heap
 
+    flush_denormals()
+    keep_heap()
     where = find_device(device)
     allow_tf32(where)
-    keep_heap()
     offer = registry.judge(distance or backend.distance)
     if offer.kind != "distance":
         known = ", ".join(name for name, other in registry.judges().items() if other.value.kind == "distance")
@@ -91,5 +92,8 @@ def make_bench(
     generator.half_dtype = None if precision == "auto" else getattr(torch, precision)
     album = open_album(registry, album_path, backend, side=generator.resolution, least=2)
     network = offer.load(lpips_weights).to(where)
-    judge = None if backend.judge is None else registry.judge(backend.judge).load(None).to(where)
-    return Bench(backend, card, generator, network, album.to(where), journal, judge)
+    judge, reporting = (
+        None if name is None else registry.judge(name).load(None).to(where)
+        for name in (backend.judge, backend.reporting)
+    )
+    return Bench(backend, card, generator, network, album.to(where), journal, judge, reporting)

@@ -1,4 +1,5 @@
-"""The embedded prior: a small EG3D of procedural cats, the cats themselves, and the networks that judge their pictures.
+"""The embedded priors, a small EG3D and a small StyleGAN2 of procedural cats; the cats themselves, and the networks
+that judge their pictures.
 
 Light: torch arrives when something is built, loaded or drawn.
 """
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from corekit.plugin import Backend, JudgeCard, hookimpl
 from gpk_checkpoints.cards import read_cards
 from gpk_eg3d import build, fit
+from gpk_stylegan2 import build as build_2d
+from gpk_stylegan2 import fit as fit_2d
 
 if TYPE_CHECKING:
     from torch import nn
@@ -26,6 +29,13 @@ def load_distance(weights: Path | None = None) -> nn.Module:
     return load_distance(weights)
 
 
+def load_perceptual(weights: Path | None = None) -> nn.Module:
+    """The perceptual distance that reports and is never in a loss; see `gpk_minicat.perceptual`."""
+    from gpk_minicat.perceptual import load_perceptual
+
+    return load_perceptual(weights)
+
+
 def load_identity(weights: Path | None = None) -> nn.Module:
     """The judge of procedural cats' identity; see `gpk_minicat.identity`."""
     from gpk_minicat.identity import load_identity
@@ -35,30 +45,50 @@ def load_identity(weights: Path | None = None) -> nn.Module:
 
 @hookimpl
 def gpk_backends() -> Sequence[Backend]:
-    """`eg3d-minicat`."""
+    """`eg3d-minicat` and `stylegan2-minicat`."""
+    solid, flat = read_cards(Path(__file__).parent / "cards.yaml")
     return [
         Backend(
             name="eg3d-minicat",
             summary="the embedded prior: a small EG3D of procedural cats, weights included",
-            cards=read_cards(Path(__file__).parent / "cards.yaml"),
+            cards=(solid,),
             build=build,
             fit=fit,
             resolution=64,
             distance="minicat-distance",
+            reporting="minicat-perceptual",
             judge="minicat-identity",
-        )
+        ),
+        Backend(
+            name="stylegan2-minicat",
+            summary="the embedded 2D prior: a small StyleGAN2 of the same cats, weights included; plain photos",
+            cards=(flat,),
+            build=build_2d,
+            fit=fit_2d,
+            cameras=False,
+            resolution=64,
+            distance="minicat-distance",
+            reporting="minicat-perceptual",
+            judge="minicat-identity",
+        ),
     ]
 
 
 @hookimpl
 def gpk_judges() -> Sequence[JudgeCard]:
-    """The distance and the judge of this domain."""
+    """The distances and the judge of this domain."""
     return [
         JudgeCard(
             name="minicat-distance",
             kind="distance",
             summary="features of a network that reads procedural cats' parameters; weights included",
             load=load_distance,
+        ),
+        JudgeCard(
+            name="minicat-perceptual",
+            kind="distance",
+            summary="the same measure by a network that is in no loss: the distance that reports; weights included",
+            load=load_perceptual,
         ),
         JudgeCard(
             name="minicat-identity",
@@ -71,7 +101,7 @@ def gpk_judges() -> Sequence[JudgeCard]:
 
 @hookimpl
 def gpk_commands(app: Any) -> None:  # noqa: ANN401 - Typer is the command line's business
-    """Adds `gpk minicat album` and `gpk minicat train`."""
+    """Adds `gpk minicat album`, `gpk minicat train` and `gpk minicat judges`."""
     from gpk_minicat.commands import add_commands
 
     add_commands(app)

@@ -1,5 +1,5 @@
 """`gpk minicat album`: photographs of a cat that nobody ever saw. `gpk minicat train`: the recipe of the embedded
-networks.
+networks. `gpk minicat judges`: what the bundled judges are worth.
 
 Options are read from the functions' signatures, so that no plugin needs the command line's libraries.
 """
@@ -19,6 +19,7 @@ def add_commands(app: Any) -> None:  # noqa: ANN401 - Typer is the command line'
     group = type(app)(name="minicat", help="Procedural cats: albums of them, and the networks trained on them.")
     group.command()(album)
     group.command()(train)
+    group.command()(judges)
     app.add_typer(group)
 
 
@@ -51,45 +52,80 @@ def train(
     workers: int = 1,
     fast: bool = False,
 ) -> None:
-    """Train the embedded prior, distance or identity in the folder WORK, or go on there; then write its weights file.
+    """Train an embedded prior or one of the judges in the folder WORK, or go on there; then write its weights file.
 
-    WHAT is prior, distance or identity; the two judges take their own number of steps, not MINUTES. OUT is the weights
-    file to write; empty leaves it in WORK. WORKERS processes divide each batch; FAST compiles the prior and convolves
-    in bfloat16, as the bundled weights were made, which needs a C++ compiler.
+    WHAT is prior, prior-2d, distance, perceptual or identity; these three judges take their own number of steps, not
+    MINUTES. OUT is the weights file to write; empty leaves it in WORK. WORKERS processes divide each batch of a prior;
+    FAST compiles a prior, which needs a C++ compiler, and convolves in bfloat16, as the bundled weights were made.
     """
     import json
 
     from corekit.errors import InputError, UnknownNameError
 
-    if what not in ("prior", "distance", "identity"):
-        raise UnknownNameError("network", what, ("prior", "distance", "identity"))
+    known = ("prior", "prior-2d", "distance", "perceptual", "identity")
+    if what not in known:
+        raise UnknownNameError("network", what, known)
     if minutes <= 0 or workers < 1:
         raise InputError(f"minutes must be positive and workers at least 1, not {minutes} and {workers}")
     weights = Path(out) if out else work / f"minicat-{what}.safetensors"
     facts = (
-        _train_prior(work, weights, minutes, seed, workers, fast)
-        if what == "prior"
-        else _train_judge(work, weights, what, seed)
+        _train_prior(work, weights, what, minutes, seed, workers, fast)
+        if what in ("prior", "prior-2d")
+        else _train_judge(work, weights, what, seed, fast)
     )
     print(json.dumps({"weights": str(weights)} | facts))
 
 
-def _train_prior(work: Path, weights: Path, minutes: float, seed: int, workers: int, fast: bool) -> dict[str, object]:
+def judges(work: str = "", weights: str = "") -> None:
+    """Examine the judges on procedural cats that no training saw, and print the figures as JSON; about a minute.
+
+    WORK is a folder that keeps the rendered cats for the next time; empty keeps nothing. WEIGHTS is a folder with
+    minicat-distance, minicat-perceptual and minicat-identity.safetensors; empty examines the bundled ones.
+    """
+    import json
+    import tempfile
+
+    from gpk_minicat import distance, examination, identity, perceptual
+
+    folder = Path(weights) if weights else distance.WEIGHTS.parent
+    distances = {
+        "minicat-distance": distance.load_distance(folder / distance.WEIGHTS.name),
+        "minicat-perceptual": perceptual.load_perceptual(folder / perceptual.WEIGHTS.name),
+        "mse": examination.squared_error,
+    }
+    judge = identity.load_identity(folder / identity.WEIGHTS.name)
+    with tempfile.TemporaryDirectory() as scratch:
+        kept = Path(work) if work else Path(scratch)
+        kept.mkdir(parents=True, exist_ok=True)
+        print(json.dumps(examination.examine(kept, distances, judge)))
+
+
+def _train_prior(
+    work: Path, weights: Path, what: str, minutes: float, seed: int, workers: int, fast: bool
+) -> dict[str, object]:
     from gpk_minicat.export import export
     from gpk_minicat.pictures import Pictures, render_shard
+    from gpk_minicat.prior_2d import PRIOR_2D
+    from gpk_minicat.prior_3d import PRIOR_3D
     from gpk_minicat.train import Recipe, train
 
+    prior = PRIOR_2D if what == "prior-2d" else PRIOR_3D
     recipe = Recipe(steps=10**9, minutes=minutes, seed=seed, workers=workers, bfloat16=fast, compiled=fast)
-    state = train(work, recipe, progress=_report)
+    state = train(work, recipe, prior=prior, progress=_report)
     unseen = Pictures([render_shard(work, seed, recipe.shards - 1)])
-    return export(state, weights, validation=unseen.tail(256))
+    return export(state, weights, prior=prior, validation=unseen.tail(256))
 
 
-def _train_judge(work: Path, weights: Path, what: str, seed: int) -> dict[str, object]:
-    from gpk_minicat.train_judges import JudgeRecipe, train_distance, train_identity
+def _train_judge(work: Path, weights: Path, what: str, seed: int, fast: bool) -> dict[str, object]:
+    import dataclasses
+    from typing import cast
 
-    learn = train_distance if what == "distance" else train_identity
-    return learn(work, JudgeRecipe(seed=seed), weights=weights, report=_report_step)
+    from gpk_minicat.train_judges import RECIPES, JudgeName, train_judge
+
+    name = cast("JudgeName", what)
+    # The recipes' own seeds differ, and none may come near the one of the examination.
+    recipe = dataclasses.replace(RECIPES[name], seed=RECIPES[name].seed + 10 * seed, bfloat16=fast)
+    return train_judge(name, work, recipe, weights=weights, report=_report_step)
 
 
 def _report(progress: Progress) -> None:

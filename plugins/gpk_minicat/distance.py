@@ -1,13 +1,17 @@
-"""A perceptual distance that ships with gpk: no download, no foreign licence, one megabyte.
+"""A perceptual distance that ships with gpk: no download, no foreign licence, half a megabyte.
 
 As LPIPS (Zhang et al., 2018, arXiv 1801.03924) compares deep features, each normalised to unit length over its
-channels, this compares the features of a network that learned to read a procedural cat's parameters, camera and light
-from a picture. That task needs edges, colours, eyes, stripes: it is this distance's ImageNet. Layers are weighted
-alike; nobody judged pairs of pictures for it.
+channels and weighed channel by channel, this compares the features of a network that learned to read a procedural
+cat's parameters, camera, light and eyes from a picture. That task needs edges, colours, eyes, stripes: it is this
+distance's ImageNet. LPIPS' weights come from people's judgements of pairs; these, from pairs whose order is known
+because gpk drew them (`judgements`): nobody's eyes were asked.
 
-    d(a, b) = mean over stages and places of | f(a) / |f(a)| - f(b) / |f(b)| |^2
+    d(a, b) = sum over stages s and channels c of w_sc mean over places of (f_sc(a) / |f_s(a)| - f_sc(b) / |f_s(b)|)^2
 
-Shapes: B batch, R image side.
+`Distance` is the formula and `minicat-distance` the network that personalization minimises; what reports, so that no
+network judges its own work, is `perceptual`.
+
+Shapes: B batch, R image side, C channels of all stages together.
 """
 
 from __future__ import annotations
@@ -18,26 +22,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from gpk_minicat.convnet import ConvNet
-from gpk_minicat.parameters import NAMES
+from gpk_minicat.convnet import ConvNet, ResNet
 from gpk_minicat.store import load_tensors
 
 WEIGHTS = Path(__file__).parent / "weights" / "minicat-distance.safetensors"
-
-
-class Reader(nn.Module):
-    """The network before it becomes a distance: pictures [B, 3, R, R] to the parameters' places in their ranges and
-    the view, [B, P + 2].
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.features = ConvNet((16, 32, 64, 96, 128), convolutions=(2, 2, 2, 2, 1), normalised=False)
-        self.head = nn.Linear(128 * 16, len(NAMES) + 2)
-
-    def forward(self, image: Tensor) -> Tensor:
-        """What the picture shows, each about [-1, 1]."""
-        return self.head(self.features(image)[-1].flatten(1))
 
 
 class Distance(nn.Module):
@@ -45,25 +33,42 @@ class Distance(nn.Module):
     64 are resized.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, features: ConvNet | ResNet) -> None:
         super().__init__()
-        self.features = Reader().features
+        self.features = features
+        even = [torch.full((width,), 1 / len(features.widths)) for width in features.widths]
+        self.weights = nn.Parameter(torch.cat(even), requires_grad=False)
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
-        """The distances [B], 0 to 4."""
+        """The distances [B]."""
         return self.between(self.features(a), self.features(b))
 
     def between(self, a: Sequence[Tensor], b: Sequence[Tensor]) -> Tensor:
         """The distances [B] of what `features` saw in two pictures."""
-        pairs = zip(a, b, strict=True)
-        return torch.stack([(_unit(x) - _unit(y)).square().sum(1).mean((1, 2)) for x, y in pairs]).mean(0)
+        return differences(a, b) @ self.weights
+
+
+def differences(a: Sequence[Tensor], b: Sequence[Tensor]) -> Tensor:
+    """The mean squared differences [B, C] of every channel of features [B, C_s, R_s, R_s], scaled to unit length at
+    every place.
+    """
+    return torch.cat([(_unit(x) - _unit(y)).square().mean((2, 3)) for x, y in zip(a, b, strict=True)], 1)
+
+
+def network(*, normalised: bool = False) -> ConvNet:
+    """The network under `minicat-distance`, untrained."""
+    return ConvNet((16, 32, 64, 96, 128), convolutions=(2, 2, 2, 2, 2), normalised=normalised)
 
 
 def load_distance(weights: Path | None = None) -> Distance:
     """The distance with its trained weights (the bundled ones where None), frozen and ready to use."""
-    tensors, _ = load_tensors(WEIGHTS if weights is None else weights)
-    distance = Distance()
-    distance.load_state_dict({key: value.float() for key, value in tensors.items() if key.startswith("features.")})
+    return filled(Distance(network()), WEIGHTS if weights is None else weights)
+
+
+def filled(distance: Distance, weights: Path) -> Distance:
+    """The distance with the tensors of a weights file, frozen; raises WeightsError where there is no such file."""
+    tensors, _ = load_tensors(weights)
+    distance.load_state_dict({key: value.float() for key, value in tensors.items()})
     return distance.requires_grad_(False).eval()
 
 

@@ -56,6 +56,13 @@ def colour(p: field.Points, cat: dict[str, Tensor]) -> Tensor:
     return torch.stack(_eyes(fur, p, ball, cat), 1)
 
 
+def irises(cat: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """The colours [B, 3] of the left eye (+x) and of the right one, unlit."""
+    yes = torch.ones_like(cat["odd_eyes"], dtype=torch.bool)
+    left, right = (torch.cat(_palette(_hue(side, cat)), 1) for side in (yes, ~yes))
+    return left, right
+
+
 def shade(albedo: Tensor, normals: field.Points, cat: dict[str, Tensor]) -> Tensor:
     """The lit colour [B, 3, N]: one soft lamp above and in front, moved sideways by `light`, and a sky."""
     side = 0.75 * cat["light"]
@@ -141,16 +148,19 @@ def _eyes(fur: list[Tensor], p: field.Points, ball: field.Eye, cat: dict[str, Te
     opening = 0.80 * cat["openness"]
     almond = 1 - torch.sqrt((u / 0.82) ** 2 + (v / opening) ** 2)
     fur = _mix(fur, LINE, _inside(almond + 0.20, soft) * front)
-    hue = cat["eye_colour"] + torch.where(p.x > 0, cat["odd_eyes"], torch.zeros_like(cat["odd_eyes"])) * torch.where(
-        cat["eye_colour"] < 0.5, 0.75, -0.75
-    )
-    iris = _palette(hue.clamp(0, 1))
+    iris = _palette(_hue(p.x > 0, cat))
     round_pupil = torch.sqrt((u / 0.26) ** 2 + (v / 0.56) ** 2)
     iris = [c * (1.0 - 0.28 * (v + 0.2).clamp(0, 1)) for c in iris]
     fur = _mix(fur, iris, _inside(almond, soft) * front)
     fur = _mix(fur, PUPIL, _inside((1 - round_pupil) * 0.3, 0.06) * _inside(almond, soft) * front)
     glint = torch.sqrt(((p.x - torch.sign(p.x) * ball.x) / ball.radius + 0.20) ** 2 + (v - 0.26) ** 2)
     return _mix(fur, (1.0, 1.0, 1.0), _inside(0.15 - glint, soft) * _inside(almond, soft) * front)
+
+
+def _hue(left: Tensor, cat: dict[str, Tensor]) -> Tensor:
+    """Where in the palette an eye's colour is: an odd left eye (+x) lies three quarters of it away."""
+    odd = torch.where(left, cat["odd_eyes"], torch.zeros_like(cat["odd_eyes"]))
+    return (cat["eye_colour"] + odd * torch.where(cat["eye_colour"] < 0.5, 0.75, -0.75)).clamp(0, 1)
 
 
 def _palette(hue: Tensor) -> list[Tensor]:

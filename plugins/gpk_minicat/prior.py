@@ -1,56 +1,93 @@
-"""The embedded prior: its size, and the supervised loss that distils the procedural cats into it.
+"""What an embedded prior is to its trainer, and the part of the supervised loss that all of them share.
 
 A GAN's adversary would need days of a GPU. Here noise already *means* a cat (`parameters.from_noise`), so the
-generator regresses the picture and the depth of exactly the cat and the camera that it was given: minutes to hours of
-one small CPU.
+generator regresses the picture of exactly the cat and the camera that it was given: minutes to hours of one small CPU.
 
-Loss = final + raw + coarse + edges + depth, each a mean absolute difference: of the final picture, of the raw one
-before super-resolution, of both after a 4 x 4 average (colour and place before detail), of their finite differences
-(sharpness), and of the depth. The face counts more: a weight of up to 1 + FACE around the projected eyes, nose and
-mouth, which are few pixels.
+Of a picture count: its mean absolute difference (final), the same after a 4 x 4 average (coarse: colour and place
+before detail), and that of its finite differences (edges: sharpness). The face counts more: a weight of up to 1 + FACE
+around the projected eyes, nose and mouth, which are few pixels.
 
-Shapes: B batch, R image side, r side before super-resolution.
+Shapes: B batch, Z noise, K meanings, R image side.
 """
 
 from __future__ import annotations
 
+import abc
+from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from corekit.camera import Camera
-from corekit.generator import Render
+from corekit.generator import Generator, Render
+from corekit.plugin import Card
 from gpk_checkpoints.cards import read_cards
-from gpk_eg3d.config import from_mapping
+from gpk_eg3d.config import EG3DConfig
 from gpk_minicat import field
-from gpk_minicat.parameters import columns
+from gpk_minicat.parameters import PARAMETERS, PRIOR, columns, from_noise
 from gpk_minicat.pictures import Batch
-from gpk_minicat.render import FAR
+from gpk_stylegan2.config import StyleGAN2Config
 
-CONFIG = from_mapping(read_cards(Path(__file__).with_name("cards.yaml"))[0].config)
-"""The card's: what is trained is what the card builds."""
 FACE = 3.0
-WEIGHTS = {"final": 1.0, "raw": 0.5, "coarse": 0.5, "edges": 0.5, "depth": 1.0}
 
 
-def loss(render: Render, batch: Batch, weight: Tensor) -> dict[str, Tensor]:
-    """The terms by name, weighted already; their sum is the loss. `weight` [B, 1, R, R] says what counts more."""
-    photo, half = batch.photo.image, F.avg_pool2d(batch.photo.image, 2)
-    assert render.raw is not None
-    assert render.depth is not None
-    small = F.avg_pool2d(weight, 2)
-    off = render.image - photo
-    terms = {
+class Prior(abc.ABC):
+    """Which generator is trained, what its noise means, what it is shown and what counts as wrong. Abstract, without
+    state; every subclass is final.
+
+    What is trained is what the card builds. `state` names the state file in a work folder: priors can share one.
+    """
+
+    card: ClassVar[Card]
+    config: ClassVar[EG3DConfig | StyleGAN2Config]
+    state: ClassVar[str]
+    meanings: ClassVar[Mapping[str, tuple[str, ...]]]
+    """The names of the numbers of z, in their order, by what they belong to."""
+
+    @abc.abstractmethod
+    def build(self) -> Generator:
+        """The generator, randomly initialised."""
+
+    @abc.abstractmethod
+    def noise(self, batch: Batch) -> Tensor:
+        """The noise z [B, Z] that means the pictures of the batch."""
+
+    @abc.abstractmethod
+    def meaning(self, z: Tensor) -> Tensor:
+        """What z means, [B, K], each number in its own range from -1 to 1."""
+
+    @abc.abstractmethod
+    def show(self, generator: Generator, z: Tensor, camera: Camera, *, bfloat16: bool = False) -> Render:
+        """The generator's picture in float32, its convolutions in bfloat16 where asked for."""
+
+    @abc.abstractmethod
+    def loss(self, render: Render, batch: Batch, weight: Tensor) -> dict[str, Tensor]:
+        """The terms by name, weighted already; their sum is the loss. `weight` [B, 1, R, R] says what counts more."""
+
+
+def card_named(name: str) -> Card:
+    """The embedded card of that name."""
+    return next(card for card in read_cards(Path(__file__).with_name("cards.yaml")) if card.name == name)
+
+
+def cat_meaning(z: Tensor) -> Tensor:
+    """The cat's parameters [B, K] that noise z [B, Z] means, each in its own range from -1 to 1."""
+    prior = [parameter for parameter in PARAMETERS if parameter.kind != "trait"]
+    low, high = (z.new_tensor([getattr(p, key) for p in prior]) for key in ("low", "high"))
+    return (from_noise(z)[:, : len(PRIOR)] - low) / (high - low) * 2 - 1
+
+
+def picture_terms(image: Tensor, photo: Tensor, weight: Tensor) -> dict[str, Tensor]:
+    """final, coarse and edges of a picture [B, 3, R, R], not yet weighted against each other."""
+    off = image - photo
+    return {
         "final": (weight * off.abs()).mean(),
-        "raw": (small * (render.raw - half).abs()).mean(),
-        "coarse": F.avg_pool2d(off, 4).abs().mean() + F.avg_pool2d(render.raw - half, 4).abs().mean(),
+        "coarse": F.avg_pool2d(off, 4).abs().mean(),
         "edges": (weight[..., 1:] * off.diff(dim=3).abs()).mean() + (weight[:, :, 1:] * off.diff(dim=2).abs()).mean(),
-        # The last interval ends a little behind FAR; only what lies in front of it is wrong.
-        "depth": (render.depth.clamp_max(FAR) - batch.photo.depth).abs().mean(),
     }
-    return {name: WEIGHTS[name] * value for name, value in terms.items()}
 
 
 def face_weight(params: Tensor, camera: Camera, size: int) -> Tensor:

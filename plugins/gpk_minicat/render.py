@@ -9,6 +9,7 @@ Shapes: B batch, P parameters, R image side, N = (2R)^2 rays.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -56,20 +57,33 @@ def render(params: Tensor, camera: Camera | Tensor, size: int, *, supersample: i
 
 def layers(params: Tensor, camera: Camera, size: int, *, supersample: int = 2) -> Layers:
     """The cats alone: what does not depend on the background's colour nor on the white balance."""
+    return coats([params], camera, size, supersample=supersample)[0]
+
+
+def coats(variants: Sequence[Tensor], camera: Camera, size: int, *, supersample: int = 2) -> list[Layers]:
+    """The cats alone, of one shape and light in several paints: marched once, painted for each of the variants [B, P].
+
+    Nine tenths of the time goes into the marching, so further coats are nearly free. The shape is the first variant's.
+    """
     side = size * supersample
     if side % BLOCK:
         raise ValueError(
             f"a picture of {size} by {size} at {supersample} x supersampling cannot be cut into blocks of {BLOCK} rays"
         )
-    cat = columns(params)
+    cat = columns(variants[0])
     origins, directions = camera.rays(side)
     _, coarse = camera.rays(side // BLOCK)
     angle = BLOCK / (side * camera.intrinsics[:, 0, 0, None]) * 0.71
-    colours, hit, depth = _march(origins.mT, directions.mT, coarse.mT, angle, cat, side)
+    points, hit, depth = _march(origins.mT, directions.mT, coarse.mT, angle, cat, side)
+    normals = field.normal(points, cat)
     pool = torch.nn.functional.avg_pool2d
-    stacked = torch.cat([colours * hit, hit, torch.where(hit > 0, depth, FAR)], 1).unflatten(2, (side, side))
-    stacked = pool(stacked, supersample)
-    return Layers(cat=stacked[:, :3], mask=stacked[:, 3:4], depth=stacked[:, 4:])
+    behind = pool(torch.cat([hit, torch.where(hit > 0, depth, FAR)], 1).unflatten(2, (side, side)), supersample)
+    painted = []
+    for variant in map(columns, variants):
+        colours = paint.shade(paint.colour(points, variant), normals, variant) * hit
+        picture = pool(colours.unflatten(2, (side, side)), supersample)
+        painted.append(Layers(cat=picture, mask=behind[:, :1], depth=behind[:, 1:]))
+    return painted
 
 
 def compose(picture: Layers, params: Tensor, camera: Camera) -> Photo:
@@ -83,8 +97,8 @@ def compose(picture: Layers, params: Tensor, camera: Camera) -> Photo:
 
 def _march(
     origins: Tensor, directions: Tensor, coarse: Tensor, angle: Tensor, cat: dict[str, Tensor], side: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Colours [B, 3, N], hits [B, 1, N] in {0, 1} and depths [B, 1, N] of rays [B, 3, N]."""
+) -> tuple[field.Points, Tensor, Tensor]:
+    """Where rays [B, 3, N] end, hits [B, 1, N] in {0, 1} and depths [B, 1, N]."""
     blocks = side // BLOCK
     start = torch.full_like(coarse[:, 0], NEAR)
     for _ in range(CONE_STEPS):
@@ -97,8 +111,7 @@ def _march(
         start = start + field.STEP * field.UNIT * gap
     points = _along(origins, directions, start)
     hit = ((gap.abs() < TOUCH) & (start < FAR)).to(start)
-    colours = paint.shade(paint.colour(points, cat), field.normal(points, cat), cat)
-    return colours, hit[:, None], start[:, None]
+    return points, hit[:, None], start[:, None]
 
 
 def _along(origins: Tensor, directions: Tensor, depth: Tensor) -> field.Points:

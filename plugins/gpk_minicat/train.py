@@ -1,4 +1,4 @@
-"""The recipe of the embedded prior: render cats, pre-train the mapping, regress pictures and depth, keep the average.
+"""The recipe of the embedded priors: render cats, pre-train the mapping, regress their pictures, keep the average.
 
 Everything that is drawn follows from (seed, step), so a run that was stopped and started again equals one that was
 not, bitwise on one machine. The state file is the only truth and is replaced atomically. With `minutes` instead of
@@ -26,11 +26,10 @@ from torch.multiprocessing.spawn import spawn
 from corekit.camera import Camera
 from corekit.errors import RunError
 from corekit.generator import Render
-from gpk_eg3d.network import EG3D
-from gpk_eg3d.renderer import rendered
-from gpk_minicat.parameters import PARAMETERS, PRIOR, from_noise
+from corekit.precision import flush_denormals
 from gpk_minicat.pictures import SIZE, Pictures, render_shard
-from gpk_minicat.prior import CONFIG, face_weight, loss
+from gpk_minicat.prior import Prior, face_weight
+from gpk_minicat.prior_3d import PRIOR_3D
 from gpk_minicat.store import load_tensors, save_tensors
 
 
@@ -67,12 +66,18 @@ class Progress:
     terms: dict[str, float]
 
 
-def train(work: Path, recipe: Recipe = Recipe(), *, progress: Callable[[Progress], None] | None = None) -> Path:
-    """Train the prior in the folder `work`, or go on with what is there, and return the path of its state file.
+def train(
+    work: Path,
+    recipe: Recipe = Recipe(),
+    *,
+    prior: Prior = PRIOR_3D,
+    progress: Callable[[Progress], None] | None = None,
+) -> Path:
+    """Train `prior` in the folder `work`, or go on with what is there, and return the path of its state file.
 
     The shards of pictures come first and are rendered once. `gpk_minicat.export` makes the weights file from the state.
-    With several workers `progress` is pickled. Raises RunError where `work` holds a run of another recipe; the budget,
-    the number of workers and the precision may change.
+    With several workers `prior` and `progress` are pickled. Raises RunError where `work` holds a run of another
+    recipe; the budget, the number of workers and the precision may change.
     """
     work.mkdir(parents=True, exist_ok=True)
     for index in range(recipe.shards):
@@ -80,22 +85,22 @@ def train(work: Path, recipe: Recipe = Recipe(), *, progress: Callable[[Progress
         if progress is not None:
             progress(Progress(0, 0.0, math.nan, {"shard": float(index)}))
     if recipe.workers == 1:
-        _work(0, work, recipe, "", progress)
+        _work(0, work, recipe, prior, "", progress)
     else:
         with tempfile.TemporaryDirectory() as folder:
             meeting = f"file://{folder}/meeting"
-            spawn(_work, (work, recipe, meeting, progress), nprocs=recipe.workers)
-    return work / "state.safetensors"
+            spawn(_work, (work, recipe, prior, meeting, progress), nprocs=recipe.workers)
+    return work / prior.state
 
 
 class Trainer:
     """The generator, its running average and its optimizer; `step(i)` depends on nothing else but i and the recipe."""
 
-    def __init__(self, recipe: Recipe, pictures: Pictures, *, rank: int = 0) -> None:
-        self.recipe, self.pictures, self.rank = recipe, pictures, rank
+    def __init__(self, recipe: Recipe, pictures: Pictures, *, prior: Prior = PRIOR_3D, rank: int = 0) -> None:
+        self.recipe, self.pictures, self.prior, self.rank = recipe, pictures, prior, rank
         with torch.random.fork_rng(devices=()):
             torch.manual_seed(recipe.seed)
-            self.generator, self.average = EG3D(CONFIG), EG3D(CONFIG)
+            self.generator, self.average = prior.build(), prior.build()
         if recipe.bfloat16:
             self.generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = torch.optim.Adam(self.generator.parameters(), lr=recipe.rate, betas=(0.9, 0.99))
@@ -111,21 +116,20 @@ class Trainer:
         return max(self.at / self.recipe.steps, clock)
 
     def begin(self) -> None:
-        """Pre-train the mapping: w must tell the cat's parameters to a linear layer, which is then thrown away."""
+        """Pre-train the mapping: w must tell what z means to a linear layer, which is then thrown away."""
         rng = torch.Generator().manual_seed(self.recipe.seed)
-        mapping, head = self.generator.backbone.mapping, nn.Linear(CONFIG.w_dim, len(PRIOR))
+        generator, width = self.generator, self.generator.latent.z_dim
+        mapping = [generator.get_parameter(site.key) for site in generator.sites() if site.part == "mapping"]
+        head = nn.Linear(generator.latent.w_dim, width)
         nn.init.zeros_(head.weight)
         nn.init.zeros_(head.bias)
-        prior = [parameter for parameter in PARAMETERS if parameter.kind != "trait"]
-        low, high = (torch.tensor([getattr(p, key) for p in prior]) for key in ("low", "high"))
-        optimizer = torch.optim.Adam([*mapping.parameters(), *head.parameters()], lr=1e-2, betas=(0.9, 0.99))
+        optimizer = torch.optim.Adam([*mapping, *head.parameters()], lr=1e-2, betas=(0.9, 0.99))
         for i in range(self.recipe.mapping_steps):
             optimizer.param_groups[0]["lr"] = (
                 1e-2 * 0.5 * (1 + math.cos(math.pi * i / self.recipe.mapping_steps)) + 1e-5
             )
-            z = torch.randn(256, len(PRIOR), generator=rng)
-            wanted = (from_noise(z)[:, : len(PRIOR)] - low) / (high - low) * 2 - 1
-            off = (head(mapping(z)[:, 0]) - wanted).square().mean()
+            z = torch.randn(256, width, generator=rng)
+            off = (head(generator.mapping(z)[:, 0]) - self.prior.meaning(z)).square().mean()
             optimizer.zero_grad()
             off.backward()
             optimizer.step()
@@ -137,7 +141,7 @@ class Trainer:
         rng = torch.Generator().manual_seed(recipe.seed * 1_000_003 + self.at)
         batch = self.pictures.batch(recipe.batch, rng, share=slice(self.rank, None, recipe.workers))
         weight = face_weight(batch.params, batch.camera, SIZE)
-        terms = loss(self.show(batch.z, batch.camera), batch, weight)
+        terms = self.prior.loss(self.show(self.prior.noise(batch), batch.camera), batch, weight)
         self.optimizer.zero_grad()
         cast(Tensor, sum(terms.values())).backward()
         if recipe.workers > 1:
@@ -167,7 +171,7 @@ class Trainer:
             "step": self.at,
             "seconds": self.seconds,
             "recipe": dataclasses.asdict(self.recipe),
-            "config": dataclasses.asdict(CONFIG),
+            "config": dataclasses.asdict(self.prior.config),
         }
         save_tensors(path, tensors, note)
 
@@ -190,17 +194,7 @@ class Trainer:
         self.at, self.seconds = note["step"], note["seconds"]
 
     def _show(self, z: Tensor, camera: Camera) -> Render:
-        """The generator's picture; convolutions in bfloat16 where asked for, rays always in float32."""
-        generator, reduced = self.generator, self.recipe.bfloat16
-        w = generator.mapping(z)
-        with torch.autocast("cpu", torch.bfloat16, enabled=reduced):
-            planes = generator.planes(w, noise="none")
-        features, depth = rendered(
-            planes.float(), generator.decoder, camera, CONFIG, resolution=CONFIG.neural_rendering_resolution
-        )
-        with torch.autocast("cpu", torch.bfloat16, enabled=reduced):
-            image = generator.superresolution(features, w[:, -1])
-        return Render(image.float(), features[:, :3], depth)
+        return self.prior.show(self.generator, z, camera, bfloat16=self.recipe.bfloat16)
 
     def _agree(self) -> None:
         gradients = [p.grad for p in self.generator.parameters() if p.grad is not None]
@@ -212,15 +206,23 @@ class Trainer:
         self.seconds = flat[-1].item()  # every worker must read the same clock, or their learning rates part
 
 
-def _work(rank: int, work: Path, recipe: Recipe, meeting: str, progress: Callable[[Progress], None] | None) -> None:
+def _work(
+    rank: int,
+    work: Path,
+    recipe: Recipe,
+    prior: Prior,
+    meeting: str,
+    progress: Callable[[Progress], None] | None,
+) -> None:
     """One worker's whole run; the first one reports and saves."""
+    flush_denormals()
     if recipe.workers > 1:
         torch.set_num_threads(1)
         torch.distributed.init_process_group("gloo", init_method=meeting, rank=rank, world_size=recipe.workers)
-    state = work / "state.safetensors"
+    state = work / prior.state
     # The last shard is for validation only.
     paths = [render_shard(work, recipe.seed, i) for i in range(max(1, recipe.shards - 1))]
-    trainer = Trainer(recipe, Pictures(paths), rank=rank)
+    trainer = Trainer(recipe, Pictures(paths), prior=prior, rank=rank)
     if state.exists():
         trainer.load(state)
     else:

@@ -1,157 +1,223 @@
-"""The recipes of the two bundled judges: the perceptual distance's reader, and the identity judge.
+"""The recipes of the three bundled judges: the distance that personalization minimises, the one that reports, and the
+judge of identity.
 
-Both learn from the photos of many individuals (`individuals`); they share the pictures, but neither network nor task,
-so that a persona optimised under the distance is judged by another. Individuals of the last shard are for validation
-only.
+The distances first learn to read pictures of the prior and of individuals (`readings`), then how their channels are to
+be weighed (`judgements`). The identity judge learns to tell individuals and their twins apart by a margin
+(`identity`). No two of them share a network, a seed or, the two distances, a picture. The last shard of individuals is
+for validation only.
+
+What is drawn at a step follows from (seed, step) alone and the state is kept, so a training that was stopped goes on
+as if it had not been.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from gpk_minicat import distance, identity
-from gpk_minicat.individuals import Individuals, Portraits, render_individuals
-from gpk_minicat.parameters import NAMES, PARAMETERS
-from gpk_minicat.pictures import PITCH, YAW
-from gpk_minicat.store import save_tensors
+from corekit.errors import RunError
+from gpk_minicat import distance, identity, perceptual
+from gpk_minicat.convnet import ConvNet, ResNet, folded
+from gpk_minicat.distance import Distance
+from gpk_minicat.distortions import worn
+from gpk_minicat.individuals import PHOTOS, SETS, Individuals, Portraits, render_individuals
+from gpk_minicat.judgements import APART, agreement, judgements, weigh
+from gpk_minicat.pictures import Pictures, render_shard
+from gpk_minicat.readings import READINGS, Reader, explained, readings
+from gpk_minicat.store import load_tensors, save_tensors
+from gpk_minicat.train import under
+from gpk_minicat.verification import verification
+
+JudgeName = Literal["distance", "perceptual", "identity"]
+JUDGES: tuple[JudgeName, ...] = get_args(JudgeName)
+SAVE_EVERY = 100
+SUBTLE = ("muzzle", "openness", "nose")
+"""Readings that move few pixels by little, and are learned last."""
 
 
 @dataclass(frozen=True)
 class JudgeRecipe:
-    """How many shards of individuals, how many steps, how fast."""
+    """How many shards of individuals of which seed, how many of the prior's pictures from which shard on, how many
+    steps of how many pictures, how fast; how much more the SUBTLE readings count than the others, and the angle
+    between classes, in radians.
+    """
 
-    shards: int = 6
-    steps: int = 1_000
-    rate: float = 2e-3
     seed: int = 0
+    shards: int = 6
+    pictures: int = 12
+    first_picture: int = 0
+    steps: int = 1_200
+    batch: int = 96
+    rate: float = 3e-3
+    subtle: float = 1.0
+    margin: float = 0.4
+    judgements: int = 256
+    bfloat16: bool = False
 
 
+RECIPES: dict[JudgeName, JudgeRecipe] = {
+    "distance": JudgeRecipe(steps=1_500, subtle=5.0),
+    "perceptual": JudgeRecipe(seed=1, steps=800, first_picture=12),
+    "identity": JudgeRecipe(shards=9, steps=1_500, pictures=0, judgements=0),
+}
 Report = Callable[[int, int, float], None]
 
 
-def train_distance(
-    work: Path,
-    recipe: JudgeRecipe = JudgeRecipe(),
-    *,
-    weights: Path = distance.WEIGHTS,
-    report: Report = lambda *_: None,
+def train_judge(
+    name: JudgeName, work: Path, recipe: JudgeRecipe, *, weights: Path, report: Report = lambda *_: None
 ) -> dict[str, object]:
-    """Train the reader, write its features as the distance's weights, and return the facts: R^2 of what it reads on
-    unseen cats.
+    """Train the judge in the folder `work`, or go on there, write its weights, and return the facts about them.
 
-    `report(step, steps, loss)` is called after each step.
+    `report(step, steps, loss)` is called after each step. Raises RunError where `work` holds the state of another
+    recipe of this judge.
     """
-    seen, unseen = _shards(work, recipe)
-    with torch.random.fork_rng(devices=()):
-        torch.manual_seed(recipe.seed)
-        reader = distance.Reader()
-
-    def missed(photos: Portraits) -> Tensor:
-        return nn.functional.smooth_l1_loss(reader(photos.image), readings(photos), beta=0.2)
-
-    seconds = _descend(reader, missed, seen, recipe, cats=48, photos=1, report=report)
-    photos = unseen.all()
-    with torch.no_grad():
-        wanted, got = readings(photos), torch.cat([reader(part) for part in photos.image.split(64)])
-    r2 = 1 - (wanted - got).square().mean(0) / wanted.var(0).clamp_min(1e-8)
-    facts: dict[str, object] = {"licence": "Apache-2.0", "steps": recipe.steps, "seconds": seconds}
-    facts["r2"] = {name: round(value, 3) for name, value in zip((*NAMES, "yaw", "pitch"), r2.tolist(), strict=True)}
-    save_tensors(weights, {k: v.half() for k, v in reader.state_dict().items() if k.startswith("features.")}, facts)
-    return facts
-
-
-def train_identity(
-    work: Path,
-    recipe: JudgeRecipe = JudgeRecipe(),
-    *,
-    weights: Path = identity.WEIGHTS,
-    report: Report = lambda *_: None,
-) -> dict[str, object]:
-    """Train the judge of identity, write its weights, and return the facts: how well it verifies unseen individuals."""
-    seen, unseen = _shards(work, recipe)
-    with torch.random.fork_rng(devices=()):
-        torch.manual_seed(recipe.seed + 1)
-        judge = identity.Identity()
-
-    def confused(photos: Portraits) -> Tensor:
-        return identity.contrast(judge(photos.image), photos.who)
-
-    seconds = _descend(judge, confused, seen, recipe, cats=32, photos=2, report=report)
-    photos = unseen.all()
-    with torch.no_grad():
-        features = torch.cat([judge(part) for part in photos.image.split(64)])
-    facts: dict[str, object] = {"licence": "Apache-2.0", "steps": recipe.steps, "seconds": seconds}
-    facts |= verification(features, photos.who)
-    save_tensors(weights, {key: value.half() for key, value in judge.state_dict().items()}, facts)
-    return facts
-
-
-def readings(photos: Portraits) -> Tensor:
-    """What the reader is to say [B, P + 2]: every parameter's place in its range, and the camera's yaw and height,
-    all about [-1, 1].
-    """
-    low, high = (torch.tensor([getattr(p, key) for p in PARAMETERS]) for key in ("low", "high"))
-    params = (photos.params - low) / (high - low) * 2 - 1
-    x, y, z = photos.camera.pose[:, :3, 3].unbind(1)
-    return torch.cat([params, (torch.atan2(x, z) / YAW)[:, None], (y / 2.7 / (PITCH * 0.64))[:, None]], 1)
-
-
-def verification(features: Tensor, who: Tensor) -> dict[str, object]:
-    """How well cosines of unit features [B, F] tell pairs of one individual from pairs of two.
-
-    `auc` over all pairs; `threshold`, where both kinds of error are equally frequent, and the `accuracy` there;
-    `rank1`, the part of the photos whose nearest other photo shows the same individual; the mean cosines of both
-    kinds of pairs.
-    """
-    cosine, same = features @ features.T, who[:, None] == who
-    upper = torch.ones_like(same).triu(1)
-    alike, other = cosine[upper & same].sort().values, cosine[upper & ~same].sort().values
-    below = torch.searchsorted(other, alike).double() / len(other)
-    rejected = torch.arange(len(alike), dtype=torch.double) / len(alike)  # of the same, if the threshold is alike[i]
-    at = int((rejected - (1 - below)).abs().argmin())
-    nearest = cosine.fill_diagonal_(-2).argmax(1)
-    return {
-        "auc": below.mean().item(),
-        "accuracy": (1 - (rejected[at] + 1 - below[at]) / 2).item(),
-        "threshold": alike[at].item(),
-        "rank1": (who[nearest] == who).float().mean().item(),
-        "cosine_same": alike.mean().item(),
-        "cosine_other": other.mean().item(),
-    }
-
-
-def _shards(work: Path, recipe: JudgeRecipe) -> tuple[Individuals, Individuals]:
     work.mkdir(parents=True, exist_ok=True)
     paths = [render_individuals(work, recipe.seed, index) for index in range(recipe.shards)]
-    return Individuals(paths[:-1]), Individuals(paths[-1:])
+    seen, unseen = Individuals(paths[:-1]), Individuals(paths[-1:])
+    state = work / f"state-{name}.safetensors"
+    if name == "identity":
+        network, facts = _train_identity(seen, unseen, recipe, state, report)
+    else:
+        shards = range(recipe.first_picture, recipe.first_picture + recipe.pictures)
+        pictures = Pictures([render_shard(work, 0, index) for index in shards])
+        untrained = {"distance": distance.network, "perceptual": perceptual.network}[name]
+        network, facts = _train_distance(untrained, pictures, seen, unseen, recipe, state, report)
+    facts = {"licence": "Apache-2.0", "recipe": dataclasses.asdict(recipe)} | facts
+    save_tensors(weights, {key: value.half() for key, value in network.state_dict().items()}, facts)
+    return facts
+
+
+def _train_distance(
+    untrained: Callable[..., ConvNet | ResNet],
+    pictures: Pictures,
+    seen: Individuals,
+    unseen: Individuals,
+    recipe: JudgeRecipe,
+    state: Path,
+    report: Report,
+) -> tuple[Distance, dict[str, object]]:
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(recipe.seed)
+        reader = Reader(untrained(normalised=True))
+
+    count = torch.tensor([recipe.subtle if name in SUBTLE else 1.0 for name in READINGS])
+
+    def missed(rng: torch.Generator, done: float) -> Tensor:
+        cats = pictures.batch(recipe.batch // 2, rng)
+        twins = seen.batch(recipe.batch // 2, 1, rng)
+        image = torch.cat([cats.photo.image, twins.image])
+        wanted = torch.cat([readings(cats.params, cats.camera), readings(twins.params, twins.camera)])
+        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bfloat16):
+            got = reader(image.contiguous(memory_format=torch.channels_last))
+        return (F.smooth_l1_loss(got.float(), wanted, beta=0.2, reduction="none") * count).mean()
+
+    seconds = _descend(reader, missed, recipe, state, report)
+    reader = folded(reader)
+    rng = torch.Generator().manual_seed(recipe.seed)
+    photos = _unseen_photos(unseen)
+    with torch.no_grad():
+        got = torch.cat([reader(part) for part in photos.image.split(64)])
+        result = Distance(reader.features)
+        near, far, other = judgements(reader.features, seen, recipe.judgements, rng)
+        fresh_near, fresh_far, fresh_other = judgements(reader.features, unseen, recipe.judgements, rng)
+    even = result.weights.data.clone()
+    weights = weigh(near, far)
+    result.weights.data = weights * (APART / (other @ weights).mean())
+    facts: dict[str, object] = {"seconds": round(seconds, 1)}
+    facts["r2"] = explained(readings(photos.params, photos.camera), got)
+    facts["agreement"] = {
+        "even": agreement(fresh_near, fresh_far, even),
+        "weighed": agreement(fresh_near, fresh_far, result.weights),
+    }
+    facts["apart"] = (fresh_other @ result.weights).mean().item()
+    return result, facts
+
+
+def _train_identity(
+    seen: Individuals, unseen: Individuals, recipe: JudgeRecipe, state: Path, report: Report
+) -> tuple[identity.Identity, dict[str, object]]:
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(recipe.seed + 2)
+        judge, centres = identity.Identity(normalised=True), identity.Centres(len(seen))
+    learner = nn.ModuleDict({"judge": judge, "centres": centres})
+
+    def confused(rng: torch.Generator, done: float) -> Tensor:
+        photos = seen.batch(recipe.batch // 4, 1, rng, twins=4)
+        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bfloat16):
+            features = judge(worn(photos.image, rng).contiguous(memory_format=torch.channels_last))
+        # A margin from the first step on keeps random centres where they are.
+        return identity.margin_loss(features.float(), centres(), photos.who, margin=recipe.margin * min(1.0, 2 * done))
+
+    seconds = _descend(learner, confused, recipe, state, report)
+    judge = folded(judge)
+    photos = _unseen_photos(unseen)
+    with torch.no_grad():
+        features = torch.cat([judge(part) for part in photos.image.split(64)])
+    facts: dict[str, object] = {"seconds": round(seconds, 1)}
+    return judge, facts | verification(features, photos.who)
+
+
+def _unseen_photos(unseen: Individuals) -> Portraits:
+    """Every photo of the individuals, each with one set of traits."""
+    rows = torch.arange(len(unseen) * PHOTOS)
+    return unseen.take(rows, rows // PHOTOS % len(SETS))
 
 
 def _descend(
     network: nn.Module,
-    loss: Callable[[Portraits], Tensor],
-    individuals: Individuals,
+    loss: Callable[[torch.Generator, float], Tensor],
     recipe: JudgeRecipe,
-    *,
-    cats: int,
-    photos: int,
+    state: Path,
     report: Report,
 ) -> float:
-    """Adam with one cycle of the learning rate; returns the seconds it took."""
-    rng = torch.Generator().manual_seed(recipe.seed)
+    """AdamW with one cycle of the learning rate, from the state in the file where there is one; returns the seconds
+    that it took. `loss` is given its step's random numbers and the share of the training that is done.
+    """
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.rate, weight_decay=1e-4)
-    cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.rate, total_steps=recipe.steps, pct_start=0.1)
-    started = time.monotonic()
-    for step in range(recipe.steps):
-        value = loss(individuals.batch(cats, photos, rng))
+    at, seconds = _load(state, network, optimizer, recipe) if state.exists() else (0, 0.0)
+    network.train()
+    while at < recipe.steps:
+        started = time.monotonic()
+        done = at / recipe.steps
+        value = loss(torch.Generator().manual_seed(1_000_003 * recipe.seed + at), done)
         optimizer.zero_grad()
         value.backward()
+        optimizer.param_groups[0]["lr"] = recipe.rate * min(1.0, 20 * done + 0.02) * math.cos(math.pi / 2 * done)
         optimizer.step()
-        cycle.step()
-        report(step + 1, recipe.steps, value.item())
-    return time.monotonic() - started
+        at, seconds = at + 1, seconds + time.monotonic() - started
+        if at % SAVE_EVERY == 0 or at == recipe.steps:
+            _save(state, network, optimizer, recipe, at, seconds)
+        report(at, recipe.steps, value.item())
+    return seconds
+
+
+def _save(
+    path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, recipe: JudgeRecipe, at: int, seconds: float
+) -> None:
+    tensors = {f"now.{key}": value.contiguous() for key, value in network.state_dict().items()}
+    for i, moments in optimizer.state_dict()["state"].items():
+        tensors |= {f"moment.{i}.{key}": value.contiguous() for key, value in moments.items()}
+    save_tensors(path, tensors, {"step": at, "seconds": seconds, "recipe": dataclasses.asdict(recipe)})
+
+
+def _load(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, recipe: JudgeRecipe) -> tuple[int, float]:
+    tensors, note = load_tensors(path)
+    if note["recipe"] != dataclasses.asdict(recipe):
+        raise RunError(f"{path} is of a training with other settings: choose another folder, or the same settings")
+    network.load_state_dict(under("now.", tensors))
+    moments: dict[int, dict[str, Tensor]] = {}
+    for key, value in under("moment.", tensors).items():
+        index, name = key.split(".")
+        moments.setdefault(int(index), {})[name] = value
+    optimizer.load_state_dict(optimizer.state_dict() | {"state": moments})
+    return note["step"], note["seconds"]

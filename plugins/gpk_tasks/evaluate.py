@@ -99,15 +99,15 @@ def place(
 def score(
     images: Tensor, photos: Tensor, bench: Bench, *, references: Tensor | None = None, masks: Tensor | None = None
 ) -> dict[str, float]:
-    """Mean figures of renders [N, 3, R, R] against photos: PSNR and SSIM, the distance, PSNR inside `masks` [N, 1, R,
-    R], and ID_sim to the reference photos where the bench has a judge.
+    """Mean figures of renders [N, 3, R, R] against photos: PSNR and SSIM, the distance that reports, PSNR inside
+    `masks` [N, 1, R, R], and ID_sim to the reference photos where the bench has a judge.
     """
     photos = resize(photos, images.shape[-1])
     figures = {"psnr": psnr(images, photos).mean().item()}
     if masks is not None:
         figures["psnr_inside"] = psnr(images, photos, masks).mean().item()
     figures["ssim"] = ssim(images, photos).mean().item()
-    figures["distance"] = in_parts(bench.distance, images, photos, size=AT_ONCE).mean().item()
+    figures["distance"] = in_parts(bench.reporting or bench.distance, images, photos, size=AT_ONCE).mean().item()
     if bench.judge is not None and references is not None:
         figures["id_sim"] = similarity(bench.judge, images, references)
     return figures

@@ -116,6 +116,12 @@ class _Descent:
         render = self.generator(w, None if self.cameras is None else self.cameras[rows], noise=noise)
         return self.reconstruction(shrunk(render, self.settings.side), rows)
 
+    def regularity(self) -> Tensor:
+        """How far the batch is from the mean w and from its own mean, weighted, summed over the photos; a scalar."""
+        s = self.settings
+        around = self.free - self.free.mean(0)
+        return (s.pull * self.free.square() + s.cohesion * around.square()).mean((1, 2)).sum()
+
     def first_loss(self) -> Tensor:
         """The first photo's loss, where the descent stands."""
         return self.loss(self.w(0.0, None)[:1], slice(0, 1)).total
@@ -128,6 +134,8 @@ class _Descent:
         self.adam.zero_grad()
         w = self.w(jitter, seeded(seed, "invert", batch, now))
         losses = backward_in_parts(w, self.loss, at_once=at_once)
+        if s.pull or s.cohesion:
+            self.regularity().backward()
         if self.maps:
             (s.noise_weight * whiteness(self.maps)).backward()
         figures = figures_of(losses, stage="inversion", step=now, remedy="a lower inversion: {lr: …} in --config")

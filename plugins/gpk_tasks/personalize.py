@@ -99,7 +99,7 @@ def personalize(
         clock = _Clock(0.0 if state is None else state[1]["seconds"])
         tick = _keeper(run, clock, stopping)
         anchors = _anchors(bench, settings, run, clock, state, tick)
-        persona = _newborn(bench, settings, anchors)
+        persona = newborn(bench, settings, anchors)
         tuning = state if state is not None and state[1].get("stage") == "tune" else None
         tune(bench, persona, settings.tuning, seed=settings.seed, memory=settings.memory, start=tuning, tick=tick)
         _require_finite(persona.tensors())
@@ -170,7 +170,8 @@ def _anchors(
     return anchors
 
 
-def _newborn(bench: Bench, settings: Settings, anchors: Tensor) -> Persona:
+def newborn(bench: Bench, settings: Settings, anchors: Tensor) -> Persona:
+    """The persona of the bench's album that has learned nothing yet."""
     album = bench.album
     batch = min(settings.tuning.batch, len(album))
     origin = Origin(

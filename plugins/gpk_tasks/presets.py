@@ -20,7 +20,7 @@ PRESETS: dict[str, Settings] = {
         recipe=Recipe(
             layout="flat", birth="normal", divide_gain=frozenset(), parts={**RELEASE_PARTS, "decoder": "whole"}
         ),
-        inversion=Inversion(steps=50, lr=0.15, whiten=True, jitter=0.0, decay=0.75),
+        inversion=Inversion(steps=50, lr=0.3, whiten=True, jitter=0.0, decay=0.75),
         tuning=Tuning(
             steps=120, lr=0.05, lr_offset=0.003, lr_decoder=0.002, beta1=0.9, beta2=0.99, warmup=0.04, decay=0.5
         ),

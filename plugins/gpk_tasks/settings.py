@@ -20,7 +20,9 @@ class Inversion:
 
     `whiten`: optimise in coordinates in which w is round. `jitter`: noise on w, in units of its spread, annealed to
     zero over the first three quarters. `noise` "regularised" also fits the noise maps, kept white by `noise_weight`
-    (StyleGAN2, appendix D); the anchors do not carry them. `side`: larger renders are compared at this side.
+    (StyleGAN2, appendix D); the anchors do not carry them. `side`: larger renders are compared at this side. In round
+    coordinates, of unit variance each: `pull` weighs the mean square distance from the mean w, `cohesion` that from the
+    mean of the batch, since all photos of an album show one subject: both need `whiten`.
     """
 
     steps: int = 500
@@ -36,21 +38,27 @@ class Inversion:
     side: int = 256
     l2: float = 1.0
     perceptual: float = 1.0
+    pull: float = 0.0
+    cohesion: float = 0.0
 
     def __post_init__(self) -> None:
         _at_least(self, 0, "steps", "jitter", "noise_weight", "warmup", "decay", "l2", "perceptual")
+        _at_least(self, 0, "pull", "cohesion")
         _at_least(self, 1, "batch", "side")
         _above_zero(self, "lr")
         _one_of(self, space=("w", "w+"), noise=("fixed", "regularised"))
+        if (self.pull or self.cohesion) and not self.whiten:
+            raise RecipeError("inversion.pull and inversion.cohesion are for round coordinates: set inversion.whiten")
 
 
 @dataclass(frozen=True)
 class Tuning:
-    """Eq. 1 by Adam over the album, anchors fixed.
+    """Eq. 1 by Adam over the album.
 
-    Learning rates by kind of change: `lr` of LoRA, `lr_offset` of biases, noise strengths and the constant,
-    `lr_decoder` of the decoder. `warmup` and `decay` are the shares of the steps in which the rate rises, and falls
-    along a cosine.
+    Learning rates by kind of change: `lr` of LoRA, times `lr_ratio` for B (LoRA+, Hayou et al., 2024, arXiv
+    2402.12354), `lr_offset` of biases, noise strengths and the constant, `lr_decoder` of the decoder, `lr_anchors` of
+    the anchors in round coordinates: at 0 they stay fixed. `warmup` and `decay` are the shares of the steps in which
+    the rate rises, and falls along a cosine.
     """
 
     steps: int = 125_000
@@ -58,6 +66,8 @@ class Tuning:
     lr: float = 0.002
     lr_offset: float = 0.002
     lr_decoder: float = 0.002
+    lr_ratio: float = 1.0
+    lr_anchors: float = 0.0
     beta1: float = 0.0
     beta2: float = 0.99**0.8
     warmup: float = 0.0
@@ -66,9 +76,11 @@ class Tuning:
     perceptual: float = 1.0
 
     def __post_init__(self) -> None:
-        _at_least(self, 0, "steps", "lr_offset", "lr_decoder", "beta1", "warmup", "decay", "l2", "perceptual")
+        _at_least(
+            self, 0, "steps", "lr_offset", "lr_decoder", "lr_anchors", "beta1", "warmup", "decay", "l2", "perceptual"
+        )
         _at_least(self, 1, "batch")
-        _above_zero(self, "lr")
+        _above_zero(self, "lr", "lr_ratio")
         if not (self.beta1 < 1 and 0 <= self.beta2 < 1):
             raise RecipeError(f"beta1 and beta2 must be in [0, 1), not {self.beta1} and {self.beta2}")
 

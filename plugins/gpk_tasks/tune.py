@@ -1,4 +1,4 @@
-r"""Tuning: the persona learns the album by Eq. 1, anchors and generator frozen.
+r"""Tuning: the persona learns the album by Eq. 1, the generator frozen, the anchors too unless they have a rate.
 
 A plain loop over positions. A position is the number of photos seen; which photos come next derives from (seed,
 position), so a loop that stopped and went on is, bit for bit on the CPU, one that never stopped.
@@ -6,15 +6,16 @@ position), so a loop that stopped and went on is, bit for bit on the CPU, one th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
 
 from corekit.attach import attached
 from corekit.bench import Bench
+from corekit.latents import latent_statistics
 from corekit.loss import Loss, Reconstruction
-from corekit.lowrank import LoRA
+from corekit.lowrank import LoRA, Offset
 from corekit.order import batch_at, parts
 from corekit.persona import Persona
 from gpk_tasks.descent import State, adam, adam_tensors, figures_of, load_adam, rate_at, set_rate
@@ -38,24 +39,26 @@ def tune(
     `start` is such a state, to go on from.
     """
     album, s = bench.album, settings
-    optimizer = adam(_groups(bench, persona, s), beta1=s.beta1, beta2=s.beta2)
+    anchors = _Anchors(bench, persona, moving=s.lr_anchors > 0, seed=seed)
+    groups = [*_groups(bench, persona, s), (anchors.leaves, s.lr_anchors)]
+    optimizer = adam(groups, beta1=s.beta1, beta2=s.beta2)
     first = 0
     if start is not None:
         tensors, position = start
         persona.load({name: tensors[name] for name in persona.tensors()})
+        anchors.load(tensors)
         load_adam(optimizer, tensors)
         first = int(position["step"])
     batch = min(s.batch, len(album))
-    anchors = anchors_as_ws(persona.anchors, bench.generator.latent.num_ws)
 
     reconstruction = Reconstruction(album.photos, bench.distance, l2=s.l2, perceptual=s.perceptual)
 
     def loss(rows: Tensor) -> Loss:
         cameras = None if album.cameras is None else album.cameras[rows]
-        return reconstruction(bench.generator(anchors[rows], cameras), rows)
+        return reconstruction(bench.generator(anchors.at(rows), cameras), rows)
 
     def state(step: int) -> State:
-        return {**persona.tensors(), **adam_tensors(optimizer)}, {"stage": "tune", "step": step}
+        return {**persona.tensors(), **anchors.tensors(), **adam_tensors(optimizer)}, {"stage": "tune", "step": step}
 
     with attached(bench.generator, persona) as generator:
         one = torch.zeros(1, dtype=torch.long)
@@ -74,6 +77,43 @@ def tune(
             if (step + 1) % 20 == 0 or step + 1 == s.steps:
                 bench.journal.record("tune", {"step": step + 1, "images_seen": (step + 1) * batch, **figures})
             tick(lambda step=step: state(step + 1))
+    anchors.settle()
+
+
+class _Anchors:
+    """The persona's anchors and how far each has moved in round coordinates, where one rate suits every direction."""
+
+    def __init__(self, bench: Bench, persona: Persona, *, moving: bool, seed: int) -> None:
+        self.persona, self.num_ws = persona, bench.generator.latent.num_ws
+        self.leaves: list[Tensor] = []
+        if moving:
+            self.root = latent_statistics(bench.generator, seed=seed).root
+            self.leaves = [torch.zeros_like(persona.anchors).requires_grad_()]
+
+    def at(self, rows: Tensor | slice) -> Tensor:
+        """w [B, num_ws, D] of some photos."""
+        w = self.persona.anchors[rows]
+        for moves in self.leaves:
+            w = w + moves[rows] @ self.root
+        return anchors_as_ws(w, self.num_ws)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """How far they have moved."""
+        return {"anchor_moves": self.leaves[0].detach()} if self.leaves else {}
+
+    @torch.no_grad()
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Goes back to `tensors()`; a tuning that has ended has settled its moves."""
+        for moves in self.leaves:
+            if "anchor_moves" in tensors:
+                moves.copy_(tensors["anchor_moves"])
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Makes the places reached the persona's anchors."""
+        for moves in self.leaves:
+            self.persona.anchors = self.persona.anchors + moves @ self.root
+            moves.zero_()
 
 
 def anchors_as_ws(anchors: Tensor, num_ws: int) -> Tensor:
@@ -84,7 +124,11 @@ def anchors_as_ws(anchors: Tensor, num_ws: int) -> Tensor:
 def _groups(bench: Bench, persona: Persona, s: Tuning) -> list[tuple[list[Tensor], float]]:
     groups: dict[float, list[Tensor]] = {}
     for site in bench.generator.sites():
-        if (change := persona.changes.get(site.key)) is not None:
-            peak = s.lr if isinstance(change, LoRA) else s.lr_decoder if site.part == "decoder" else s.lr_offset
-            groups.setdefault(peak, []).extend(change.parameters())
+        match persona.changes.get(site.key):
+            case LoRA() as change:
+                groups.setdefault(s.lr, []).append(change.A)
+                groups.setdefault(s.lr * s.lr_ratio, []).append(change.B)
+            case Offset() as change:
+                peak = s.lr_decoder if site.part == "decoder" else s.lr_offset
+                groups.setdefault(peak, []).append(change.D)
     return [(tensors, peak) for peak, tensors in groups.items()]

@@ -402,6 +402,26 @@ OPTIONS = [
     ),
     Case("`gpk minicat album` into a folder of photos", "is not empty", commands=("minicat album album",)),
     Case("`gpk demo` into a file", "give another folder", put("a.txt", "hello"), ("demo --out a.txt",)),
+    Case(
+        "`gpk bench minicat` into a folder of other things",
+        "is no run's folder",
+        commands=("bench minicat --quick --out album",),
+    ),
+    Case("A benchmark of no cats", "needs a cat", commands=("bench minicat --subjects 0", "bench minicat --workers 0")),
+    Case("A row of the benchmark that is none", "unknown row", commands=("bench minicat --row fats",)),
+    Case(
+        "`--quick` and rows of one's own",
+        "has rows of its own",
+        put("a.yaml", "a: {}"),
+        ("bench minicat --quick --rows a.yaml",),
+    ),
+    Case(
+        "Rows of a benchmark in which a setting is none",
+        "unknown config key",
+        put("a.yaml", "a: {tuning: {rate: 1}}"),
+        ("bench minicat --rows a.yaml",),
+    ),
+    Case("Rows of a benchmark that are not there", "cannot read", commands=("bench minicat --rows a.yaml",)),
 ]
 
 PERSONAS = [

@@ -46,8 +46,8 @@ CONFIG = EG3DConfig(
 )
 SETTINGS = Settings(
     recipe=Recipe(rank=1, parts={**RELEASE_PARTS, "decoder": "whole"}),
-    inversion=Inversion(steps=6, batch=3, noise="regularised", whiten=True),
-    tuning=Tuning(steps=8, batch=2, lr=0.01, decay=0.5),
+    inversion=Inversion(steps=6, batch=3, noise="regularised", whiten=True, cohesion=0.01),
+    tuning=Tuning(steps=8, batch=2, lr=0.01, lr_ratio=2.0, lr_anchors=0.01, decay=0.5),
 )
 
 LONG = dataclasses.replace(

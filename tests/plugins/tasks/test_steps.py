@@ -17,6 +17,7 @@ from corekit.bench import Bench, Silence
 from corekit.errors import RecipeError, UnknownNameError
 from corekit.generator import Generator, fingerprint
 from corekit.hull import LatentHull
+from corekit.lowrank import LoRA
 from corekit.order import seeded
 from corekit.persona import Origin, Persona
 from corekit.plugin import Backend, Card
@@ -131,6 +132,48 @@ def test_w_plus_has_a_code_for_every_layer_and_fits_better(bench: Bench) -> None
     w, plus = invert(bench, QUICK), invert(bench, dataclasses.replace(QUICK, space="w+"))
     assert plus.shape == (4, bench.generator.latent.num_ws, bench.generator.latent.w_dim)
     assert error(bench, plus) < error(bench, w)
+
+
+def test_pull_draws_anchors_to_the_mean_and_cohesion_to_each_other(bench: Bench) -> None:
+    def reach(settings: Inversion) -> tuple[float, float]:
+        """How far anchors are from the mean w, and from each other."""
+        anchors = invert(bench, settings)
+        mean = invert(bench, dataclasses.replace(settings, steps=0))[0]
+        return (anchors - mean).norm().item(), (anchors - anchors.mean(0)).norm().item()
+
+    plain, pulled, together = (
+        reach(dataclasses.replace(QUICK, **weights)) for weights in ({}, {"pull": 10.0}, {"cohesion": 10.0})
+    )
+    assert pulled[0] < 0.7 * plain[0]
+    assert together[1] < 0.7 * plain[1]
+    assert together[0] / plain[0] > together[1] / plain[1]  # what they share is let be
+    with pytest.raises(RecipeError, match=r"set inversion\.whiten"):
+        Inversion(cohesion=1.0)
+
+
+def test_anchors_move_where_they_have_a_rate(bench: Bench) -> None:
+    anchors = invert(bench, dataclasses.replace(QUICK, steps=2))
+    origin = Origin("small", "small", fingerprint(bench.generator))
+    still = Recipe(parts={"backbone": "adapt", "superres": "adapt"})
+    personas = {}
+    for rate in (0.0, 0.05):
+        persona = Persona.create(bench.generator, still, origin=origin, anchors=anchors.clone(), rng=seeded(0))
+        tune(bench, persona, Tuning(steps=8, batch=4, lr=1e-9, lr_offset=0.0, beta1=0.9, lr_anchors=rate))
+        personas[rate] = persona
+    assert torch.equal(personas[0.0].anchors, anchors)
+    assert error(bench, personas[0.05].anchors) < error(bench, anchors)
+
+
+def test_b_learns_at_a_ratio_of_a(bench: Bench) -> None:
+    anchors = invert(bench, dataclasses.replace(QUICK, steps=2))
+    origin = Origin("small", "small", fingerprint(bench.generator))
+    first = {}
+    for ratio in (1.0, 4.0):
+        persona = Persona.create(bench.generator, Recipe(), origin=origin, anchors=anchors, rng=seeded(0))
+        tune(bench, persona, Tuning(steps=1, batch=4, lr=0.01, lr_ratio=ratio))
+        first[ratio] = torch.cat([c.B.detach().flatten() for c in persona.changes.values() if isinstance(c, LoRA)])
+    torch.testing.assert_close(first[4.0], 4 * first[1.0])  # Adam's first step is the rate itself
+    assert first[1.0].abs().max() > 0
 
 
 def test_regularised_noise_leaves_the_generator_as_it_was(bench: Bench) -> None:

@@ -1,0 +1,101 @@
+"""`gpk bench minicat`: ways of personalizing, compared on individuals about whom everything is known."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from corekit.errors import ExtraError, InputError
+from gpk_cli.output import AsJson, say
+from gpk_cli.prior import prior
+from gpk_cli.progress import progress
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gpk_bench.benchmark import Result
+
+SUBJECTS, QUICK_SUBJECTS = 5, 2
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Adds the group `bench`: this module's command and the prior's."""
+    group = typer.Typer(name="bench", help="Measure where the truth is known: on procedural cats.")
+    group.command()(minicat)
+    group.command()(prior)
+    app.add_typer(group)
+
+
+def minicat(
+    out: Annotated[Path, typer.Option(help="Folder for the results; the same command goes on there.")] = Path("bench"),
+    quick: Annotated[bool, typer.Option("--quick", help="Two cats, six photos each, three rows.")] = False,
+    rows: Annotated[Path | None, typer.Option(help="Rows of your own: a YAML file, see benchmarks/.")] = None,
+    row: Annotated[list[str] | None, typer.Option(help="Only the row of this name; may be given again.")] = None,
+    subjects: Annotated[int | None, typer.Option(help="How many cats [default: 5, with --quick 2].")] = None,
+    seed: Annotated[int, typer.Option(help="Which cats; the method was tuned on those of seed 1.")] = 0,
+    weights: Annotated[Path | None, typer.Option(help="Weights of the prior, instead of the embedded ones.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes [default: one for each core].")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare ways of personalizing on procedural cats, whose every view is known.
+
+    Each cat has an eye patch, odd eyes and a torn ear, which the prior has not; 6 photos are held out. Writes
+    results.json, table.md and plots.
+    """
+    from gpk_bench.benchmark import facts_of, measure
+    from gpk_bench.jobs import Place
+    from gpk_bench.rows import chosen, read_rows, standard
+    from gpk_bench.rows import quick as quick_rows
+    from gpk_bench.table import to_json, to_markdown
+    from gpk_checkpoints.atomic import write_atomically
+    from gpk_runs.run import Run
+
+    count = subjects if subjects is not None else QUICK_SUBJECTS if quick else SUBJECTS
+    if count < 1 or (workers is not None and workers < 1):
+        raise InputError("a benchmark needs a cat and a worker: --subjects and --workers must be at least 1")
+    if quick and rows is not None:
+        raise InputError("--quick has rows of its own: leave it out, or --rows")
+    compared = chosen(read_rows(rows) if rows is not None else quick_rows() if quick else standard(), row or [])
+    cores = os.cpu_count() or 1
+    workers = min(workers or cores, cores, count * len(compared))
+    place = Place(out, seed, weights, threads=max(1, cores // workers))
+    facts = facts_of(place)
+    with progress() as show, Run.open(out, facts, show=show) as run:
+        results = measure(run, place, compared, subjects=count, workers=workers)
+        plain = to_json(results, facts | {"subjects": count})
+        write_atomically(out / "results.json", [json.dumps(plain, indent=1).encode()])
+        write_atomically(out / "table.md", [to_markdown(results).encode()])
+        _plot(out, results)
+    if as_json:
+        print(json.dumps(plain, indent=2))
+    else:
+        _show(results)
+        say(f"In {out}: table.md, results.json, plots, and the personas.")
+
+
+def _plot(out: Path, results: Sequence[Result]) -> None:
+    from gpk_bench.table import plots
+
+    try:
+        plots(out, results)
+    except ExtraError as error:
+        say(f"No plots: {error}")
+
+
+def _show(results: Sequence[Result]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from gpk_bench.table import cells, headings
+
+    table: Any = Table(box=None, pad_edge=False, header_style="bold")
+    for index, heading in enumerate(headings()):
+        table.add_column(heading, justify="right" if index else "left")
+    for line in cells(results):
+        table.add_row(*line)
+    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 220).print(table)

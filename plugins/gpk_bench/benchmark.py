@@ -1,0 +1,156 @@
+"""The whole benchmark: every row for every individual, in as many processes as the machine has room for, resumable.
+
+What is done stands in the run's log, a line a job; the same command does what is missing. Rows whose inversion is the
+same share their anchors, found once for the largest album that any of them has: photos descend independently, so the
+anchors of a smaller album are the first of a larger one's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import torch
+
+from gpk_bench.jobs import Place, begin, find_anchors, make_row, networks
+from gpk_bench.rows import Row
+from gpk_bench.scores import INVENTED, VIEWS
+from gpk_runs.run import Run
+from gpk_tasks.evaluate import Placement
+from gpk_tasks.settings import Inversion
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one row gave for one individual; `seconds` and `images_seen` are of tuning, `anchor_seconds` of its album's
+    inversion.
+    """
+
+    row: str
+    subject: int
+    photos: int
+    figures: dict[str, float]
+
+
+def measure(run: Run, place: Place, rows: Sequence[Row], *, subjects: int, workers: int = 1) -> list[Result]:
+    """All results, those of an earlier run in the same folder included, rows outermost.
+
+    Each of the `workers` is a process with `place.threads` threads.
+    """
+    there = _Finished(run)
+    pairs = list(zip(rows, _shared(rows), strict=True))
+    inversions = sorted({anchors for _, anchors in pairs}, key=lambda anchors: anchors.name)
+    everyone = range(subjects)
+    with _processes(workers, place.threads) as pool:
+        jobs = [
+            Job(find_anchors, (place, index, each.settings, each.count, each.name), each.key(index))
+            for index in everyone
+            for each in inversions
+        ]
+        _do(run, there, "anchors", jobs, pool)
+        jobs = [
+            Job(make_row, (place, index, row, anchors.name), anchors.key(index, row))
+            for index in everyone
+            for row, anchors in pairs
+        ]
+        _do(run, there, "rows", jobs, pool)
+    results = []
+    for row, anchors in pairs:
+        for index in everyone:
+            figures = there.outcome(anchors.key(index, row))
+            seconds = there.outcome(anchors.key(index))["seconds"]
+            figures["anchor_seconds"] = round(seconds * row.photos / anchors.count, 1)
+            results.append(Result(row.name, index, row.photos, figures))
+    return results
+
+
+def facts_of(place: Place) -> dict[str, Any]:
+    """What decides the results beside the rows: individuals, and the sha256 of every network that has a say."""
+    return {
+        "task": "bench minicat",
+        "seed": place.seed,
+        "networks": {name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in networks(place).items()},
+        "protocol": {"views": [list(view) for view in VIEWS], "invented": INVENTED, "placement": asdict(Placement())},
+    }
+
+
+@dataclass(frozen=True)
+class _Anchors:
+    """Anchors that rows share: how they are found, and how many."""
+
+    settings: Inversion
+    count: int
+
+    @property
+    def name(self) -> str:
+        """What their file is called."""
+        plain = json.dumps([asdict(self.settings), self.count], sort_keys=True)
+        return f"anchors-{hashlib.sha256(plain.encode()).hexdigest()[:8]}"
+
+    def key(self, subject: int, row: Row | None = None) -> str:
+        """What the log calls the finding of them, or a row made on them."""
+        return f"{subject}/{self.name}" + ("" if row is None else f"/{row.digest}")
+
+
+class Job(NamedTuple):
+    """A function, its arguments, and what the log calls it."""
+
+    function: Callable[..., dict[str, Any]]
+    arguments: tuple[Any, ...]
+    key: str
+
+
+class _Finished:
+    """What the run's log says is done."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.outcomes = {event["key"]: event["outcome"] for event in run.read_log() if event["event"] == "done"}
+
+    def __contains__(self, job: Job) -> bool:
+        return job.key in self.outcomes
+
+    def outcome(self, key: str) -> dict[str, Any]:
+        return dict(self.outcomes[key])
+
+    def add(self, job: Job, outcome: dict[str, Any]) -> None:
+        self.outcomes[job.key] = outcome
+        self.run.record("done", {"key": job.key, "outcome": outcome})
+        self.run.save_state({"done": torch.tensor(len(self.outcomes))}, {})  # a log is kept as far as a state knows it
+
+
+def _do(run: Run, there: _Finished, stage: str, jobs: Sequence[Job], pool: ProcessPoolExecutor) -> None:
+    """Does the jobs that are not done, and logs each as it ends."""
+    missing = [job for job in jobs if job not in there]
+    done = len(jobs) - len(missing)
+    run.progress(stage, done, len(jobs), {})
+    pending = {pool.submit(job.function, *job.arguments): job for job in missing}
+    for future in as_completed(pending):
+        there.add(pending[future], future.result())
+        done += 1
+        run.progress(stage, done, len(jobs), {})
+
+
+@contextmanager
+def _processes(workers: int, threads: int) -> Iterator[ProcessPoolExecutor]:
+    """Processes that do jobs. Where one fails, what is not begun is left."""
+    spawn = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, mp_context=spawn, initializer=begin, initargs=(threads,))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _shared(rows: Sequence[Row]) -> list[_Anchors]:
+    """Each row's anchors."""
+    largest: dict[Inversion, int] = {}
+    for row in rows:
+        largest[row.settings.inversion] = max(row.photos, largest.get(row.settings.inversion, 0))
+    return [_Anchors(row.settings.inversion, largest[row.settings.inversion]) for row in rows]

@@ -1,0 +1,114 @@
+"""From results to what is read: means and spreads over individuals, as JSON, Markdown and plots."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from math import isnan
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any, NamedTuple
+
+from gpk_bench.benchmark import Result
+from gpk_runs.plots import write_curves, write_dots
+
+HEADINGS = {
+    "train_psnr": ("train PSNR", 1),
+    "held_out_psnr": ("held-out PSNR", 1),
+    "held_out_inside": ("inside the cat", 1),
+    "held_out_distance": ("distance", 3),
+    "held_out_id_sim": ("held-out ID_sim", 3),
+    "novel_inside": ("novel view PSNR inside", 1),
+    "novel_id_sim": ("novel view ID_sim", 3),
+    "invented_id_sim": ("invented ID_sim", 3),
+    "invented_diversity": ("diversity", 3),
+    "numbers": ("numbers", 0),
+    "bytes": ("kB", 0),
+    "images_seen": ("images seen", 0),
+    "seconds": ("tuning, s", 0),
+}
+"""The columns that the table shows, of all that are measured, with their headings and digits."""
+PLOTTED = ("held_out_inside", "held_out_id_sim", "novel_inside", "novel_id_sim")
+
+
+class Spread(NamedTuple):
+    """Mean and standard deviation over individuals (0 where there is one), and how many there were."""
+
+    mean: float
+    deviation: float
+    subjects: int
+
+
+def summary(results: Sequence[Result]) -> dict[str, dict[str, Spread]]:
+    """Each row's figures over the individuals, by row and column, in the rows' order."""
+    rows: dict[str, list[Result]] = {}
+    for result in results:
+        rows.setdefault(result.row, []).append(result)
+    return {name: {column: _spread(same, column) for column in same[0].figures} for name, same in rows.items()}
+
+
+def to_json(results: Sequence[Result], facts: Mapping[str, Any]) -> dict[str, Any]:
+    """All of it in JSON types: the facts of the benchmark, the summary, and every result."""
+    means = {row: {c: s._asdict() for c, s in columns.items()} for row, columns in summary(results).items()}
+    return {**facts, "summary": means, "results": [asdict(result) for result in results]}
+
+
+def headings() -> list[str]:
+    """Of the table's columns."""
+    return ["row", *(heading for heading, _ in HEADINGS.values())]
+
+
+def cells(results: Sequence[Result]) -> list[list[str]]:
+    """The table's lines: the mean, and ± the standard deviation over individuals."""
+    return [
+        [name, *(_cell(columns[column], column, digits) for column, (_, digits) in HEADINGS.items())]
+        for name, columns in summary(results).items()
+    ]
+
+
+def to_markdown(results: Sequence[Result]) -> str:
+    """The table in Markdown."""
+    lines = [headings(), ["---"] * (len(HEADINGS) + 1), *cells(results)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def plots(folder: Path, results: Sequence[Result]) -> list[Path]:
+    """`rows.png`, what each row gives for every individual, and where albums differ in size `sizes.png`.
+
+    Raises ExtraError without matplotlib.
+    """
+    standard = max({result.photos for result in results}, key=lambda photos: sum(r.photos == photos for r in results))
+    alike = [result for result in results if result.photos == standard]
+    dots: dict[str, dict[str, list[float]]] = {}
+    for column in PLOTTED:
+        for result in alike:
+            dots.setdefault(HEADINGS[column][0], {}).setdefault(result.row, []).append(result.figures[column])
+    write_dots(folder / "rows.png", dots)
+    ways = {result.row: result.row.partition(" (")[0] for result in results if result.photos != standard}
+    if not ways:
+        return [folder / "rows.png"]
+    curves: dict[str, dict[str, list[tuple[float, float, float]]]] = {}
+    for name, columns in summary(results).items():
+        way = ways.get(name, name)
+        if way in ways.values():
+            photos = next(result.photos for result in results if result.row == name)
+            for column in PLOTTED:
+                mean, deviation, _ = columns[column]
+                curves.setdefault(HEADINGS[column][0], {}).setdefault(way, []).append((photos, mean, deviation))
+    write_curves(folder / "sizes.png", curves, across="photos in the album")
+    return [folder / "rows.png", folder / "sizes.png"]
+
+
+def _cell(spread: Spread, column: str, digits: int) -> str:
+    scale = 1e-3 if column == "bytes" else 1.0
+    if isnan(spread.mean):
+        return ""
+    mean = f"{spread.mean * scale:,.{digits}f}"
+    return f"{mean} ± {spread.deviation:.{digits}f}" if digits and spread.subjects > 1 else mean
+
+
+def _spread(results: Sequence[Result], column: str) -> Spread:
+    values = [value for result in results if (value := result.figures[column]) is not None and not isnan(value)]
+    if not values:
+        return Spread(float("nan"), 0.0, 0)
+    return Spread(fmean(values), stdev(values) if len(values) > 1 else 0.0, len(values))

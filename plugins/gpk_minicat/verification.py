@@ -1,0 +1,67 @@
+"""How well a judge of identity verifies: figures of unit features, as pure functions.
+
+Shapes: B photos, F features, N pairs; K individuals, M photos each, V sets of traits.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def verification(features: Tensor, who: Tensor) -> dict[str, float]:
+    """How well cosines of unit features [B, F] tell pairs of one individual from pairs of two.
+
+    `auc` over all pairs; `threshold`, where both kinds of error are equally frequent (where there is no error at all,
+    the least cosine of one individual), and the `accuracy` there; `rank1`, the part of the photos whose nearest other
+    photo shows the same individual; the mean cosines of both kinds of pairs, and the greatest of two individuals.
+    """
+    cosine, same = features @ features.T, who[:, None] == who
+    upper = torch.ones_like(same).triu(1)
+    alike, other = cosine[upper & same].sort().values, cosine[upper & ~same].sort().values
+    below = torch.searchsorted(other, alike).double() / len(other)
+    rejected = torch.arange(len(alike), dtype=torch.double) / len(alike)  # of the same, if the threshold is alike[i]
+    at = int((rejected - (1 - below)).abs().argmin())
+    nearest = cosine.fill_diagonal_(-2).argmax(1)
+    return {
+        "auc": below.mean().item(),
+        "accuracy": (1 - (rejected[at] + 1 - below[at]) / 2).item(),
+        "threshold": alike[at].item(),
+        "rank1": (who[nearest] == who).float().mean().item(),
+        "cosine_same": alike.mean().item(),
+        "cosine_other": other.mean().item(),
+        "greatest_other": other[-1].item(),
+    }
+
+
+def told_apart(same: Tensor, twins: Tensor, threshold: float) -> dict[str, float]:
+    """How a threshold on cosines fares with hard pairs: cosines [N] of photos of one cat, and of a cat and its twin.
+
+    `accuracy` is the mean of the two parts judged rightly; `twins_rejected` the latter alone; `best_accuracy` and
+    `best_threshold` what a threshold chosen for these pairs would reach.
+    """
+    cosines = torch.cat([same, twins]).sort().values
+    kept = 1 - torch.searchsorted(same.sort().values, cosines).double() / len(same)
+    rejected = torch.searchsorted(twins.sort().values, cosines).double() / len(twins)
+    best = int((kept + rejected).argmax())
+    return {
+        "accuracy": ((same >= threshold).double().mean() + (twins < threshold).double().mean()).item() / 2,
+        "twins_rejected": (twins < threshold).double().mean().item(),
+        "best_accuracy": (kept + rejected)[best].item() / 2,
+        "best_threshold": cosines[best].item(),
+        "cosine_same": same.mean().item(),
+        "cosine_twins": twins.mean().item(),
+    }
+
+
+def twin_cosines(features: Tensor, bit: int, seen: Tensor) -> tuple[Tensor, Tensor]:
+    """The cosines [N] of two photos of one cat, and of a photo of a cat and another photo of its twin, which differs in
+    the trait of this bit.
+
+    Unit features [K, M, V, F], the sets of traits counted in binary; only photos that are `seen` [K, M] are compared.
+    """
+    photos, sets = features.shape[1:3]
+    cosine = torch.einsum("kisf,kjtf->kijst", features, features)
+    pair = seen[:, :, None] & seen[:, None] & torch.ones(photos, photos, dtype=torch.bool).triu(1)
+    cosine, every = cosine[pair], torch.arange(sets)
+    return cosine[:, every, every].flatten(), cosine[:, every, every ^ bit].flatten()

@@ -1,0 +1,70 @@
+"""The benchmark itself, on the embedded prior: all columns, and a second call that finds its work done."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from gpk_bench.jobs import Place, begin, find_anchors
+from gpk_bench.rows import preset
+from gpk_bench.table import HEADINGS
+from gpk_checkpoints.files import read_safetensors
+from gpk_checkpoints.personas import load_persona
+from gpk_cli import main
+
+ROWS = """
+as it was: {tuned: false, photos: 2, inversion: {steps: 2}}
+a little: {photos: 2, inversion: {steps: 2}, tuning: {steps: 3, batch: 2}}
+"""
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A benchmark of one cat and two tiny rows."""
+    folder = tmp_path_factory.mktemp("bench")
+    (folder / "rows.yaml").write_text(ROWS)
+    assert main(command(folder)) == 0
+    return folder
+
+
+def command(folder: Path, *more: str) -> list[str]:
+    where = ["--rows", str(folder / "rows.yaml"), "--out", str(folder / "out")]
+    return ["bench", "minicat", *where, "--subjects", "1", "--workers", "1", *more]
+
+
+def test_every_column_is_measured_and_tuning_shows(out: Path) -> None:
+    told = json.loads((out / "out" / "results.json").read_text())
+    before, after = (result["figures"] for result in told["results"])
+    assert HEADINGS.keys() <= after.keys() == before.keys()
+    assert after["train_psnr"] > before["train_psnr"] + 0.5
+    assert (before["numbers"], after["images_seen"]) == (0, 6)
+    assert after["bytes"] < 1_000_000
+    assert set(told["networks"]) == {"prior", "loss", "judge", "distance"}
+    assert len(set(told["networks"].values())) == 4  # nothing that reports was in the loss
+    (persona,) = (out / "out").rglob("*.persona.safetensors")
+    assert load_persona(persona).numbers == after["numbers"]
+
+
+def test_what_is_done_is_not_done_again(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log = (out / "out" / "log.jsonl").read_bytes()
+    assert main(command(out, "--row", "as it was", "--json")) == 0
+    assert (out / "out" / "log.jsonl").read_bytes() == log
+    assert [result["row"] for result in json.loads(capsys.readouterr().out)["results"]] == ["as it was"]
+
+
+def test_another_seed_is_another_benchmark(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(command(out, "--seed", "5")) == 2
+    assert "seed is 0 there and 5 now" in capsys.readouterr().err
+
+
+def test_anchors_of_a_small_album_are_the_first_of_a_large_one(tmp_path: Path) -> None:
+    begin(torch.get_num_threads())
+    settings = preset("fast").inversion
+    settings = type(settings)(**{**vars(settings), "steps": 2, "batch": 2})
+    for count in (2, 3):
+        find_anchors(Place(tmp_path), 0, settings, count, f"of-{count}")
+    small, large = (read_safetensors(tmp_path / "cat-0-0" / f"of-{n}.safetensors")[0]["anchors"] for n in (2, 3))
+    torch.testing.assert_close(small, large[:2], rtol=1e-4, atol=1e-4)
