@@ -19,7 +19,7 @@ from gpk_cli.app import build
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
-COMMAND = re.compile(r"(?:^|\s|`)gpk ((?:minicat |weights )?[a-z]+)((?:(?! gpk )[^`#\n])*)")
+COMMAND = re.compile(r"(?:^|\s|`)gpk ((?:minicat |weights |bench )?[a-z]+)((?:(?! gpk )[^`#\n])*)")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -1,8 +1,7 @@
 """The whole benchmark: every row for every individual, in as many processes as the machine has room for, resumable.
 
-What is done stands in the run's log, a line a job; the same command does what is missing. Rows whose inversion is the
-same share their anchors, found once for the largest album that any of them has: photos descend independently, so the
-anchors of a smaller album are the first of a larger one's.
+What is done stands in the run's log, a line a job; the same command does what is missing. Rows whose albums and
+inversions are the same share their anchors.
 """
 
 from __future__ import annotations
@@ -28,11 +27,12 @@ from gpk_tasks.settings import Inversion
 
 @dataclass(frozen=True)
 class Result:
-    """What one row gave for one individual; `seconds` and `images_seen` are of tuning, `anchor_seconds` of its album's
-    inversion.
+    """What one row gave for one individual. Rows of one `way` differ in nothing but the album's size; `seconds` and
+    `images_seen` are of tuning, `anchor_seconds` of the album's inversion.
     """
 
     row: str
+    way: str
     subject: int
     photos: int
     figures: dict[str, float]
@@ -44,7 +44,7 @@ def measure(run: Run, place: Place, rows: Sequence[Row], *, subjects: int, worke
     Each of the `workers` is a process with `place.threads` threads.
     """
     there = _Finished(run)
-    pairs = list(zip(rows, _shared(rows), strict=True))
+    pairs = [(row, _Anchors(row.settings.inversion, row.photos)) for row in rows]
     inversions = sorted({anchors for _, anchors in pairs}, key=lambda anchors: anchors.name)
     everyone = range(subjects)
     with _processes(workers, place.threads) as pool:
@@ -64,9 +64,8 @@ def measure(run: Run, place: Place, rows: Sequence[Row], *, subjects: int, worke
     for row, anchors in pairs:
         for index in everyone:
             figures = there.outcome(anchors.key(index, row))
-            seconds = there.outcome(anchors.key(index))["seconds"]
-            figures["anchor_seconds"] = round(seconds * row.photos / anchors.count, 1)
-            results.append(Result(row.name, index, row.photos, figures))
+            figures["anchor_seconds"] = there.outcome(anchors.key(index))["seconds"]
+            results.append(Result(row.name, row.way, index, row.photos, figures))
     return results
 
 
@@ -146,11 +145,3 @@ def _processes(workers: int, threads: int) -> Iterator[ProcessPoolExecutor]:
         yield pool
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _shared(rows: Sequence[Row]) -> list[_Anchors]:
-    """Each row's anchors."""
-    largest: dict[Inversion, int] = {}
-    for row in rows:
-        largest[row.settings.inversion] = max(row.photos, largest.get(row.settings.inversion, 0))
-    return [_Anchors(row.settings.inversion, largest[row.settings.inversion]) for row in rows]

@@ -77,7 +77,7 @@ def make_row(place: Place, index: int, row: Row, anchors: str) -> dict[str, Any]
     """Makes the row's persona of the subject, on anchors kept under a name, keeps it, and returns all its figures."""
     who = _subject(place.seed, index)
     bench = _bench(place, who, row.photos)
-    w = read_safetensors(place.folder(index) / f"{anchors}.safetensors")[0]["anchors"][: row.photos]
+    w = read_safetensors(place.folder(index) / f"{anchors}.safetensors")[0]["anchors"]
 
     def figures(w: torch.Tensor) -> dict[str, float]:
         views = _views(place.seed, index)

@@ -48,10 +48,19 @@ class Row:
             raise InputError(f"row {self.name!r}: an album has 2 to {TRAIN} photos here, not {self.photos}")
 
     @property
+    def way(self) -> str:
+        """What is done, whatever the album: sixteen letters of the sha256 of all that decides it."""
+        settings = to_json(self.settings)
+        return _digest([settings if self.tuned else settings["inversion"], self.tuned])
+
+    @property
     def digest(self) -> str:
-        """What tells whether a result belongs to this row: sixteen letters of the sha256 of all that decides it."""
-        decides = [to_json(self.settings), self.photos, self.tuned]
-        return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
+        """What tells whether a result belongs to this row."""
+        return _digest([self.way, self.photos])
+
+
+def _digest(plain: Any) -> str:  # noqa: ANN401 - JSON
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def standard() -> tuple[Row, ...]:
@@ -69,7 +78,9 @@ def standard() -> tuple[Row, ...]:
         for count in SIZES
         if count != PHOTOS
     ]
-    return (Row("pretrained", fast, tuned=False), Row("fast", fast), *layouts, Row("full", full(fast)), slow(), *sizes)
+    still = replace(full(fast), tuning=replace(full(fast).tuning, lr_anchors=0.0))
+    fulls = Row("full", full(fast)), Row("full, anchors fixed", still)
+    return (Row("pretrained", fast, tuned=False), Row("fast", fast), *layouts, *fulls, slow(), *sizes)
 
 
 def quick() -> tuple[Row, ...]:

@@ -48,9 +48,14 @@ def summary(results: Sequence[Result]) -> dict[str, dict[str, Spread]]:
 
 
 def to_json(results: Sequence[Result], facts: Mapping[str, Any]) -> dict[str, Any]:
-    """All of it in JSON types: the facts of the benchmark, the summary, and every result."""
-    means = {row: {c: s._asdict() for c, s in columns.items()} for row, columns in summary(results).items()}
-    return {**facts, "summary": means, "results": [asdict(result) for result in results]}
+    """All of it in JSON types, null for what nobody knows: facts of the benchmark, the summary, and every result."""
+    means = {row: {c: _known(s._asdict()) for c, s in columns.items()} for row, columns in summary(results).items()}
+    plain = [asdict(result) | {"figures": _known(result.figures)} for result in results]
+    return {**facts, "summary": means, "results": plain}
+
+
+def _known(figures: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: None if value is None or isnan(value) else value for name, value in figures.items()}
 
 
 def headings() -> list[str]:
@@ -84,17 +89,17 @@ def plots(folder: Path, results: Sequence[Result]) -> list[Path]:
         for result in alike:
             dots.setdefault(HEADINGS[column][0], {}).setdefault(result.row, []).append(result.figures[column])
     write_dots(folder / "rows.png", dots)
-    ways = {result.row: result.row.partition(" (")[0] for result in results if result.photos != standard}
+    other_sizes = {result.way for result in results if result.photos != standard}
+    ways = {result.way: result.row for result in alike if result.way in other_sizes}
     if not ways:
         return [folder / "rows.png"]
     curves: dict[str, dict[str, list[tuple[float, float, float]]]] = {}
-    for name, columns in summary(results).items():
-        way = ways.get(name, name)
-        if way in ways.values():
-            photos = next(result.photos for result in results if result.row == name)
+    means = summary(results)
+    for row, way, photos in dict.fromkeys((result.row, result.way, result.photos) for result in results):
+        if way in ways:
             for column in PLOTTED:
-                mean, deviation, _ = columns[column]
-                curves.setdefault(HEADINGS[column][0], {}).setdefault(way, []).append((photos, mean, deviation))
+                mean, deviation, _ = means[row][column]
+                curves.setdefault(HEADINGS[column][0], {}).setdefault(ways[way], []).append((photos, mean, deviation))
     write_curves(folder / "sizes.png", curves, across="photos in the album")
     return [folder / "rows.png", folder / "sizes.png"]
 

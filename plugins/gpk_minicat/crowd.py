@@ -8,14 +8,13 @@ the Frechet distance of two Gaussians (Dowson and Landau, 1982; as FID in Heusel
 unit is that of the network's features, so a number means something only beside others of the same network and of as
 many pictures: between two halves of the truth, and from the truth to its blurred self.
 
-Shapes: N and M pictures of the two crowds, F features, R image side.
+Shapes: N and M pictures of the two crowds, F features.
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 
 def frechet(a: Tensor, b: Tensor) -> float:
@@ -40,16 +39,6 @@ def mean_cosine(features: Tensor) -> float:
 def nearest(features: Tensor, references: Tensor) -> Tensor:
     """The greatest cosine [N] of unit features [N, F] to any of the references [M, F]."""
     return torch.cat([(part @ references.mT).amax(1) for part in features.split(256)])
-
-
-def blurred(image: Tensor, sigma: float) -> Tensor:
-    """Pictures [N, C, R, R] under a Gaussian of `sigma` pixels, their edges repeated."""
-    reach = max(1, round(4 * sigma))
-    ticks = torch.arange(-reach, reach + 1, device=image.device, dtype=image.dtype)
-    window = torch.exp(-ticks.square() / (2 * sigma**2))
-    window = (window / window.sum()).expand(image.shape[1], 1, 1, -1)
-    padded = F.pad(image, (reach, reach, reach, reach), mode="replicate")
-    return F.conv2d(F.conv2d(padded, window, groups=len(window)), window.mT, groups=len(window))
 
 
 def _gaussian(features: Tensor) -> tuple[Tensor, Tensor]:

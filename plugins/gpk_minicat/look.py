@@ -26,7 +26,8 @@ from corekit.generator import Generator
 from corekit.metrics import psnr
 from gpk_eg3d.network import EG3D
 from gpk_minicat import solid
-from gpk_minicat.crowd import blurred, frechet, mean_cosine, nearest
+from gpk_minicat.crowd import frechet, mean_cosine, nearest
+from gpk_minicat.distortions import blurred
 from gpk_minicat.parameters import from_noise
 from gpk_minicat.pictures import SIZE
 from gpk_minicat.render import FAR, Photo

@@ -36,6 +36,8 @@ from gpk_tasks.settings import Settings, to_json
 from gpk_tasks.tune import tune
 
 SAVE_EVERY = 20.0  # seconds
+INVERTED = "inverted"
+"""The anchors as inversion found them, in the state of a tuning that has ended: its persona's may have moved."""
 
 
 @dataclass(frozen=True)
@@ -105,10 +107,16 @@ def personalize(
         _require_finite(persona.tensors())
         # Nothing is left to descend, so Adam's moments need not be kept: a kill from here on costs the report alone.
         end = {"stage": "tune", "step": settings.tuning.steps, "seconds": clock.seconds()}
-        run.save_state(persona.tensors(), end)
+        run.save_state({**persona.tensors(), INVERTED: anchors}, end)
     save_persona(file, persona)
     figures, pictures = report(
-        bench, persona, run.pictures, held_out=held_out, masks=masks or {}, memory=settings.memory
+        bench,
+        persona,
+        run.pictures,
+        inverted=anchors,
+        held_out=held_out,
+        masks=masks or {},
+        memory=settings.memory,
     )
     outcome = Outcome(persona, file, figures, pictures, clock.seconds())
     run.record("done", outcome.to_json())
@@ -163,7 +171,7 @@ def _anchors(
     tick: Callable[[Callable[[], State]], None],
 ) -> Tensor:
     if state is not None and state[1]["stage"] != "invert":
-        return state[0]["anchors"].to(bench.album.photos.device)
+        return state[0].get(INVERTED, state[0]["anchors"]).to(bench.album.photos.device)
     anchors = invert(bench, settings.inversion, seed=settings.seed, memory=settings.memory, start=state, tick=tick)
     _require_finite({"anchors": anchors})
     run.save_state({"anchors": anchors}, {"stage": "anchors", "seconds": clock.seconds()})
@@ -187,7 +195,7 @@ def newborn(bench: Bench, settings: Settings, anchors: Tensor) -> Persona:
         bench.generator,
         settings.recipe,
         origin=origin,
-        anchors=anchors,
+        anchors=anchors.clone(),
         cameras=None if album.cameras is None else album.cameras.label(),
         rng=seeded(settings.seed, "persona"),
     )

@@ -2,7 +2,8 @@
 
 my3dgen   the My3DGen release as it runs: 243,965 numbers on EG3D-FFHQ, 125,000 steps. For comparison.
 paper     the paper's text taken literally: true rank, the decoder tuned, no biases, noise strengths or constant.
-fast      what we recommend: whitened inversion, a learning rate per kind of change, a few hundred steps.
+fast      what we recommend, by the benchmark (docs/method.md): whitened inversion, a learning rate per kind of change,
+          anchors that move with it, 120 steps.
 """
 
 from __future__ import annotations
@@ -22,7 +23,16 @@ PRESETS: dict[str, Settings] = {
         ),
         inversion=Inversion(steps=50, lr=0.3, whiten=True, jitter=0.0, decay=0.75),
         tuning=Tuning(
-            steps=120, lr=0.05, lr_offset=0.003, lr_decoder=0.002, beta1=0.9, beta2=0.99, warmup=0.04, decay=0.5
+            steps=120,
+            lr=0.05,
+            lr_offset=0.003,
+            lr_decoder=0.002,
+            lr_anchors=0.05,
+            beta1=0.9,
+            beta2=0.99,
+            warmup=0.04,
+            decay=0.5,
+            perceptual=0.1,
         ),
     ),
 }

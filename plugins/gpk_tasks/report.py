@@ -31,26 +31,27 @@ def report(
     persona: Persona,
     pictures: Path,
     *,
+    inverted: Tensor,
     held_out: Album | None,
     masks: Mapping[str, Tensor],
     memory: float | None = None,
 ) -> tuple[Figures, tuple[Path, ...]]:
     """The figures, and a contact sheet for each album in the folder `pictures`.
 
-    `masks` [N, 1, R, R] by "train" and "held-out" are where the subject is, as far as that is known; `memory` is what
-    a step of placing held-out photos may take, in GiB.
+    `inverted` are the anchors that the pretrained generator is shown with, for the persona's own may have moved with
+    its changes. `masks` [N, 1, R, R] by "train" and "held-out" are where the subject is, as far as that is known;
+    `memory` is what a step of placing held-out photos may take, in GiB.
     """
     albums = {"train": bench.album} | ({} if held_out is None else {"held-out": held_out})
-    anchors = anchors_as_ws(persona.anchors, bench.generator.latent.num_ws)
     figures: Figures = {name: {} for name in albums}
     columns = {name: {"photo": resize(album.photos, bench.generator.resolution)} for name, album in albums.items()}
 
-    def look(label: str) -> None:
+    def look(label: str, anchors: Tensor) -> None:
         for name, album in albums.items():
             stage = f"{name} photos, {label}"
             w = anchors
             if name != "train":
-                w = place(bench, persona.anchors, album, Placement(), memory=memory, stage=stage)
+                w = place(bench, anchors, album, Placement(), memory=memory, stage=stage)
             images = render_album(bench, w, album)
             columns[name][label] = images
             mask = masks.get(name)
@@ -60,10 +61,11 @@ def report(
             alike = similarity(bench.judge, views, bench.album.photos)
             figures.setdefault("novel views", {})[label] = {"id_sim": alike}
 
-    look("pretrained")
+    before, after = (anchors_as_ws(w, bench.generator.latent.num_ws) for w in (inverted, persona.anchors))
+    look("pretrained", before)
     with attached(bench.generator, persona):
-        look("personalized")
-        columns["train"] |= _unseen(bench, anchors)
+        look("personalized", after)
+        columns["train"] |= _unseen(bench, after)
     paths = []
     for name, shown in columns.items():
         path = pictures / f"{name}.png"

@@ -6,12 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
 
-from gpk_bench.jobs import Place, begin, find_anchors
-from gpk_bench.rows import preset
 from gpk_bench.table import HEADINGS
-from gpk_checkpoints.files import read_safetensors
 from gpk_checkpoints.personas import load_persona
 from gpk_cli import main
 
@@ -58,13 +54,3 @@ def test_what_is_done_is_not_done_again(out: Path, capsys: pytest.CaptureFixture
 def test_another_seed_is_another_benchmark(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(command(out, "--seed", "5")) == 2
     assert "seed is 0 there and 5 now" in capsys.readouterr().err
-
-
-def test_anchors_of_a_small_album_are_the_first_of_a_large_one(tmp_path: Path) -> None:
-    begin(torch.get_num_threads())
-    settings = preset("fast").inversion
-    settings = type(settings)(**{**vars(settings), "steps": 2, "batch": 2})
-    for count in (2, 3):
-        find_anchors(Place(tmp_path), 0, settings, count, f"of-{count}")
-    small, large = (read_safetensors(tmp_path / "cat-0-0" / f"of-{n}.safetensors")[0]["anchors"] for n in (2, 3))
-    torch.testing.assert_close(small, large[:2], rtol=1e-4, atol=1e-4)

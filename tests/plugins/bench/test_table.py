@@ -15,7 +15,13 @@ def results() -> list[Result]:
     """Two rows of three individuals each, and a third of one, whose columns count up."""
     names = [("pretrained", 12, 0.0), ("fast", 12, 10.0), ("fast (3 photos)", 3, 5.0)]
     return [
-        Result(name, subject, photos, dict.fromkeys(HEADINGS, base + subject) | {"anchor_seconds": 1.0})
+        Result(
+            name,
+            name.partition(" (")[0],
+            subject,
+            photos,
+            dict.fromkeys(HEADINGS, base + subject) | {"anchor_seconds": 1.0},
+        )
         for name, photos, base in names
         for subject in range(3)
     ]

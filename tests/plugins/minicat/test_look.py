@@ -13,8 +13,9 @@ from corekit.registry import Registry
 from gpk_checkpoints.weights import load_generator
 from gpk_eg3d.network import EG3D
 from gpk_minicat import look, look_pictures
-from gpk_minicat.crowd import blurred, frechet, mean_cosine, nearest
+from gpk_minicat.crowd import frechet, mean_cosine, nearest
 from gpk_minicat.distance import load_distance
+from gpk_minicat.distortions import blurred
 from gpk_minicat.identity import load_identity
 from gpk_minicat.parameters import NAMES, from_noise
 from gpk_minicat.pictures import render_shard
@@ -102,12 +103,12 @@ def test_the_nearest_is_the_nearest() -> None:
 
 
 def test_blur_spreads_a_point_by_its_sigma_and_leaves_a_plain_picture() -> None:
-    point = torch.zeros(1, 2, 21, 21)
+    point = torch.zeros(1, 3, 21, 21)
     point[..., 10, 10] = 1
     spread = blurred(point, 1.5)[0, 0]
     assert spread.sum().item() == pytest.approx(1)
     across = (spread.sum(0) * (torch.arange(21) - 10.0).square()).sum().item()
-    assert across == pytest.approx(1.5**2, rel=0.01)
+    assert across == pytest.approx(1.5**2, rel=0.04)  # its ends are cut off
     plain = torch.full((1, 3, 9, 9), 0.3)
     torch.testing.assert_close(blurred(plain, 1.0), plain)
 
