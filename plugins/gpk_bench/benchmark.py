@@ -27,14 +27,15 @@ from gpk_tasks.settings import Inversion
 
 @dataclass(frozen=True)
 class Result:
-    """What one row gave for one individual. Rows of one `way` differ in nothing but the album's size; `seconds` and
-    `images_seen` are of tuning, `anchor_seconds` of the album's inversion.
+    """What one row gave for one individual. Rows of one `way` differ in nothing but the album's size; `persona` is
+    its file in the run's folder; `seconds` and `images_seen` are of tuning, `anchor_seconds` of the album's inversion.
     """
 
     row: str
     way: str
     subject: int
     photos: int
+    persona: str | None
     figures: dict[str, float]
 
 
@@ -65,7 +66,8 @@ def measure(run: Run, place: Place, rows: Sequence[Row], *, subjects: int, worke
         for index in everyone:
             figures = there.outcome(anchors.key(index, row))
             figures["anchor_seconds"] = there.outcome(anchors.key(index))["seconds"]
-            results.append(Result(row.name, row.way, index, row.photos, figures))
+            persona = str(place.persona(index, row).relative_to(place.out)) if row.tuned else None
+            results.append(Result(row.name, row.way, index, row.photos, persona, figures))
     return results
 
 

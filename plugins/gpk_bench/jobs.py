@@ -47,6 +47,10 @@ class Place:
         """What is kept of one subject."""
         return self.out / f"cat-{self.seed}-{index}"
 
+    def persona(self, index: int, row: Row) -> Path:
+        """The file of the row's persona of one subject."""
+        return self.folder(index) / f"{row.digest}.persona.safetensors"
+
 
 def begin(threads: int) -> None:
     """Prepares a process for jobs."""
@@ -89,7 +93,7 @@ def make_row(place: Place, index: int, row: Row, anchors: str) -> dict[str, Any]
     started = time.monotonic()
     tune(bench, persona, row.settings.tuning, seed=place.seed)
     seconds = time.monotonic() - started
-    file = place.folder(index) / f"{row.digest}.persona.safetensors"
+    file = place.persona(index, row)
     save_persona(file, persona)
     costs = {"numbers": persona.numbers, "bytes": file.stat().st_size, "seconds": round(seconds, 1)}
     with attached(bench.generator, persona):

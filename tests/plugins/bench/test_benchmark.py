@@ -40,8 +40,9 @@ def test_every_column_is_measured_and_tuning_shows(out: Path) -> None:
     assert after["bytes"] < 1_000_000
     assert set(told["networks"]) == {"prior", "loss", "judge", "distance"}
     assert len(set(told["networks"].values())) == 4  # nothing that reports was in the loss
-    (persona,) = (out / "out").rglob("*.persona.safetensors")
-    assert load_persona(persona).numbers == after["numbers"]
+    nothing, persona = (result["persona"] for result in told["results"])
+    assert nothing is None
+    assert load_persona(out / "out" / persona).numbers == after["numbers"]
 
 
 def test_what_is_done_is_not_done_again(out: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,6 +20,7 @@ def results() -> list[Result]:
             name.partition(" (")[0],
             subject,
             photos,
+            None,
             dict.fromkeys(HEADINGS, base + subject) | {"anchor_seconds": 1.0},
         )
         for name, photos, base in names
