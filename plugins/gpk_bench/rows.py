@@ -78,8 +78,9 @@ def standard() -> tuple[Row, ...]:
         for count in SIZES
         if count != PHOTOS
     ]
-    still = replace(full(fast), tuning=replace(full(fast).tuning, lr_anchors=0.0))
-    fulls = Row("full", full(fast)), Row("full, anchors fixed", still)
+    whole = full(fast)
+    still = replace(whole, tuning=replace(whole.tuning, lr_anchors=0.0))
+    fulls = Row("full", whole), Row("full, anchors fixed", still)
     return (Row("pretrained", fast, tuned=False), Row("fast", fast), *layouts, *fulls, slow(), *sizes)
 
 

@@ -15,8 +15,7 @@ from gpk_minicat.pictures import Batch
 from gpk_minicat.prior import Prior
 from gpk_minicat.prior_3d import PRIOR_3D
 from gpk_minicat.render import FAR
-from gpk_minicat.store import load_tensors, save_tensors
-from gpk_minicat.train import under
+from gpk_minicat.store import load_tensors, save_tensors, under
 
 
 def generator_of(state: Path, *, prior: Prior = PRIOR_3D) -> tuple[Generator, dict[str, object]]:

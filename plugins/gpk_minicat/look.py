@@ -24,6 +24,7 @@ from torch import Tensor
 from corekit.bench import FeatureDistance, Judge
 from corekit.generator import Generator
 from corekit.metrics import psnr
+from corekit.order import in_parts
 from gpk_eg3d.network import EG3D
 from gpk_minicat import solid
 from gpk_minicat.crowd import frechet, mean_cosine, nearest
@@ -31,10 +32,12 @@ from gpk_minicat.distortions import blurred
 from gpk_minicat.parameters import from_noise
 from gpk_minicat.pictures import SIZE
 from gpk_minicat.render import FAR, Photo
-from gpk_minicat.unseen import another_photo, at, drawn, parts_of, shown, truth
+from gpk_minicat.unseen import another_photo, at, drawn, shown, truth
 
 APART = 0.6
 """Radians of yaw between the two views that must agree."""
+AT_ONCE = 128
+"""Pictures that a network looks at together."""
 RAYS = SIZE
 """Rays a side where depth is looked at: more than the generator was trained with, and as many as the truth has."""
 
@@ -169,15 +172,14 @@ def neighbours(made: Tensor, real: Tensor, other: Tensor, trained_on: Tensor) ->
 @torch.no_grad()
 def features(judge: Judge, image: Tensor) -> Tensor:
     """What the judge sees in pictures [N, 3, R, R]: unit features [N, F]."""
-    return torch.cat([judge(image[rows]) for rows in parts_of(len(image), 128)])
+    return in_parts(judge, image, size=AT_ONCE)
 
 
 def _read(reader: FeatureDistance, image: Tensor) -> Tensor:
-    parts = [reader.features(image[rows])[-1].mean((2, 3)) for rows in parts_of(len(image), 128)]
-    return torch.cat(parts)
+    return in_parts(lambda part: reader.features(part)[-1].mean((2, 3)), image, size=AT_ONCE)
 
 
 def _pairs(image: Tensor, reader: FeatureDistance) -> float:
     half = len(image) // 2
     a, b = image[:half], image[half : 2 * half]
-    return torch.cat([reader(a[rows], b[rows]) for rows in parts_of(half, 128)]).mean().item()
+    return in_parts(reader, a, b, size=AT_ONCE).mean().item()

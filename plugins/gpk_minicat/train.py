@@ -30,7 +30,7 @@ from corekit.precision import flush_denormals
 from gpk_minicat.pictures import SIZE, Pictures, render_shard
 from gpk_minicat.prior import Prior, face_weight
 from gpk_minicat.prior_3d import PRIOR_3D
-from gpk_minicat.store import load_tensors, save_tensors
+from gpk_minicat.store import load_moments, load_tensors, moments_of, save_tensors, under
 
 
 @dataclass(frozen=True)
@@ -165,8 +165,7 @@ class Trainer:
         """Write the state: weights, average, optimizer moments, position."""
         tensors = {f"now.{k}": v for k, v in self.generator.state_dict().items()}
         tensors |= {f"average.{k}": v for k, v in self.average.state_dict().items()}
-        for i, moments in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"moment.{i}.{k}": v for k, v in moments.items()}
+        tensors |= moments_of(self.optimizer)
         note = {
             "step": self.at,
             "seconds": self.seconds,
@@ -186,11 +185,7 @@ class Trainer:
                 )
         self.generator.load_state_dict(under("now.", tensors))
         self.average.load_state_dict(under("average.", tensors))
-        moments: dict[int, dict[str, Tensor]] = {}
-        for key, value in under("moment.", tensors).items():
-            index, name = key.split(".")
-            moments.setdefault(int(index), {})[name] = value
-        self.optimizer.load_state_dict(self.optimizer.state_dict() | {"state": moments})
+        load_moments(self.optimizer, tensors)
         self.at, self.seconds = note["step"], note["seconds"]
 
     def _show(self, z: Tensor, camera: Camera) -> Render:
@@ -237,8 +232,3 @@ def _work(
     if recipe.workers > 1:
         torch.distributed.barrier()
         torch.distributed.destroy_process_group()
-
-
-def under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors whose names start with the prefix, without it."""
-    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}

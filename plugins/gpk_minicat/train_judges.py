@@ -33,8 +33,7 @@ from gpk_minicat.individuals import PHOTOS, SETS, Individuals, Portraits, render
 from gpk_minicat.judgements import APART, agreement, judgements, weigh
 from gpk_minicat.pictures import Pictures, render_shard
 from gpk_minicat.readings import READINGS, Reader, explained, readings
-from gpk_minicat.store import load_tensors, save_tensors
-from gpk_minicat.train import under
+from gpk_minicat.store import load_moments, load_tensors, moments_of, save_tensors, under
 from gpk_minicat.verification import verification
 
 JudgeName = Literal["distance", "perceptual", "identity"]
@@ -205,9 +204,9 @@ def _save(
     path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, recipe: JudgeRecipe, at: int, seconds: float
 ) -> None:
     tensors = {f"now.{key}": value.contiguous() for key, value in network.state_dict().items()}
-    for i, moments in optimizer.state_dict()["state"].items():
-        tensors |= {f"moment.{i}.{key}": value.contiguous() for key, value in moments.items()}
-    save_tensors(path, tensors, {"step": at, "seconds": seconds, "recipe": dataclasses.asdict(recipe)})
+    save_tensors(
+        path, tensors | moments_of(optimizer), {"step": at, "seconds": seconds, "recipe": dataclasses.asdict(recipe)}
+    )
 
 
 def _load(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, recipe: JudgeRecipe) -> tuple[int, float]:
@@ -215,9 +214,5 @@ def _load(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, reci
     if note["recipe"] != dataclasses.asdict(recipe):
         raise RunError(f"{path} is of a training with other settings: choose another folder, or the same settings")
     network.load_state_dict(under("now.", tensors))
-    moments: dict[int, dict[str, Tensor]] = {}
-    for key, value in under("moment.", tensors).items():
-        index, name = key.split(".")
-        moments.setdefault(int(index), {})[name] = value
-    optimizer.load_state_dict(optimizer.state_dict() | {"state": moments})
+    load_moments(optimizer, tensors)
     return note["step"], note["seconds"]

@@ -7,7 +7,6 @@ Shapes: N pictures, Z the cats' noise, P parameters, R image side.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from corekit.camera import Camera
 from corekit.generator import Generator, Render
+from corekit.order import parts
 from gpk_eg3d.network import EG3D
 from gpk_minicat.parameters import IDENTITY, PRIOR, from_noise
 from gpk_minicat.pictures import FOCAL, SHARD, SIZE, Batch, Pictures, random_cameras, render_shard
@@ -42,24 +42,24 @@ def at(yaw: float, count: int, pitch: float = 0.0) -> Camera:
 @torch.no_grad()
 def shown(generator: Generator, z: Tensor, camera: Camera, *, rays: int | None = None) -> Render:
     """What the generator shows of the cats z [N, Z] by the cameras; `rays` a side before super-resolution in 3D."""
-    parts = []
+    views = []
     if generator.latent.z_dim != z.shape[1]:  # a 2D prior is told the view in its noise
         z = noise_of(z, camera)
-    for rows in parts_of(len(z)):
+    for rows in parts(len(z), PART):
         w = generator.mapping(z[rows])
         if isinstance(generator, EG3D):
-            parts.append(generator.view(generator.planes(w), w, camera[rows], resolution=rays))
+            views.append(generator.view(generator.planes(w), w, camera[rows], resolution=rays))
         else:
-            parts.append(generator(w))
-    image, *others = zip(*parts, strict=True)
+            views.append(generator(w))
+    image, *others = zip(*views, strict=True)
     return Render(torch.cat(image), *(None if column[0] is None else torch.cat(column) for column in others))
 
 
 @torch.no_grad()
 def truth(params: Tensor, camera: Camera) -> Photo:
     """The photos of the procedural cats [N, P]."""
-    parts = [render(params[rows], camera[rows], SIZE) for rows in parts_of(len(params))]
-    return Photo(*(torch.cat(column) for column in zip(*parts, strict=True)))
+    photos = [render(params[rows], camera[rows], SIZE) for rows in parts(len(params), PART)]
+    return Photo(*(torch.cat(column) for column in zip(*photos, strict=True)))
 
 
 def unseen(count: int, seed: int) -> Batch:
@@ -95,8 +95,3 @@ def pictures_in(shard: Path, count: int | None = None) -> Tensor:
     """The first `count` pictures [N, 3, R, R] of a shard, all where None, on the backgrounds of their own noise."""
     pictures = Pictures([shard])
     return pictures.tail(len(pictures)).photo.image[:count]
-
-
-def parts_of(count: int, size: int = PART) -> Iterator[slice]:
-    """0 to `count` in slices of at most `size`."""
-    return (slice(i, i + size) for i in range(0, count, size))
