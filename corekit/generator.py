@@ -8,7 +8,7 @@ from __future__ import annotations
 import abc
 import copy
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Self
 
@@ -97,6 +97,14 @@ class Generator(nn.Module, abc.ABC):
         it.
         """
 
+    def views(self, w: Tensor, cameras: Camera) -> Iterator[Render]:
+        """What each of the `cameras` sees of w [B, L, D], one after the other: a render [B, …] each.
+
+        A generator that makes the subject before it looks at it makes it once.
+        """
+        for index in range(len(cameras)):
+            yield self(w, cameras[index].expand(len(w)))
+
     @abc.abstractmethod
     def sites(self) -> tuple[Site, ...]:
         """Every weight that may change, in execution order."""
@@ -133,12 +141,17 @@ class Generator(nn.Module, abc.ABC):
 
 
 @torch.no_grad()
-def fingerprint(generator: Generator) -> str:
+def fingerprint(network: nn.Module) -> str:
     """sha256 of every stored tensor's name, shape and float32 value: the same for one network in any file format.
 
-    Empty for a generator on the meta device, which has no values.
+    It tells which weights a generator, or the judge behind a figure, had. A network whose weights are no tensors of
+    its own, such as one that onnxruntime runs, tells their file's hash itself, as `weights_sha256`. Empty for a
+    network on the meta device, which has no values.
     """
-    tensors = sorted(generator.state_dict().items())
+    told = getattr(network, "weights_sha256", None)
+    if isinstance(told, str):
+        return told
+    tensors = sorted(network.state_dict().items())
     if any(tensor.is_meta for _, tensor in tensors):
         return ""
     digest = hashlib.sha256()

@@ -3,7 +3,7 @@ r"""Where a generator's w live: their mean and covariance, and coordinates in wh
 w = mean + v @ root, root the symmetric square root of the covariance: in v every direction has unit variance, so one
 learning rate suits all of them.
 
-Shapes: B batch, D latent width.
+Shapes: B batch, N anchors, L latent layers, D latent width.
 """
 
 from __future__ import annotations
@@ -45,3 +45,8 @@ def latent_statistics(generator: Generator, *, samples: int = 4096, seed: int = 
     root = (vectors * values.clamp_min(0).sqrt()) @ vectors.mT
     spread = centred.square().sum(1).mean().sqrt()
     return LatentStatistics(*(statistic.to(like) for statistic in (mean, root, spread)))
+
+
+def anchors_as_ws(anchors: Tensor, num_ws: int) -> Tensor:
+    """Anchors [N, D] or [N, L, D] as the generator takes them, [N, num_ws, D]."""
+    return anchors if anchors.ndim == 3 else anchors[:, None].expand(-1, num_ws, -1)

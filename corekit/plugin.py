@@ -80,29 +80,54 @@ class Backend:
         return self.cards[0]
 
 
+def option(default: Any, told: str) -> Any:  # noqa: ANN401 - the field's own type
+    """A field of a task's settings: its default, and what a person is told about it.
+
+    The type decides what `gpk run` takes for it: a number, text, a path, true or false, a `Literal`, any of them or
+    None, or a tuple of them, which is given as a list with commas.
+    """
+    return field(default=default, metadata={"help": told})
+
+
 @dataclass(frozen=True)
 class Task:
-    """Something one can do with a generator, a persona or an album: `run` is imported and called only when asked
-    for.
+    """Something one can do with a generator, a persona or photos.
+
+    `run(bench, settings, run)` does it and returns what it found, in JSON types; files go to `run.directory`, a
+    `corekit.bench.Run`. `settings` returns the frozen dataclass that such settings are, whose fields (`option`) become
+    the options of `gpk run NAME`; None for a task that has a command of its own. Both are called only when the task is
+    asked for, so that they may import what they need.
+
+    `photos` tells whether it wants photos to work on, `persona` whether it wants a persona; `side` the side at which it
+    wants its photos, for its settings and the generator's own side; `views` that it needs a generator with cameras.
     """
 
     name: str
     summary: str
     run: Callable[..., Any]
+    settings: Callable[[], type] | None = None
+    photos: Literal["none", "some", "optional"] = "none"
+    persona: Literal["needed", "optional"] = "needed"
+    side: Callable[[Any, int], int] | None = None
+    views: bool = False
 
 
 @dataclass(frozen=True)
 class JudgeCard:
-    """A network that looks at pictures: a judge (image [B, 3, R, R] → unit features [B, F]) or a distance
-    (two images → [B]).
+    """A network that looks at pictures [B, 3, R, R] in [-1, 1], and of which kind: a judge (picture → unit features
+    [B, F]), a distance (two pictures → [B]), or attributes (picture → named numbers [B, K]). `corekit.bench` has each
+    as a type: `Judge`, `Distance`, `Attributes`.
 
-    `load` takes a weights file or None, and returns the module.
+    `load` takes a weights file or None, and returns the module, frozen and in evaluation mode.
+    `variant`, where there is one, makes the card that people ask for as `name:which` from `which`; it raises
+    UnknownNameError for one that it does not have.
     """
 
     name: str
-    kind: Literal["judge", "distance"]
+    kind: Literal["judge", "distance", "attributes"]
     summary: str
     load: Callable[[Path | None], nn.Module]
+    variant: Callable[[str], JudgeCard] | None = None
 
 
 class Hooks:

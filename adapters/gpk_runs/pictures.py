@@ -1,12 +1,13 @@
 """Pictures as PNG files that say they are synthetic.
 
-The XMP packet names IPTC's digital source type `trainedAlgorithmicMedia` ("created using generative AI"): viewers and
-platforms read it there (IPTC Photo Metadata Standard 2023.1, "Digital Source Type").
+The XMP packet names gpk's version and IPTC's digital source type `trainedAlgorithmicMedia` ("created using generative
+AI"): viewers and platforms read it there (IPTC Photo Metadata Standard 2023.1, "Digital Source Type").
 """
 
 from __future__ import annotations
 
 import io
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -16,9 +17,10 @@ from torch import Tensor
 
 from gpk_checkpoints.atomic import write_atomically
 
-XMP = """\
+XMP = f"""\
 <x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
 <rdf:Description rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
+ xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:CreatorTool="gpk {version("gpk")}"
  Iptc4xmpExt:DigitalSourceType="http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"/>
 </rdf:RDF></x:xmpmeta>
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from corekit.album import Album
     from corekit.bench import Bench, Journal
+    from corekit.persona import Persona
 
 Precision = Literal["auto", "float32", "bfloat16"]
 """Of a generator's parts that may be reduced. float16 is left out: its range loses gradients, and where it serves, to
@@ -58,20 +60,28 @@ def make_bench(
     registry: Registry,
     backend: Backend,
     card: Card,
-    album_path: Path,
+    album_path: Path | None,
     *,
     weights: Path | None,
-    distance: str | None,
-    precision: Precision,
-    lpips_weights: Path | None,
     device: str,
     journal: Journal,
+    distance: str | None = None,
+    precision: Precision = "auto",
+    lpips_weights: Path | None = None,
+    persona: Persona | None = None,
+    side: Callable[[int], int] | None = None,
+    least: int = 2,
 ) -> Bench:
     """The bench: generator with its weights, album, distance and, where the backend names one, judge, all on
     `device`.
+
+    Without `album_path` the album is empty; its photos come at the generator's own side, or at `side` of that one.
+    Raises InputError where something does not fit, AlbumError for an album below `least` usable photos.
     """
     import torch
 
+    from corekit.album import Album
+    from corekit.attach import check_fit
     from corekit.bench import Bench
     from corekit.precision import allow_tf32, flush_denormals
     from gpk_checkpoints.weights import load_generator
@@ -90,10 +100,15 @@ def make_bench(
     # The cheap checks come before the loading of large files.
     generator = load_generator(backend, card, weights, device=where)
     generator.half_dtype = None if precision == "auto" else getattr(torch, precision)
-    album = open_album(registry, album_path, backend, side=generator.resolution, least=2)
+    if persona is not None:
+        check_fit(generator, persona.to(where))
+    album = Album(torch.empty(0, 3, generator.resolution, generator.resolution), ())
+    if album_path is not None:
+        wanted = generator.resolution if side is None else side(generator.resolution)
+        album = open_album(registry, album_path, backend, side=wanted, least=least)
     network = offer.load(lpips_weights).to(where)
     judge, reporting = (
         None if name is None else registry.judge(name).load(None).to(where)
         for name in (backend.judge, backend.reporting)
     )
-    return Bench(backend, card, generator, network, album.to(where), journal, judge, reporting)
+    return Bench(backend, card, generator, network, album.to(where), journal, judge, reporting, persona)

@@ -5,18 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
-from corekit.errors import InputError, PersonaError, UnknownNameError
-from corekit.registry import Registry
-from gpk_cli.bench import find_card
+from corekit.errors import InputError
 from gpk_cli.output import AsJson, printable, say
-
-if TYPE_CHECKING:
-    from corekit.generator import Generator
-    from corekit.persona import Persona
+from gpk_cli.subject import made_for
 
 PersonaFile = Annotated[Path, typer.Argument(metavar="PERSONA", help="A *.persona.safetensors file.")]
 Weights = Annotated[Path | None, typer.Option(help="The generator's weights, where they do not come with gpk.")]
@@ -66,9 +61,12 @@ def merge(
     """
     from corekit.attach import attach, detach
     from gpk_checkpoints.exports import export_merged
+    from gpk_checkpoints.personas import load_persona
+    from gpk_checkpoints.weights import load_generator
 
     _refuse_to_replace(out, force=force, sources=(persona, weights))
-    generator, learned = _load(ctx.obj, persona, weights)
+    learned = load_persona(persona)
+    generator = load_generator(*made_for(ctx.obj, learned, persona), weights)
     attach(generator, learned)
     detach(generator, merge=True)
     origin = learned.origin
@@ -99,19 +97,6 @@ def export(
         raise InputError(f"{out} is a file, and the peft format needs a folder: give another name")
     left_out = export_peft(out, load_persona(persona))
     say(f"Wrote {out}" + (f"; {len(left_out)} offsets have no place in this format" if left_out else ""))
-
-
-def _load(registry: Registry, file: Path, weights: Path | None) -> tuple[Generator, Persona]:
-    from gpk_checkpoints.personas import load_persona
-    from gpk_checkpoints.weights import load_generator
-
-    persona = load_persona(file)
-    try:
-        backend = registry.backend(persona.origin.backend)
-        card = find_card(backend, persona.origin.card)
-    except UnknownNameError as error:
-        raise PersonaError(f"{file} was made for something that is not installed here: {error}") from error
-    return load_generator(backend, card, weights), persona
 
 
 def _refuse_to_replace(path: Path, *, force: bool, sources: Sequence[Path | None]) -> None:

@@ -37,13 +37,14 @@ def reference() -> str:
     """The page."""
     registry = Registry.discover(plugins=False)
     command = typer.main.get_command(build(registry))
-    return "\n".join([HEAD, *_sections(command, "gpk", None)])
+    return "\n".join([HEAD, *_sections(command, "gpk", None, registry)])
 
 
-def _sections(command: Any, name: str, parent: Any) -> Iterator[str]:  # noqa: ANN401 Typer's types are private
+def _sections(command: Any, name: str, parent: Any, registry: Registry) -> Iterator[str]:  # noqa: ANN401 Typer's types are private
     context = typer.Context(
         command,
         parent=parent,
+        obj=registry,
         info_name=name,
         terminal_width=WIDTH,
         max_content_width=WIDTH,
@@ -55,7 +56,7 @@ def _sections(command: Any, name: str, parent: Any) -> Iterator[str]:  # noqa: A
         for sub_name in command.list_commands(context):
             sub_command = command.get_command(context, sub_name)
             if sub_command is not None and not sub_command.hidden:
-                yield from _sections(sub_command, sub_name, context)
+                yield from _sections(sub_command, sub_name, context, registry)
 
 
 if __name__ == "__main__":

@@ -47,6 +47,31 @@ def show_outcome(outcome: Mapping[str, Any], out: Path, *, as_json: bool) -> Non
         print(f"Pictures  {picture}")
 
 
+def show_task(outcome: Mapping[str, Any], out: Path, *, as_json: bool) -> None:
+    """Prints what a task found: JSON, or its figures as a table and its files, whose paths are relative to `out`."""
+    files = [out / name for name in outcome.get("files", ())]
+    pictures = [out / name for name in outcome.get("pictures", ())]
+    if as_json:
+        print(
+            json.dumps(dict(outcome) | {"files": list(map(str, files)), "pictures": list(map(str, pictures))}, indent=2)
+        )
+        return
+    figures: Mapping[str, Mapping[str, float]] = outcome.get("figures", {})
+    columns = list(dict.fromkeys(column for row in figures.values() for column in row))
+    if columns:
+        rows = [[name, *(_figure(row.get(column)) for column in columns)] for name, row in figures.items()]
+        _print(_table(["", *columns], rows))
+        print()
+    for path in pictures:
+        print(f"Pictures  {path}")
+    for path in files:
+        print(f"File      {path}")
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
+
+
 def show_plan(plan: Plan, *, as_json: bool) -> None:
     """Prints what a personalization would take."""
     if as_json:

@@ -14,12 +14,13 @@ from torch import Tensor
 from corekit.album import Album
 from corekit.bench import Bench, Distance
 from corekit.hull import LatentHull
+from corekit.latents import anchors_as_ws
 from corekit.metrics import diversity, identity_similarity, psnr
 from corekit.order import in_parts, seeded
 from gpk_bench.subjects import Photos, Subject
 from gpk_minicat.pictures import random_cameras
-from gpk_tasks.evaluate import Placement, place, render_album
-from gpk_tasks.tune import anchors_as_ws
+from gpk_tasks.placement import Placement, place
+from gpk_tasks.renders import render_album
 
 VIEWS = ((-0.35, 0.0), (0.35, 0.0), (0.0, -0.25), (0.0, 0.25))
 """Yaw and pitch of the novel views, in radians: as far as the paper turns."""
@@ -70,7 +71,7 @@ def judged(
     references, count = subject.train.image[:REFERENCES], len(bench.album)
     hull = LatentHull(anchors_as_ws(anchors, bench.generator.latent.num_ws), beta=placement.beta)
     with torch.enable_grad():
-        placed = place(bench, anchors, subject.held_out.album(), placement)
+        placed = place(bench, anchors, subject.held_out.album(), placement).w
     figures = {
         "train": instruments.against(
             render_album(bench, hull.anchors, bench.album), subject.train.first(count), references

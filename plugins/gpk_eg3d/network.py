@@ -89,6 +89,12 @@ class EG3D(Generator):
         """The view from `camera`, frontal where None, with `resolution` rays a side before super-resolution."""
         return self.view(self.planes(w, noise=noise, rng=rng), w, camera, rng=rng, resolution=resolution)
 
+    def views(self, w: Tensor, cameras: Camera) -> Iterator[Render]:
+        """What each camera sees of w [B, L, D]; the planes are drawn once."""
+        planes = self.planes(w)
+        for index in range(len(cameras)):
+            yield self.view(planes, w, cameras[index])
+
     def planes(self, w: Tensor, *, noise: Noise = "const", rng: torch.Generator | None = None) -> Tensor:
         """The planes [B, P, C, H, W] that w [B, L, D] draws: the subject, whatever the camera."""
         maps = noise_for(self.backbone.synthesis.layers("backbone.synthesis"), noise, w, rng)

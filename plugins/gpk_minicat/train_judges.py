@@ -65,7 +65,7 @@ class JudgeRecipe:
 
 RECIPES: dict[JudgeName, JudgeRecipe] = {
     "distance": JudgeRecipe(steps=1_500, subtle=5.0),
-    "perceptual": JudgeRecipe(seed=1, steps=800, first_picture=12),
+    "perceptual": JudgeRecipe(seed=1, steps=1_000, first_picture=12, subtle=5.0),
     "identity": JudgeRecipe(shards=9, steps=1_500, pictures=0, judgements=0),
 }
 Report = Callable[[int, int, float], None]

@@ -1,41 +1,41 @@
-"""The tasks: what one can do with a generator and an album. Light: a task is imported when it is run."""
+"""The tasks: what one can do with a generator, an album and a persona. Light: a task is imported when it is run."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Any
 
 from corekit.plugin import Task, hookimpl
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from corekit.bench import Bench
-    from gpk_runs.run import Run
-    from gpk_tasks.personalize import Outcome
-    from gpk_tasks.settings import Inversion, Settings
-
 gpk_api = 1
-
-
-def run_personalize(bench: Bench, settings: Settings, run: Run) -> Outcome:
-    """See `gpk_tasks.personalize.personalize`."""
-    from gpk_tasks.personalize import personalize
-
-    return personalize(bench, settings, run)
-
-
-def run_invert(bench: Bench, settings: Inversion, *, seed: int = 0) -> Tensor:
-    """See `gpk_tasks.invert.invert`."""
-    from gpk_tasks.invert import invert
-
-    return invert(bench, settings, seed=seed)
 
 
 @hookimpl
 def gpk_tasks() -> Sequence[Task]:
     """What gpk itself can do."""
     return [
-        Task("personalize", "an album into a persona: invert, tune, report", run_personalize),
-        Task("invert", "an album into anchors in W or W+", run_invert),
+        Task("personalize", "an album into a persona: invert, tune, report", _later("personalize", "personalize")),
+        Task(
+            "synthesize",
+            "new pictures of the subject, drawn at random from its hull",
+            _later("synthesize", "synthesize"),
+            settings=_named("synthesize", "Synthesis"),
+            persona="optional",
+        ),
     ]
+
+
+def _later(module: str, name: str) -> Callable[..., Any]:
+    """The function of that name, whose module is imported at the first call."""
+
+    def call(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - as the function takes and returns
+        return getattr(import_module(f"gpk_tasks.{module}"), name)(*arguments, **options)
+
+    call.__doc__ = f"See `gpk_tasks.{module}.{name}`."
+    return call
+
+
+def _named(module: str, name: str) -> Callable[[], type]:
+    """What gives the class of that name, importing its module."""
+    return lambda: getattr(import_module(f"gpk_tasks.{module}"), name)

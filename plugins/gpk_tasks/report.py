@@ -14,10 +14,12 @@ from torch import Tensor
 from corekit.album import Album, resize
 from corekit.attach import attached
 from corekit.bench import Bench
+from corekit.latents import anchors_as_ws
 from corekit.persona import Persona
 from gpk_runs.sheet import write_sheet
-from gpk_tasks.evaluate import Placement, novel_views, place, render_album, score, similarity
-from gpk_tasks.tune import anchors_as_ws
+from gpk_tasks.placement import Placement, place
+from gpk_tasks.renders import novel_views, render_album
+from gpk_tasks.scores import score, similarity
 
 Figures = dict[str, dict[str, dict[str, float]]]
 """Figures by photos ("train", "held-out", "novel views"), then generator ("pretrained", "personalized"), then name."""
@@ -51,7 +53,7 @@ def report(
             stage = f"{name} photos, {label}"
             w = anchors
             if name != "train":
-                w = place(bench, anchors, album, Placement(), memory=memory, stage=stage)
+                w = place(bench, anchors, album, Placement(), memory=memory, stage=stage).w
             images = render_album(bench, w, album)
             columns[name][label] = images
             mask = masks.get(name)

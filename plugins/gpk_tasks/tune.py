@@ -13,7 +13,7 @@ from torch import Tensor
 
 from corekit.attach import attached
 from corekit.bench import Bench
-from corekit.latents import latent_statistics
+from corekit.latents import anchors_as_ws, latent_statistics
 from corekit.loss import Loss, Reconstruction
 from corekit.lowrank import LoRA, Offset
 from corekit.order import batch_at, parts
@@ -114,11 +114,6 @@ class _Anchors:
         for moves in self.leaves:
             self.persona.anchors = self.persona.anchors + moves @ self.root
             moves.zero_()
-
-
-def anchors_as_ws(anchors: Tensor, num_ws: int) -> Tensor:
-    """Anchors [N, D] or [N, L, D] as the generator takes them, [N, num_ws, D]."""
-    return anchors if anchors.ndim == 3 else anchors[:, None].expand(-1, num_ws, -1)
 
 
 def _groups(bench: Bench, persona: Persona, s: Tuning) -> list[tuple[list[Tensor], float]]:

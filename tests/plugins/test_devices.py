@@ -36,8 +36,10 @@ from corekit.registry import Registry
 from gpk_cli.bench import find_device
 from gpk_judges import load_lpips
 from gpk_minicat import load_distance, load_identity
-from gpk_tasks.evaluate import Placement, novel_views, place, render_album, score
 from gpk_tasks.invert import invert
+from gpk_tasks.placement import Placement, place
+from gpk_tasks.renders import novel_views, render_album
+from gpk_tasks.scores import score
 from gpk_tasks.settings import Inversion, Tuning
 from gpk_tasks.tune import tune
 
@@ -170,7 +172,7 @@ def test_a_job_asks_for_nothing_that_mps_lacks(
         assert watch.called - before, "the step of tuning was not seen"
         assert {"convolution", "convolution_backward", "lerp_.Scalar"} <= watch.called  # forward, backward, Adam
 
-        w = place(bench, anchors, bench.album, Placement(steps=1, side=16))
+        w = place(bench, anchors, bench.album, Placement(steps=1, side=16)).w
         images = render_album(bench, w, bench.album)
         score(images, bench.album.photos, bench, references=bench.album.photos, masks=images[:, :1])
         novel_views(bench, w)

@@ -17,18 +17,21 @@ from corekit.bench import Bench, Silence
 from corekit.errors import RecipeError, UnknownNameError
 from corekit.generator import Generator, fingerprint
 from corekit.hull import LatentHull
+from corekit.latents import anchors_as_ws
 from corekit.lowrank import LoRA
 from corekit.order import seeded
 from corekit.persona import Origin, Persona
 from corekit.plugin import Backend, Card
 from corekit.recipe import Recipe
 from gpk_tasks.descent import rate_at
-from gpk_tasks.evaluate import Placement, novel_views, place, render_album, score, similarity
 from gpk_tasks.invert import invert, whiteness
 from gpk_tasks.memory import budget, counting, fitting
+from gpk_tasks.placement import Placement, place
 from gpk_tasks.presets import PRESETS, preset
+from gpk_tasks.renders import novel_views, render_album
+from gpk_tasks.scores import score, similarity
 from gpk_tasks.settings import Inversion, Settings, Tuning, resolve, to_json
-from gpk_tasks.tune import anchors_as_ws, tune
+from gpk_tasks.tune import tune
 
 QUICK = Inversion(steps=12, lr=0.2, whiten=True, jitter=0.0, decay=0.5)
 
@@ -86,7 +89,7 @@ def test_fewer_photos_at_once_find_the_same(bench: Bench) -> None:
         learned.append(torch.cat([p.detach().flatten() for p in persona.parameters()]))
     # Adam turns a gradient of rounding errors into a whole step, so a few numbers may differ
     assert (learned[0] - learned[1]).norm() < 0.02 * learned[1].norm()
-    placed = [place(bench, anchors, bench.album, Placement(steps=3), memory=memory) for memory in (tight, None)]
+    placed = [place(bench, anchors, bench.album, Placement(steps=3), memory=memory).w for memory in (tight, None)]
     torch.testing.assert_close(placed[0], placed[1], rtol=1e-3, atol=1e-3)
 
 
@@ -216,7 +219,7 @@ def test_held_out_photos_are_placed_near_the_hull(bench: Bench) -> None:
     photos = bench.generator(inside, cameras).image
     album = Album(photos, ("x", "y"), cameras)
     middle = anchors_as_ws(w.mean(0, keepdim=True).expand(2, -1), bench.generator.latent.num_ws)
-    placed = place(bench, w, album, Placement(steps=30))
+    placed = place(bench, w, album, Placement(steps=30)).w
     assert placed.shape == inside.shape
     near, far = (absolute(render_album(bench, v, album), photos).mean() for v in (placed, middle))
     assert near < 0.7 * far

@@ -1,0 +1,285 @@
+"""`gpk run TASK`: everything that plugins offer to do, each with the options that its settings are.
+
+A task is asked for its settings, and so imported, only when it is named.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import inspect
+import json
+import types
+import typing
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Union
+
+import typer
+from typer.core import TyperGroup
+
+from corekit.errors import InputError
+from corekit.plugin import Task
+from corekit.registry import Registry
+from gpk_cli.bench import find_card, make_bench
+from gpk_cli.output import AsJson, say
+from gpk_cli.progress import progress
+from gpk_cli.subject import made_for, persona_file
+from gpk_cli.summary import show_task
+
+if TYPE_CHECKING:
+    from corekit.bench import Bench
+
+SUMMARY = "Do something with a persona: see `gpk run TASK --help` for a task's options."
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Adds the group `run`, whose commands are the tasks."""
+    group = typer.Typer(name="run", cls=Tasks, help=SUMMARY, rich_markup_mode=None)
+    group.callback()(lambda: None)
+    app.add_typer(group)
+
+
+class Tasks(TyperGroup):
+    """The tasks as commands, made when they are asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401 Typer keeps its own type to itself
+        """The names of all tasks that have settings."""
+        return list(_tasks(ctx))
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 as above
+        """Writes names and summaries, which needs no import."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, task.summary) for name, task in _tasks(ctx).items()])
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401 as above
+        """The task's command; raises UnknownNameError where there is no such task."""
+        task = _tasks(ctx).get(cmd_name) or _registry(ctx).task(cmd_name)
+        if task.settings is None:
+            raise InputError(f"the task {cmd_name!r} is no matter of `gpk run`: it has a command of its own")
+        app = typer.Typer(rich_markup_mode=None, add_completion=False)
+        app.command(name=cmd_name, help=task.summary)(command_of(task, task.settings()))
+        return typer.main.get_command(app)
+
+
+def _registry(ctx: Any) -> Registry:  # noqa: ANN401 as above
+    return ctx.find_root().obj
+
+
+def _tasks(ctx: Any) -> dict[str, Task]:  # noqa: ANN401 as above
+    offers = _registry(ctx).tasks()
+    return {name: offer.value for name, offer in offers.items() if offer.value.settings is not None}
+
+
+def command_of(task: Task, settings: type) -> Callable[..., None]:
+    """The task's command: the options of every task, then a field of `settings` each."""
+    hints = typing.get_type_hints(settings)
+    fields = {field.name: field for field in dataclasses.fields(settings) if field.init}
+
+    def command(ctx: typer.Context, **given: Any) -> None:  # noqa: ANN401 as the options are
+        stated = {name: _parsed(hints[name], given.pop(name)) for name in fields if given[name] is not None}
+        for name in fields:
+            given.pop(name, None)
+        run_task(ctx.obj, task, settings, stated, **given)
+
+    own = [
+        _parameter(
+            name, _optional(_spelled(hints[name])), typer.Option(help=_told(field)), inspect.Parameter.KEYWORD_ONLY
+        )
+        for name, field in fields.items()
+    ]
+    common = inspect.signature(run_task, eval_str=True).parameters
+    shared = [common[name] for name in _shared(task)]
+    context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+    parameters = [context, *(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in shared), *own]
+    command.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess]
+    command.__annotations__ = {p.name: p.annotation for p in parameters}
+    return command
+
+
+def run_task(
+    registry: Registry,
+    task: Task,
+    kind: type,
+    stated: Mapping[str, Any],
+    *,
+    subject: Annotated[
+        Path | None, typer.Argument(metavar="SUBJECT", help="A *.persona.safetensors file, or the run that made it.")
+    ] = None,
+    album: Annotated[Path | None, typer.Option(help="Photos to work on: a folder or a zip.")] = None,
+    backend: Annotated[str | None, typer.Option(help="Without SUBJECT: the generator as it was pretrained.")] = None,
+    card: Annotated[str | None, typer.Option(help="Checkpoint of the backend.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="The generator's weights, if not those of gpk's cache.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder [default: runs/TASK-SUBJECT].")] = None,
+    config: Annotated[Path | None, typer.Option(help="Settings as YAML, such as a run's config.yaml.")] = None,
+    distance: Annotated[str | None, typer.Option(help="Perceptual distance of the loss: see `gpk judges`.")] = None,
+    lpips_weights: Annotated[Path | None, typer.Option(help="Backbone weights for LPIPS.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Does the task in the run's folder, or shows what it found there, as it is finished already."""
+    from gpk_runs.run import Run
+    from gpk_runs.settings import read_config
+    from gpk_runs.typed import to_dataclass
+
+    there = {} if config is None else _settings_in(read_config(config), task, config)
+    settings = to_dataclass(kind, there | dict(stated), source="the command line" if config is None else str(config))
+    bench = _bench(
+        registry, task, settings, subject, album, backend=backend, card=card, weights=weights, distance=distance,
+        lpips_weights=lpips_weights, device=device,
+    )  # fmt: skip
+    name = bench.backend.name if subject is None else subject.resolve().name.partition(".")[0]
+    folder = out or Path("runs") / f"{task.name}-{name}"
+    facts = _facts(bench, task, settings, distance)
+    with progress() as show, Run.open(folder, facts, show=show, device=bench.album.photos.device) as run:
+        done = next((event for event in reversed(run.read_log()) if event.get("event") == "done"), None)
+        if run.finished and done is not None:
+            say(f"{folder} is finished already; give another --out to do it anew.")
+            outcome = done["outcome"]
+        else:
+            for photo, reason in bench.album.left_out:
+                say(f"Left out {photo}: {reason}")
+            outcome = dict(task.run(dataclasses.replace(bench, journal=run), settings, run))
+            run.record("done", {"outcome": outcome})
+            run.finish()
+    show_task(outcome, folder, as_json=as_json)
+
+
+def _shared(task: Task) -> list[str]:
+    """The options of every task that are of use to this one."""
+    names = ["subject", "album", "backend", "card", "weights", "out", "config", "distance", "lpips_weights", "device"]
+    unused = {"album", "distance", "lpips_weights"} if task.photos == "none" else set()
+    if task.persona == "needed":
+        unused |= {"backend", "card"}
+    return [name for name in [*names, "as_json"] if name not in unused]
+
+
+def _bench(
+    registry: Registry,
+    task: Task,
+    settings: Any,  # noqa: ANN401 - the task's own dataclass
+    subject: Path | None,
+    album: Path | None,
+    *,
+    backend: str | None,
+    card: str | None,
+    weights: Path | None,
+    distance: str | None,
+    lpips_weights: Path | None,
+    device: str,
+) -> Bench:
+    from corekit.bench import Silence
+    from gpk_checkpoints.personas import load_persona
+
+    persona = None
+    if subject is not None:
+        if backend is not None or card is not None:
+            raise InputError("a persona knows its generator: leave out --backend and --card, or SUBJECT")
+        file = persona_file(subject)
+        persona = load_persona(file)
+        family, checkpoint = made_for(registry, persona, file)
+    elif task.persona == "needed" or backend is None:
+        other = "" if task.persona == "needed" else ", or --backend NAME for a generator as it was pretrained"
+        raise InputError(f"who is it about? Give a *.persona.safetensors file, or the run that made one{other}")
+    else:
+        family = registry.backend(backend)
+        checkpoint = find_card(family, card)
+    if task.views and not family.cameras:
+        raise InputError(f"{family.name} is a 2D generator and has no views: `{task.name}` needs a 3D one")
+    if task.photos == "some" and album is None:
+        raise InputError(f"which photos? `{task.name}` works on some: give --album with a folder or a zip")
+    return make_bench(
+        registry,
+        family,
+        checkpoint,
+        album,
+        weights=weights,
+        distance=distance,
+        lpips_weights=lpips_weights,
+        device=device,
+        journal=Silence(),
+        persona=persona,
+        side=None if task.side is None else lambda full: task.side(settings, full),  # pyright: ignore[reportOptionalCall]
+        least=1,
+    )
+
+
+def _facts(bench: Bench, task: Task, settings: Any, distance: str | None) -> dict[str, Any]:  # noqa: ANN401
+    """Everything that decides the results, in JSON types."""
+    from corekit.generator import fingerprint
+    from gpk_tasks.personalize import album_digest
+
+    persona = None
+    if bench.persona is not None:
+        digest = hashlib.sha256()
+        for name, tensor in sorted(bench.persona.tensors().items()):
+            digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
+        persona = digest.hexdigest()
+    return {
+        "task": task.name,
+        "backend": bench.backend.name,
+        "card": bench.card.name,
+        "base": fingerprint(bench.generator),
+        "persona": persona,
+        "album": album_digest(bench.album) if len(bench.album) else None,
+        "distance": distance or bench.backend.distance,
+        "settings": json.loads(json.dumps(dataclasses.asdict(settings), default=str)),
+    }
+
+
+def _settings_in(plain: Mapping[str, Any], task: Task, file: Path) -> dict[str, Any]:
+    if plain.get("task", task.name) != task.name:
+        raise InputError(f"{file} is of the task {plain['task']!r}, not of {task.name!r}")
+    return dict(plain.get("settings", {}) if "task" in plain else plain)
+
+
+def _parameter(name: str, kind: Any, option: Any, place: Any) -> inspect.Parameter:  # noqa: ANN401
+    return inspect.Parameter(name, place, default=None, annotation=Annotated[kind, option])
+
+
+def _optional(kind: Any) -> Any:  # noqa: ANN401 - types as values
+    return Union[kind, None]  # noqa: UP007 - of a value, not in an annotation
+
+
+def _spelled(hint: Any) -> Any:  # noqa: ANN401 - types as values
+    """The type that the command line reads: text where the field is a tuple."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        (sole,) = (kind for kind in arguments if kind is not type(None))
+        return _spelled(sole)
+    return str if origin is tuple else hint
+
+
+def _parsed(hint: Any, value: Any) -> Any:  # noqa: ANN401 - types as values
+    """What was given as the field wants it: a text with commas is a tuple's list."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        (sole,) = (kind for kind in arguments if kind is not type(None))
+        return _parsed(sole, value)
+    if origin is not tuple or not isinstance(value, str):
+        return value
+    items = [item.strip() for item in value.split(",") if item.strip()]
+    return [_number(item) for item in items] if arguments[0] in (int, float) else items
+
+
+def _number(text: str) -> float | str:
+    """The number, or the text itself, about which the settings complain by name."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _told(field: dataclasses.Field[Any]) -> str:
+    """What a person is told about an option, with its default."""
+    told = field.metadata.get("help", "")
+    default = field.default if field.default is not dataclasses.MISSING else None
+    if default is None or default == ():
+        return told
+    if isinstance(default, tuple):
+        default = ",".join(f"{item:g}" if isinstance(item, float) else str(item) for item in default)
+    elif isinstance(default, bool):
+        default = "yes" if default else "no"
+    elif isinstance(default, float):
+        default = f"{default:g}"
+    return f"{told} [default: {default}]"

@@ -1,0 +1,40 @@
+"""Whom a command is about: a persona's file, or the run that made it; and for what generator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from corekit.errors import PersonaError, UnknownNameError
+from corekit.plugin import Backend, Card
+from corekit.registry import Registry
+from gpk_cli.bench import find_card
+
+if TYPE_CHECKING:
+    from corekit.persona import Persona
+
+SUFFIX = ".persona.safetensors"
+
+
+def persona_file(subject: Path) -> Path:
+    """The persona's file: `subject` itself, or the one in the run's folder; raises PersonaError where there is none."""
+    if not subject.exists():
+        raise PersonaError(f"there is no {subject}: give a *{SUFFIX} file, or the folder of the run that made one")
+    if subject.is_file():
+        return subject
+    found = sorted(subject.glob(f"*{SUFFIX}"))
+    if not found:
+        told = "the run has not ended: give its command again" if (subject / "config.yaml").exists() else "it is no run"
+        raise PersonaError(f"{subject} holds no persona: {told}, or give a *{SUFFIX} file")
+    if len(found) > 1:
+        raise PersonaError(f"{subject} holds {len(found)} personas: give one of them, such as {found[0]}")
+    return found[0]
+
+
+def made_for(registry: Registry, persona: Persona, file: Path) -> tuple[Backend, Card]:
+    """The backend and card that the persona was made for; raises PersonaError where they are not installed."""
+    try:
+        backend = registry.backend(persona.origin.backend)
+        return backend, find_card(backend, persona.origin.card)
+    except UnknownNameError as error:
+        raise PersonaError(f"{file} was made for something that is not installed here: {error}") from error

@@ -1,0 +1,188 @@
+r"""Photos without an anchor, placed in the personal hull.
+
+A photo that was not learned from is placed by descending on its coordinates in P_beta, plus small offsets per layer
+with a penalty, under Eq. 1, so that only what the hull can say about the subject is seen (MyStyle, Nitzan et al., 2022,
+arXiv 2203.17272, section 4):
+
+    w = sum_i alpha_i w_i + offset,   alpha = s / sum(s),   s = softplus_100(free + beta) - beta
+    loss = Eq. 1 + sum_weight * (sum(s) - 1)^2 + offset_weight * |offset|^2 on the first layers
+
+Shapes: N photos, M anchors, L latent layers, D latent width, R image side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from corekit.album import Album
+from corekit.bench import Bench
+from corekit.errors import RecipeError
+from corekit.hull import LatentHull
+from corekit.latents import anchors_as_ws, latent_statistics
+from corekit.loss import Degrade, Loss, Reconstruction
+from gpk_tasks.descent import State, adam, adam_tensors, backward_in_parts, figures_of, load_adam, rate_at, set_rate
+from gpk_tasks.invert import shrunk
+from gpk_tasks.memory import photos_at_once
+
+
+@dataclass(frozen=True)
+class Placement:
+    """How photos are placed in the hull. The defaults are quick: what the reports use.
+
+    `lr` is the rate of the coordinates, `lr_offset` that of the offsets, which are counted in `unit`s: of w itself, or
+    of its spread (the root mean square distance from its mean), which is the same on every generator. `offset` weighs
+    the sum of their squares over the first `offset_layers` layers, all of them where None; `total` the square of what
+    the coordinates' sum is off one, before it is made one. `warmup` and `decay` are the shares of the steps in which
+    the rates rise, and fall along a cosine. `side`: larger renders are compared at this side.
+    """
+
+    steps: int = 30
+    lr: float = 0.05
+    lr_offset: float = 0.02
+    beta: float = 0.03
+    offset: float = 1.0
+    offset_layers: int | None = None
+    unit: Literal["spread", "w"] = "spread"
+    total: float = 0.0
+    warmup: float = 0.05
+    decay: float = 0.75
+    l2: float = 1.0
+    perceptual: float = 1.0
+    side: int = 256
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "lr", "lr_offset", "beta", "offset", "total", "warmup", "decay", "l2", "perceptual"):
+            if not getattr(self, name) >= 0:
+                raise RecipeError(f"{name} of a placement must be at least 0, not {getattr(self, name)}")
+        if self.side < 1 or (self.offset_layers is not None and self.offset_layers < 0):
+            raise RecipeError("a placement's side must be at least 1, and its offset_layers at least 0")
+
+
+PLACEMENTS: Mapping[str, Placement] = {
+    "quick": Placement(),
+    "paper": Placement(
+        steps=1000,
+        lr=5e-3,
+        lr_offset=5e-3,
+        offset=10.0,
+        offset_layers=12,
+        unit="w",
+        total=10.0,
+        warmup=0.0,
+        decay=0.0,
+    ),
+}
+"""Placements by name: the reports' own, and MyStyle's as My3DGen takes it over."""
+
+
+class Placed(NamedTuple):
+    """Where photos are: `w` [N, L, D], the hull's point of coordinates `alpha` [N, M], which sum to 1, plus `offsets`
+    [N, L, D].
+    """
+
+    w: Tensor
+    alpha: Tensor
+    offsets: Tensor
+
+
+def place(
+    bench: Bench,
+    anchors: Tensor,
+    album: Album,
+    settings: Placement,
+    *,
+    degrade: Degrade | None = None,
+    memory: float | None = None,
+    stage: str = "placing photos",
+    start: State | None = None,
+    tick: Callable[[Callable[[], State]], None] = lambda state: None,
+) -> Placed:
+    """Where photos are in or near the hull of `anchors` [M, D] or [M, L, D], for the generator as it is now.
+
+    With `degrade` renders and photos are compared as it leaves them (`corekit.loss.Reconstruction`). `memory` is what a
+    step may take, in GiB; `stage` names the progress. `tick` is called after every step with a function that gives the
+    state; `start` is such a state, to go on from.
+    """
+    s = settings
+    descent = _Descent(bench, anchors, album, s, degrade)
+    first = 0
+    if start is not None:
+        descent.load(start[0])
+        first = int(start[1]["step"])
+    at_once = photos_at_once(descent.first_loss, bench.generator, memory, most=len(album))
+    for step in range(first, s.steps):
+        figures = descent.step(step, at_once=at_once)
+        bench.journal.progress(stage, step + 1, s.steps, figures)
+        tick(lambda step=step: (descent.tensors(), {"step": step + 1}))
+    return descent.placed()
+
+
+class _Descent:
+    """The photos on their way: free coordinates, offsets, and Adam."""
+
+    def __init__(
+        self, bench: Bench, anchors: Tensor, album: Album, settings: Placement, degrade: Degrade | None
+    ) -> None:
+        self.generator, self.cameras, self.settings = bench.generator, album.cameras, settings
+        self.hull = LatentHull(anchors_as_ws(anchors, self.generator.latent.num_ws), beta=settings.beta)
+        spread = latent_statistics(self.generator, samples=1024).spread
+        self.unit = spread if settings.unit == "spread" else torch.ones_like(spread)
+        self.free = anchors.new_full((len(album), len(self.hull)), 1 / len(self.hull)).requires_grad_()
+        self.away = anchors.new_zeros(len(album), *self.hull.anchors.shape[1:]).requires_grad_()
+        self.adam = adam([([self.free], settings.lr), ([self.away], settings.lr_offset)], beta1=0.9, beta2=0.999)
+        self.reconstruction = Reconstruction(
+            album.photos, bench.distance, l2=settings.l2, perceptual=settings.perceptual, degrade=degrade
+        )
+
+    def points(self) -> Tensor:
+        """w [N, L, D], where the descent stands."""
+        return self.hull.points(self.hull.soften(self.free)) + self.away * self.unit
+
+    def loss(self, w: Tensor, rows: slice) -> Loss:
+        """Eq. 1 for `rows` of the photos, whose latents are `w` [B, L, D]."""
+        render = self.generator(w, None if self.cameras is None else self.cameras[rows])
+        return self.reconstruction(shrunk(render, self.settings.side), rows)
+
+    def regularity(self) -> Tensor:
+        """The weighted penalties on leaving the hull, summed over the photos; a scalar."""
+        s = self.settings
+        penalty = s.offset * self.away[:, : s.offset_layers].square().sum((1, 2)).sum()
+        if s.total:
+            penalty = penalty + s.total * (self.hull.unnormalised(self.free).sum(1) - 1).square().sum()
+        return penalty
+
+    def first_loss(self) -> Tensor:
+        """The first photo's loss, where the descent stands."""
+        return self.loss(self.points()[:1], slice(0, 1)).total
+
+    def step(self, now: int, *, at_once: int) -> dict[str, float]:
+        """One step of Adam, the photos rendered `at_once`; returns the mean figures before it."""
+        s = self.settings
+        set_rate(self.adam, rate_at(now, s.steps, warmup=s.warmup, decay=s.decay))
+        self.adam.zero_grad()
+        losses = backward_in_parts(self.points(), self.loss, at_once=at_once)
+        self.regularity().backward()
+        figures = figures_of(losses, stage="placing photos", step=now, remedy="lower rates")
+        self.adam.step()
+        return figures
+
+    @torch.no_grad()
+    def placed(self) -> Placed:
+        """Where the photos are."""
+        return Placed(self.points(), self.hull.soften(self.free), self.away * self.unit)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything a resumed descent needs."""
+        return {"free": self.free.detach(), "away": self.away.detach(), **adam_tensors(self.adam)}
+
+    @torch.no_grad()
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Goes back to `tensors()`."""
+        self.free.copy_(tensors["free"])
+        self.away.copy_(tensors["away"])
+        load_adam(self.adam, tensors)
