@@ -74,11 +74,15 @@ def _faults(value: Descriptor) -> Iterable[str]:
             yield "build is a function from a config to a generator"
         if value.fit is not None and not callable(value.fit):
             yield "fit is a function from a config and tensor shapes to a config, or None"
+        if value.meaning is not None and not callable(value.meaning):
+            yield "meaning is a function from noise to numbers by name, or None"
     elif isinstance(value, Task):
         if not callable(value.run):
             yield "run is a function"
     else:
-        if value.kind not in ("judge", "distance"):
-            yield "kind is 'judge' or 'distance'"
+        if value.kind not in ("judge", "distance", "attributes"):
+            yield "kind is 'judge', 'distance' or 'attributes'"
         if not callable(value.load):
             yield "load is a function from a weights file or None to a module"
+        if value.variant is not None and not callable(value.variant):
+            yield "variant is a function from a name to a JudgeCard, or None"

@@ -14,7 +14,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, TypeVar
 
 from corekit.errors import AlbumError, InputError, PluginError, UnknownNameError
-from corekit.offers import KINDS, D, Offer
+from corekit.offers import KINDS, D, Offer, checked
 from corekit.plugin import ENTRY_POINT_GROUP, Backend, JudgeCard, Task
 from corekit.quarantine import Guest, PluginReport
 
@@ -81,8 +81,21 @@ class Registry:
         return self._one(Task, name)
 
     def judge(self, name: str) -> JudgeCard:
-        """The judge or distance of that name; raises UnknownNameError, or PluginError where two plugins offer it."""
-        return self._one(JudgeCard, name)
+        """The judge, distance or attributes of that name, or of a variant's, as "timm:resnet18".
+
+        Raises UnknownNameError, or PluginError where two plugins offer it or the variant is no JudgeCard.
+        """
+        base, colon, which = name.partition(":")
+        card = self._one(JudgeCard, base)
+        if not colon:
+            return card
+        if card.variant is None:
+            raise UnknownNameError("judge", name, self.judges())
+        variant = card.variant(which)
+        if not isinstance(variant, JudgeCard):
+            raise PluginError(f"the judge {base!r} offers {variant!r} as its variant {which!r}, not a JudgeCard")
+        checked(JudgeCard, [replace(variant, name=base)])
+        return replace(variant, name=name)  # with its colon, which no offer may have
 
     def open_album(self, path: Path, side: int, cameras: bool) -> Album:
         """The album at `path`, opened by the first plugin that knows its format; gpk's own are asked last.

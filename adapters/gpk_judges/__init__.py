@@ -1,4 +1,4 @@
-"""Third-party networks that look at pictures: LPIPS on AlexNet and on VGG-16.
+"""Third-party networks that look at pictures: LPIPS, DISTS, ArcFace, and any model of timm's.
 
 Light: what a card offers is imported when it is loaded.
 """
@@ -8,19 +8,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
+from corekit.errors import UnknownNameError
 from corekit.plugin import JudgeCard, hookimpl
 
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["gpk_judges", "load_lpips"]
+    from gpk_judges.framing import Framing
+
+__all__ = ["gpk_judges", "load_arcface", "load_dists", "load_lpips", "load_timm"]
 
 gpk_api = 1
 
+DINO = "vit_small_patch14_dinov2.lvd142m"
+"""timm's name of DINOv2's smallest network, 22 M parameters."""
 
-def load_lpips(net: Literal["alex", "vgg"], weights: Path | None = None) -> nn.Module:
+
+def load_lpips(net: Literal["alex", "vgg", "squeeze"], weights: Path | None = None) -> nn.Module:
     """LPIPS on the named backbone, a distance: (a, b) both [B, 3, R, R] in [-1, 1] → [B].
 
     `weights` is the backbone's ImageNet state dict; None looks in torch hub's cache, then downloads.
@@ -31,9 +37,30 @@ def load_lpips(net: Literal["alex", "vgg"], weights: Path | None = None) -> nn.M
     return load(net, weights)
 
 
+def load_dists(weights: Path | None = None) -> nn.Module:
+    """DISTS, a distance: (a, b) both [B, 3, R, R] in [-1, 1] → [B]; see `gpk_judges.dists.load`."""
+    from gpk_judges.dists import load
+
+    return load(weights)
+
+
+def load_arcface(framing: Framing = "eg3d", weights: Path | None = None) -> nn.Module:
+    """ArcFace, a judge: portraits [B, 3, R, R] in [-1, 1] → unit features [B, F]; see `gpk_judges.arcface.load`."""
+    from gpk_judges.arcface import load
+
+    return load(weights, framing)
+
+
+def load_timm(name: str = DINO, weights: Path | None = None) -> nn.Module:
+    """A timm model, a judge: images [B, 3, R, R] in [-1, 1] → unit features [B, F]; see `gpk_judges.pooled.load`."""
+    from gpk_judges.pooled import load
+
+    return load(name, weights)
+
+
 @hookimpl
 def gpk_judges() -> Sequence[JudgeCard]:
-    """The distances offered here."""
+    """The distances and judges offered here."""
     return [
         JudgeCard(
             name="lpips-alex",
@@ -47,4 +74,51 @@ def gpk_judges() -> Sequence[JudgeCard]:
             summary="LPIPS on VGG-16: smoother textures, about twenty times the work",
             load=partial(load_lpips, "vgg"),
         ),
+        JudgeCard(
+            name="lpips-squeeze",
+            kind="distance",
+            summary="LPIPS on SqueezeNet: the smallest download, 5 MB",
+            load=partial(load_lpips, "squeeze"),
+        ),
+        JudgeCard(
+            name="dists",
+            kind="distance",
+            summary="DISTS on VGG-16: textures count by their statistics, not grain by grain",
+            load=load_dists,
+        ),
+        JudgeCard(
+            name="arcface",
+            kind="judge",
+            summary="ArcFace: who is this? Of EG3D's portraits, or as arcface:ffhq of FFHQ's; needs a weights file",
+            load=partial(load_arcface, "eg3d"),
+            variant=_arcface,
+        ),
+        JudgeCard(
+            name="timm",
+            kind="judge",
+            summary="DINOv2's features for general subjects, or as timm:NAME those of any timm model",
+            load=partial(load_timm, DINO),
+            variant=_timm,
+        ),
     ]
+
+
+def _arcface(framing: str) -> JudgeCard:
+    known = ("eg3d", "ffhq")
+    if framing not in known:
+        raise UnknownNameError("framing of portraits", framing, known)
+    return JudgeCard(
+        name=f"arcface:{framing}",
+        kind="judge",
+        summary=f"ArcFace of portraits framed as {framing}'s",
+        load=partial(load_arcface, cast("Framing", framing)),
+    )
+
+
+def _timm(name: str) -> JudgeCard:
+    from gpk_judges.pooled import check_name
+
+    check_name(name)
+    return JudgeCard(
+        name=f"timm:{name}", kind="judge", summary=f"pooled features of timm's {name}", load=partial(load_timm, name)
+    )

@@ -51,7 +51,10 @@ class PerceptualDistance(nn.Module):
 
 
 def load(net: str, weights: Path | None) -> PerceptualDistance:
-    """LPIPS on the backbone `net`, "alex" or "vgg". Raises ExtraError, WeightsError; see `gpk_judges.load_lpips`."""
+    """LPIPS on the backbone `net`: "alex", "vgg" or "squeeze".
+
+    Raises ExtraError, WeightsError; see `gpk_judges.load_lpips`.
+    """
     lpips = _package()
     with warnings.catch_warnings(), torch.device("meta"):
         # torchvision's arguments that lpips uses are deprecated; on the meta device the backbone's random weights cost
@@ -63,7 +66,7 @@ def load(net: str, weights: Path | None) -> PerceptualDistance:
     # slice2.3.weight is torchvision's features.3.weight: lpips cuts the backbone and keeps the numbers.
     published = {name: "features." + name.split(".", 1)[1] for name in metric.net.state_dict()}
     wanted = {published[name]: value.shape for name, value in metric.net.state_dict().items()}
-    state = backbone_weights(net, weights, wanted)
+    state = backbone_weights(net, weights, wanted, metric="LPIPS")
     metric.net.load_state_dict({name: state[published[name]].float() for name in published}, assign=True)
 
     shipped = Path(lpips.__path__[0]) / "weights" / "v0.1" / f"{net}.pth"

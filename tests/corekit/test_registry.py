@@ -57,16 +57,21 @@ BROKEN = {
         "gpk_backends offers the backend 'x': cards is a tuple of at least one Card",
     ),
     "no-build": (
-        "gpk_backends: return [p.Backend('x', 'X.', (p.Card('c', 'C', 'CC0'),), build=None, fit=3)]",
+        "gpk_backends: return [p.Backend('x', 'X.', (p.Card('c', 'C', 'CC0'),), build=None, fit=3, meaning='?')]",
         "gpk_backends offers the backend 'x': build is a function from a config to a generator; "
-        "fit is a function from a config and tensor shapes to a config, or None",
+        "fit is a function from a config and tensor shapes to a config, or None; "
+        "meaning is a function from noise to numbers by name, or None",
     ),
     "no-run": ("gpk_tasks: return [p.Task('x', 'X.', run=None)]", "gpk_tasks offers the task 'x': run is a function"),
     "no-summary": ("gpk_tasks: return [p.Task('x', '', run=print)]", "a summary is one sentence of text"),
     "bad-name": ("gpk_tasks: return [p.Task('../X', 'X.', run=print)]", "a name is lower-case letters and digits"),
     "bad-judge": (
         "gpk_judges: return [p.JudgeCard('x', 'umpire', 'X.', load=None)]",
-        "kind is 'judge' or 'distance'; load is a function from a weights file or None to a module",
+        "kind is 'judge', 'distance' or 'attributes'; load is a function from a weights file or None to a module",
+    ),
+    "bad-variant": (
+        "gpk_judges: return [p.JudgeCard('x', 'judge', 'X.', load=print, variant='y')]",
+        "gpk_judges offers the judge 'x': variant is a function from a name to a JudgeCard, or None",
     ),
     "one-name-twice": (
         "gpk_tasks: return [p.Task('x', 'X.', run=print), p.Task('x', 'Y.', run=print)]",
@@ -254,6 +259,53 @@ def test_unknown_name_has_the_nearest_and_the_quarantined(install: Install) -> N
 def test_entry_point_without_a_distribution() -> None:
     (report,) = Registry.discover(entry_points=[metadata.EntryPoint("stray", "json", "gpk")]).plugins()
     assert (report.distribution, report.status) == ("no distribution", "quarantined")
+
+
+VARIANTS = """
+    from corekit.plugin import JudgeCard, hookimpl
+    from corekit.errors import UnknownNameError
+    gpk_api = 1
+
+    def variant(which):
+        if which == "odd":
+            return which
+        if which not in ("long", "wrong"):
+            raise UnknownNameError("dog", which, ["long", "wrong"])
+        return JudgeCard("dog", "judge" if which == "long" else "umpire", f"A {which} dog.", load=print)
+
+    @hookimpl
+    def gpk_judges():
+        return [
+            JudgeCard("dog", "judge", "A dog.", load=print, variant=variant),
+            JudgeCard("traits", "attributes", "Numbers.", load=print),
+        ]
+"""
+
+
+def test_variant_of_a_judge_is_made_by_its_card(install: Install) -> None:
+    registry = Registry.discover(entry_points=install("gpk-dogs", dogs=VARIANTS))
+    assert registry.judge("dog").summary == "A dog."
+    variant = registry.judge("dog:long")
+    assert (variant.name, variant.summary) == ("dog:long", "A long dog.")
+    assert registry.judge("traits").kind == "attributes"
+    assert list(registry.judges()) == ["dog", "traits"]
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "told"),
+    [
+        ("dog:lng", UnknownNameError, "unknown dog 'lng': did you mean 'long'?"),
+        ("dogs:long", UnknownNameError, "unknown judge 'dogs': did you mean 'dog'?"),
+        ("traits:x", UnknownNameError, "unknown judge 'traits:x': did you mean 'traits'?"),
+        ("dog:odd", PluginError, "the judge 'dog' offers 'odd' as its variant 'odd', not a JudgeCard"),
+        ("dog:wrong", PluginError, "gpk_judges offers the judge 'dog': kind is 'judge', 'distance' or 'attributes'"),
+    ],
+)
+def test_variant_that_there_is_not(install: Install, name: str, error: type[Exception], told: str) -> None:
+    registry = Registry.discover(entry_points=install("gpk-dogs", dogs=VARIANTS))
+    with pytest.raises(error) as caught:
+        registry.judge(name)
+    assert told in str(caught.value)
 
 
 ALBUMS = """

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lpips
 import pluggy
@@ -60,11 +60,14 @@ def test_equals_the_lpips_package(alex: nn.Module, alex_file: Path) -> None:
     torch.testing.assert_close(distance, alex(a, b).flatten().detach())
 
 
-def test_vgg_from_safetensors_equals_the_lpips_package(tmp_path: Path) -> None:
-    metric = reference("vgg")
-    save_file(published_form(metric), tmp_path / "vgg.safetensors")
+@pytest.mark.parametrize("net", ["vgg", "squeeze"])
+def test_other_backbones_from_safetensors_equal_the_lpips_package(
+    net: Literal["vgg", "squeeze"], tmp_path: Path
+) -> None:
+    metric = reference(net)
+    save_file(published_form(metric), tmp_path / "net.safetensors")
     a, b = pictures(1, 32)
-    distance = gpk_judges.load_lpips("vgg", tmp_path / "vgg.safetensors")(a, b)
+    distance = gpk_judges.load_lpips(net, tmp_path / "net.safetensors")(a, b)
     torch.testing.assert_close(distance, metric(a, b).flatten().detach())
 
 
@@ -209,6 +212,7 @@ def test_the_published_addresses() -> None:
     assert {(p.url, p.sha256_prefix) for p in backbone.PUBLISHED.values()} == {
         ("https://download.pytorch.org/models/alexnet-owt-7be5be79.pth", "7be5be79"),
         ("https://download.pytorch.org/models/vgg16-397923af.pth", "397923af"),
+        ("https://download.pytorch.org/models/squeezenet1_1-b8a52dc0.pth", "b8a52dc0"),
     }
 
 
@@ -218,13 +222,20 @@ def test_an_absent_package_names_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_
         gpk_judges.load_lpips("alex", tmp_path / "any.pth")
 
 
-def test_the_plugin_offers_two_distances(alex_file: Path) -> None:
+def test_the_plugin_offers_distances_and_judges(alex_file: Path) -> None:
     manager = pluggy.PluginManager("gpk")
     manager.add_hookspecs(Hooks)
     manager.register(gpk_judges)
     manager.check_pending()
     (cards,) = manager.hook.gpk_judges()
-    assert {card.name: card.kind for card in cards} == {"lpips-alex": "distance", "lpips-vgg": "distance"}
+    assert {card.name: card.kind for card in cards} == {
+        "lpips-alex": "distance",
+        "lpips-vgg": "distance",
+        "lpips-squeeze": "distance",
+        "dists": "distance",
+        "arcface": "judge",
+        "timm": "judge",
+    }
     assert cards[0].load(alex_file)(*pictures(1)).shape == (1,)
 
 
