@@ -11,6 +11,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from corekit.bench import Distance, FeatureDistance
+from corekit.order import parts
+
+AT_ONCE = 8
+"""Pictures that a distance looks at together."""
 
 
 def psnr(image: Tensor, truth: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -68,7 +72,10 @@ def diversity(images: Tensor, references: Tensor, distance: Distance) -> Tensor:
 
 def _seen(images: Tensor, distance: Distance) -> Sequence[Tensor]:
     """What a distance compares: the images, or what it sees in them, once."""
-    return distance.features(images) if isinstance(distance, FeatureDistance) else [images]
+    if not isinstance(distance, FeatureDistance):
+        return [images]
+    few = [distance.features(images[rows]) for rows in parts(len(images), AT_ONCE)]
+    return [torch.cat(level) for level in zip(*few, strict=True)]
 
 
 def _apart(a: Sequence[Tensor], i: Tensor, b: Sequence[Tensor], j: Tensor, distance: Distance) -> Tensor:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from corekit.errors import ExtraError
 from gpk_checkpoints.atomic import write_atomically
@@ -50,9 +50,10 @@ def write_curves(
     *,
     across: str,
     title: str = "",
+    scale: Literal["log", "linear"] = "log",
 ) -> None:
-    """Side by side, a panel per heading: for each name a curve through its points, whose places stand on a
-    logarithmic axis that is called `across`. Raises as `write_dots` does.
+    """Side by side, a panel per heading: for each name a curve through its points, whose places stand on an axis that
+    is called `across`. Raises as `write_dots` does.
     """
     figure = _figure(0.6 + 3.0 * len(panels), 2.8, title)
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
@@ -62,7 +63,7 @@ def write_curves(
             axis.errorbar(x, mean, deviation, marker="o", markersize=4, capsize=2, linewidth=1.2, label=name,
                           color=COLOURS[index % len(COLOURS)])  # fmt: skip
         ticks = sorted({x for points in curves.values() for x, _, _ in points})
-        axis.set_xscale("log")
+        axis.set_xscale(scale)
         axis.set_xticks(ticks, [f"{x:g}" for x in ticks])
         axis.minorticks_off()
         axis.set_title(heading, fontsize=9, color=INK)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from corekit.errors import AlbumError, InputError, UnknownNameError
+from corekit.errors import AlbumError, InputError, PluginError, UnknownNameError
 from corekit.plugin import Backend, Card
 from corekit.registry import Registry
 
@@ -72,8 +72,8 @@ def make_bench(
     side: Callable[[int], int] | None = None,
     least: int = 2,
 ) -> Bench:
-    """The bench: generator with its weights, album, distance and, where the backend names one, judge, all on
-    `device`.
+    """The bench: generator with its weights, album, distance and, where the backend names them, judge, reporting
+    distance and attributes, all on `device`.
 
     Without `album_path` the album is empty; its photos come at the generator's own side, or at `side` of that one.
     Raises InputError where something does not fit, AlbumError for an album below `least` usable photos.
@@ -82,7 +82,7 @@ def make_bench(
 
     from corekit.album import Album
     from corekit.attach import check_fit
-    from corekit.bench import Bench
+    from corekit.bench import Attributes, Bench
     from corekit.precision import allow_tf32, flush_denormals
     from gpk_checkpoints.weights import load_generator
     from gpk_runs.heap import keep_heap
@@ -107,8 +107,10 @@ def make_bench(
         wanted = generator.resolution if side is None else side(generator.resolution)
         album = open_album(registry, album_path, backend, side=wanted, least=least)
     network = offer.load(lpips_weights).to(where)
-    judge, reporting = (
+    judge, reporting, attributes = (
         None if name is None else registry.judge(name).load(None).to(where)
-        for name in (backend.judge, backend.reporting)
+        for name in (backend.judge, backend.reporting, backend.attributes)
     )
-    return Bench(backend, card, generator, network, album.to(where), journal, judge, reporting, persona)
+    if attributes is not None and not isinstance(attributes, Attributes):
+        raise PluginError(f"{backend.attributes!r} names no numbers that it reads: its module needs `names`")
+    return Bench(backend, card, generator, network, album.to(where), journal, judge, reporting, persona, attributes)

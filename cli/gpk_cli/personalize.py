@@ -163,6 +163,9 @@ def run_job(
                 say(f"Left out {name}: {reason}")
             if run.load_state() is not None:
                 say(f"Going on in {out} from where it was stopped.")
+            else:  # `gpk evaluate` looks here for the photos
+                found = None if held_out is None else str(held_out.resolve())
+                run.record("source", {"album": str(album.resolve()), "held_out": found})
             bench = dataclasses.replace(bench, journal=run)
             outcome = personalize(bench, settings, run, held_out=others, masks=masks).to_json()
     show_outcome(outcome, out, as_json=as_json)

@@ -9,11 +9,10 @@ import dataclasses
 import hashlib
 import inspect
 import json
-import types
-import typing
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Union
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -22,6 +21,7 @@ from corekit.errors import InputError
 from corekit.plugin import Task
 from corekit.registry import Registry
 from gpk_cli.bench import find_card, make_bench
+from gpk_cli.options import options_of, stated, with_parameters
 from gpk_cli.output import AsJson, say
 from gpk_cli.progress import progress
 from gpk_cli.subject import made_for, persona_file
@@ -73,35 +73,21 @@ def _tasks(ctx: Any) -> dict[str, Task]:  # noqa: ANN401 as above
 
 def command_of(task: Task, settings: type) -> Callable[..., None]:
     """The task's command: the options of every task, then a field of `settings` each."""
-    hints = typing.get_type_hints(settings)
-    fields = {field.name: field for field in dataclasses.fields(settings) if field.init}
 
     def command(ctx: typer.Context, **given: Any) -> None:  # noqa: ANN401 as the options are
-        stated = {name: _parsed(hints[name], given.pop(name)) for name in fields if given[name] is not None}
-        for name in fields:
-            given.pop(name, None)
-        run_task(ctx.obj, task, settings, stated, **given)
+        run_task(ctx.obj, task, settings, stated(settings, given), **given)
 
-    own = [
-        _parameter(
-            name, _optional(_spelled(hints[name])), typer.Option(help=_told(field)), inspect.Parameter.KEYWORD_ONLY
-        )
-        for name, field in fields.items()
-    ]
     common = inspect.signature(run_task, eval_str=True).parameters
     shared = [common[name] for name in _shared(task)]
     context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
-    parameters = [context, *(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in shared), *own]
-    command.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess]
-    command.__annotations__ = {p.name: p.annotation for p in parameters}
-    return command
+    return with_parameters(command, [context, *shared, *options_of(settings)])
 
 
 def run_task(
     registry: Registry,
     task: Task,
     kind: type,
-    stated: Mapping[str, Any],
+    given: Mapping[str, Any],
     *,
     subject: Annotated[
         Path | None, typer.Argument(metavar="SUBJECT", help="A *.persona.safetensors file, or the run that made it.")
@@ -123,7 +109,7 @@ def run_task(
     from gpk_runs.typed import to_dataclass
 
     there = {} if config is None else _settings_in(read_config(config), task, config)
-    settings = to_dataclass(kind, there | dict(stated), source="the command line" if config is None else str(config))
+    settings = to_dataclass(kind, there | dict(given), source="the command line" if config is None else str(config))
     bench = _bench(
         registry, task, settings, subject, album, backend=backend, card=card, weights=weights, distance=distance,
         lpips_weights=lpips_weights, device=device,
@@ -131,17 +117,23 @@ def run_task(
     name = bench.backend.name if subject is None else subject.resolve().name.partition(".")[0]
     folder = out or Path("runs") / f"{task.name}-{name}"
     facts = _facts(bench, task, settings, distance)
-    with progress() as show, Run.open(folder, facts, show=show, device=bench.album.photos.device) as run:
-        done = next((event for event in reversed(run.read_log()) if event.get("event") == "done"), None)
-        if run.finished and done is not None:
-            say(f"{folder} is finished already; give another --out to do it anew.")
-            outcome = done["outcome"]
-        else:
-            for photo, reason in bench.album.left_out:
-                say(f"Left out {photo}: {reason}")
-            outcome = dict(task.run(dataclasses.replace(bench, journal=run), settings, run))
-            run.record("done", {"outcome": outcome})
-            run.finish()
+    fresh = not folder.exists()
+    try:
+        with progress() as show, Run.open(folder, facts, show=show, device=bench.album.photos.device) as run:
+            done = next((event for event in reversed(run.read_log()) if event.get("event") == "done"), None)
+            if run.finished and done is not None:
+                say(f"{folder} is finished already; give another --out to do it anew.")
+                outcome = done["outcome"]
+            else:
+                for photo, reason in bench.album.left_out:
+                    say(f"Left out {photo}: {reason}")
+                outcome = dict(task.run(dataclasses.replace(bench, journal=run), settings, run))
+                run.record("done", {"outcome": outcome})
+                run.finish()
+    except InputError:
+        if fresh and not (folder / "state.safetensors").exists():  # a mistake that only the task can see
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
     show_task(outcome, folder, as_json=as_json)
 
 
@@ -231,55 +223,3 @@ def _settings_in(plain: Mapping[str, Any], task: Task, file: Path) -> dict[str, 
     if plain.get("task", task.name) != task.name:
         raise InputError(f"{file} is of the task {plain['task']!r}, not of {task.name!r}")
     return dict(plain.get("settings", {}) if "task" in plain else plain)
-
-
-def _parameter(name: str, kind: Any, option: Any, place: Any) -> inspect.Parameter:  # noqa: ANN401
-    return inspect.Parameter(name, place, default=None, annotation=Annotated[kind, option])
-
-
-def _optional(kind: Any) -> Any:  # noqa: ANN401 - types as values
-    return Union[kind, None]  # noqa: UP007 - of a value, not in an annotation
-
-
-def _spelled(hint: Any) -> Any:  # noqa: ANN401 - types as values
-    """The type that the command line reads: text where the field is a tuple."""
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (typing.Union, types.UnionType):
-        (sole,) = (kind for kind in arguments if kind is not type(None))
-        return _spelled(sole)
-    return str if origin is tuple else hint
-
-
-def _parsed(hint: Any, value: Any) -> Any:  # noqa: ANN401 - types as values
-    """What was given as the field wants it: a text with commas is a tuple's list."""
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (typing.Union, types.UnionType):
-        (sole,) = (kind for kind in arguments if kind is not type(None))
-        return _parsed(sole, value)
-    if origin is not tuple or not isinstance(value, str):
-        return value
-    items = [item.strip() for item in value.split(",") if item.strip()]
-    return [_number(item) for item in items] if arguments[0] in (int, float) else items
-
-
-def _number(text: str) -> float | str:
-    """The number, or the text itself, about which the settings complain by name."""
-    try:
-        return float(text)
-    except ValueError:
-        return text
-
-
-def _told(field: dataclasses.Field[Any]) -> str:
-    """What a person is told about an option, with its default."""
-    told = field.metadata.get("help", "")
-    default = field.default if field.default is not dataclasses.MISSING else None
-    if default is None or default == ():
-        return told
-    if isinstance(default, tuple):
-        default = ",".join(f"{item:g}" if isinstance(item, float) else str(item) for item in default)
-    elif isinstance(default, bool):
-        default = "yes" if default else "no"
-    elif isinstance(default, float):
-        default = f"{default:g}"
-    return f"{told} [default: {default}]"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from gpk_cli.progress import duration
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from gpk_evaluate.evaluation import Measured
     from gpk_tasks.plan import Plan
 
 FIGURES = {
@@ -66,6 +67,16 @@ def show_task(outcome: Mapping[str, Any], out: Path, *, as_json: bool) -> None:
         print(f"Pictures  {path}")
     for path in files:
         print(f"File      {path}")
+
+
+def show_tables(measured: Sequence[Measured]) -> None:
+    """Prints the tables of an evaluation."""
+    from gpk_evaluate.table import TITLES, tables
+
+    for table in tables(measured):
+        print(TITLES[table.name])
+        _print(_table(table.headings(), table.cells()))
+        print()
 
 
 def _figure(value: float | None) -> str:

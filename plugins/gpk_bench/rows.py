@@ -20,10 +20,9 @@ from typing import Any, get_args
 
 from corekit.errors import InputError, UnknownNameError
 from corekit.lowrank import Layout
-from corekit.recipe import Recipe
 from gpk_bench.subjects import TRAIN
 from gpk_runs.settings import read_config
-from gpk_tasks.presets import preset
+from gpk_tasks.presets import full, preset
 from gpk_tasks.settings import Settings, resolve, to_json
 
 PHOTOS = 12
@@ -92,17 +91,6 @@ def quick() -> tuple[Row, ...]:
         Row("fast", fast, photos=6),
         Row("full", full(fast), photos=6),
     )
-
-
-def full(fast: Settings) -> Settings:
-    """Full fine-tuning by the same loop: every weight but the mapping's, at the rate that suited it best."""
-    parts = {part: "frozen" if part == "mapping" else "whole" for part in fast.recipe.parts}
-    recipe = Recipe(parts=parts)  # pyright: ignore[reportArgumentType]
-    return replace(fast, recipe=recipe, tuning=replace(fast.tuning, lr_offset=FULL_RATE, lr_decoder=FULL_RATE))
-
-
-FULL_RATE = 0.005
-"""See docs/method.md: the best of 0.002, 0.005 and 0.01."""
 
 
 def slow() -> Row:

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from math import isnan
 from pathlib import Path
-from statistics import fmean, stdev
-from typing import Any, NamedTuple
+from typing import Any
 
 from gpk_bench.benchmark import Result
 from gpk_runs.plots import write_curves, write_dots
+from gpk_runs.tables import Spread, markdown, spread
 
 HEADINGS = {
     "train_psnr": ("train PSNR", 1),
@@ -31,20 +31,15 @@ HEADINGS = {
 PLOTTED = ("held_out_inside", "held_out_id_sim", "novel_inside", "novel_id_sim")
 
 
-class Spread(NamedTuple):
-    """Mean and standard deviation over individuals (0 where there is one), and how many there were."""
-
-    mean: float
-    deviation: float
-    subjects: int
-
-
 def summary(results: Sequence[Result]) -> dict[str, dict[str, Spread]]:
     """Each row's figures over the individuals, by row and column, in the rows' order."""
     rows: dict[str, list[Result]] = {}
     for result in results:
         rows.setdefault(result.row, []).append(result)
-    return {name: {column: _spread(same, column) for column in same[0].figures} for name, same in rows.items()}
+    return {
+        name: {column: spread(result.figures[column] for result in same) for column in same[0].figures}
+        for name, same in rows.items()
+    }
 
 
 def to_json(results: Sequence[Result], facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,8 +68,7 @@ def cells(results: Sequence[Result]) -> list[list[str]]:
 
 def to_markdown(results: Sequence[Result]) -> str:
     """The table in Markdown."""
-    lines = [headings(), ["---"] * (len(HEADINGS) + 1), *cells(results)]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return markdown(headings(), cells(results))
 
 
 def plots(folder: Path, results: Sequence[Result]) -> list[Path]:
@@ -105,15 +99,4 @@ def plots(folder: Path, results: Sequence[Result]) -> list[Path]:
 
 
 def _cell(spread: Spread, column: str, digits: int) -> str:
-    scale = 1e-3 if column == "bytes" else 1.0
-    if isnan(spread.mean):
-        return ""
-    mean = f"{spread.mean * scale:,.{digits}f}"
-    return f"{mean} ± {spread.deviation:.{digits}f}" if digits and spread.subjects > 1 else mean
-
-
-def _spread(results: Sequence[Result], column: str) -> Spread:
-    values = [value for result in results if (value := result.figures[column]) is not None and not isnan(value)]
-    if not values:
-        return Spread(float("nan"), 0.0, 0)
-    return Spread(fmean(values), stdev(values) if len(values) > 1 else 0.0, len(values))
+    return spread.spelled(digits, scale=1e-3 if column == "bytes" else 1.0)

@@ -23,6 +23,47 @@ def gpk_tasks() -> Sequence[Task]:
             settings=_named("synthesize", "Synthesis"),
             persona="optional",
         ),
+        Task(
+            "views",
+            "the subject from other sides: a grid of views, their depths, a turntable",
+            _later("views", "views"),
+            settings=_named("views", "Views"),
+            photos="optional",
+            persona="optional",
+            views=True,
+        ),
+        Task(
+            "interpolate",
+            "from one anchor of the subject to another: paths, and an animation along them",
+            _later("interpolate", "interpolate"),
+            settings=_named("interpolate", "Interpolation"),
+            photos="optional",
+            persona="optional",
+        ),
+        Task(
+            "invert",
+            "new photos into codes: reconstructions, other views, pivotal tuning",
+            _later("reconstruct", "reconstruct"),
+            settings=_named("locate", "Location"),
+            photos="some",
+            persona="optional",
+        ),
+        Task(
+            "restore",
+            "damaged photos made whole: holes filled, pixels multiplied, colours found",
+            _later("restore", "restore"),
+            settings=_named("restoration", "Restoration"),
+            photos="some",
+            side=_later("restoration", "photo_side"),
+        ),
+        Task(
+            "edit",
+            "one attribute of the subject changed, within what its album varies",
+            _later("edit", "edit"),
+            settings=_named("editing", "Editing"),
+            photos="optional",
+            persona="optional",
+        ),
     ]
 
 

@@ -8,8 +8,11 @@ fast      what we recommend, by the benchmark (docs/method.md): whitened inversi
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from corekit.errors import UnknownNameError
-from corekit.recipe import RELEASE_PARTS, Recipe
+from corekit.generator import Part
+from corekit.recipe import RELEASE_PARTS, Recipe, Treatment
 from gpk_tasks.settings import Inversion, Settings, Tuning
 
 PRESETS: dict[str, Settings] = {
@@ -36,6 +39,17 @@ PRESETS: dict[str, Settings] = {
         ),
     ),
 }
+
+
+FULL_RATE = 0.005
+"""See docs/method.md: the best of 0.002, 0.005 and 0.01 for the embedded prior."""
+
+
+def full(settings: Settings) -> Settings:
+    """Full fine-tuning by the same loop: every weight but the mapping's, at a rate that suits it."""
+    parts: dict[Part, Treatment] = {part: "frozen" if part == "mapping" else "whole" for part in settings.recipe.parts}
+    tuning = replace(settings.tuning, lr_offset=FULL_RATE, lr_decoder=FULL_RATE)
+    return replace(settings, recipe=Recipe(parts=parts), tuning=tuning)
 
 
 def preset(name: str) -> Settings:

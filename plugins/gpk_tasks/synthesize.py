@@ -1,30 +1,36 @@
 r"""New pictures of the subject: random points of its hull, from random or frontal views.
 
 Coordinates are drawn from P_beta (`corekit.hull`), a few anchors each as MyStyle does (Nitzan et al., 2022, arXiv
-2203.17272, section 4), and pulled to the hull's middle by the truncation. Without a subject the codes are the
-generator's own: z from a normal distribution, as StyleGAN draws them.
+2203.17272, section 4). The truncation pulls the codes to a middle as StyleGAN's does (Karras et al., 2019, section
+4): middle + truncation * (code - middle). A hull's middle is the mean of its anchors, and every code between is in the
+hull. Without a subject the codes are the generator's own, z from a normal distribution, and the middle is its mean w.
 
-Shapes: N pictures, M anchors, L latent layers, D latent width, R image side.
+A picture depends on the seed and its number alone: the first ones are the same, however many are made.
+
+Shapes: N pictures, B pictures at once, M anchors, L latent layers, D latent width, R image side.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 from corekit.bench import Bench, Run
-from corekit.camera import Camera
 from corekit.errors import InputError
+from corekit.generator import Generator
 from corekit.hull import LatentHull
-from corekit.order import seeded
+from corekit.order import parts, seeded
 from corekit.plugin import option
-from gpk_checkpoints.files import write_safetensors
+from gpk_photos.decode import read_image
 from gpk_runs.pictures import write_picture
 from gpk_runs.sheet import write_sheet
+from gpk_tasks.codes import write_codes
+from gpk_tasks.keeping import kept
+from gpk_tasks.renders import check_angles, random_views, render_rows
 
 SHOWN, ACROSS = 64, 8
 """Pictures of the contact sheet, and how many stand in a row."""
@@ -41,56 +47,72 @@ class Synthesis:
     truncation: float = option(1.0, "1 as drawn, towards 0 nearer to the middle.")
     yaw: float = option(0.35, "Views within so many radians to the left and right.")
     pitch: float = option(0.25, "Views within so many radians up and down.")
+    batch: int = option(4, "Pictures that are made at once; on EG3D-FFHQ four take 5 GiB.")
     seed: int = option(0, "Seed of everything random.")
 
     def __post_init__(self) -> None:
-        if self.count < 1 or self.corners < 1:
-            raise InputError(f"count and corners must be at least 1, not {self.count} and {self.corners}")
-        if self.beta < 0 or self.yaw < 0 or self.pitch < 0:
-            raise InputError("beta, yaw and pitch must be at least 0")
+        if self.count < 1 or self.corners < 1 or self.batch < 1:
+            told = f"not {self.count}, {self.corners} and {self.batch}"
+            raise InputError(f"count, corners and batch must be at least 1, {told}")
+        if not (self.beta >= 0 and self.yaw >= 0 and self.pitch >= 0 and self.truncation >= 0):
+            raise InputError("beta, truncation, yaw and pitch must be at least 0")
+        if self.source == "hull" and self.truncation > 1:
+            raise InputError(f"a truncation of {self.truncation:g} would leave the hull: 1 at most, or a larger --beta")
+        check_angles(yaw=(self.yaw,), pitch=(self.pitch,))
+
+
+class Drawn(NamedTuple):
+    """Codes `w` [N, L, D] of new pictures, and what they come from: coordinates in the hull [N, M], or z [N, Z]."""
+
+    w: Tensor
+    origin: Tensor
 
 
 def synthesize(bench: Bench, settings: Synthesis, run: Run) -> Mapping[str, Any]:
     """Writes `settings.count` pictures, a contact sheet of the first, and `codes.safetensors`: their w and, from a
-    hull, their coordinates, and their cameras' labels.
+    hull, their coordinates `alpha`, else their `z`, and their cameras' labels. Pictures that are there are kept.
     """
-    rng = seeded(settings.seed, "synthesize")
-    with bench.personalized() as generator:
-        codes = draw(bench, settings, rng)
-        cameras = random_views(bench, settings.count, yaw=settings.yaw, pitch=settings.pitch, rng=rng)
-        images = []
-        for index in range(settings.count):
-            camera = None if cameras is None else cameras[index]
-            with torch.no_grad():
-                images.append(generator(codes["w"][index : index + 1], camera).image[0].float().cpu())
-            write_picture(run.pictures / f"{index:05}.png", images[-1])
-            bench.journal.progress("pictures", index + 1, settings.count, {})
-    if cameras is not None:
-        codes["cameras"] = cameras.label()
-    write_safetensors(run.directory / "codes.safetensors", codes, {})
-    rows = [images[i : i + ACROSS] for i in range(0, min(len(images), SHOWN), ACROSS)]
-    write_sheet(run.directory / "sheet.png", rows, title=f"{bench.backend.name} · {settings.source}", side=128)
-    return {"count": settings.count, "pictures": ["sheet.png", "pictures"], "files": ["codes.safetensors"]}
+    s, generator = settings, bench.generator
+    files = [run.pictures / f"{index:05}.png" for index in range(s.count)]
+    with bench.personalized(), kept(run) as tick:
+        if s.source == "hull":
+            drawn = draw_hull(bench.anchors(), s.count, s.seed, beta=s.beta, corners=s.corners, truncation=s.truncation)
+        else:
+            drawn = draw_prior(generator, s.count, s.seed, truncation=s.truncation)
+        cameras = random_views(generator, s.count, yaw=s.yaw, pitch=s.pitch, seed=s.seed)
+        codes = {"w": drawn.w, "alpha" if s.source == "hull" else "z": drawn.origin}
+        codes |= {} if cameras is None else {"cameras": cameras.label()}
+        write_codes(run.directory / "codes.safetensors", bench, codes)
+        for rows in parts(s.count, s.batch):  # whole ones: a picture's last bits may depend on its neighbours
+            if not all(file.exists() for file in files[rows]):
+                seen = None if cameras is None else cameras[rows]
+                (images,) = render_rows(generator, drawn.w[rows], seen, at_once=s.batch)
+                for file, image in zip(files[rows], images, strict=True):
+                    write_picture(file, image)
+            bench.journal.progress("pictures", rows.stop, s.count, {})
+            tick(lambda: ({}, {}))  # the pictures are the state
+    first = [read_image(file) for file in files[:SHOWN]]
+    shown = [first[i : i + ACROSS] for i in range(0, len(first), ACROSS)]
+    captions = [files[i].stem for i in range(0, len(first), ACROSS)]
+    whence = f"the subject's hull, beta {s.beta:g}" if s.source == "hull" else "the generator's own codes"
+    title = f"{bench.backend.name} · {whence}" + (f", truncation {s.truncation:g}" if s.truncation != 1 else "")
+    write_sheet(run.directory / "sheet.png", shown, captions=captions, title=title, side=128)
+    return {"count": s.count, "pictures": ["sheet.png", "pictures"], "files": ["codes.safetensors"]}
 
 
-def draw(bench: Bench, settings: Synthesis, rng: torch.Generator) -> dict[str, Tensor]:
-    """Codes `w` [N, L, D] of new pictures, and from a hull their coordinates `alpha` [N, M].
-
-    Raises InputError for a hull without a persona.
-    """
-    if settings.source == "prior":
-        latent, like = bench.generator.latent, next(bench.generator.parameters())
-        z = torch.randn(settings.count, latent.z_dim, generator=rng).to(like)
-        front = bench.generator.frontal(settings.count)
-        w = bench.generator.mapping(z, front, truncation=settings.truncation)
-        return {"w": w, "z": z}
-    hull = LatentHull(bench.anchors(), beta=settings.beta)
-    alpha = hull.sample(settings.count, rng, corners=settings.corners)
-    alpha = 1 / len(hull) + settings.truncation * (alpha - 1 / len(hull))
-    return {"w": hull.points(alpha), "alpha": alpha}
+def draw_hull(
+    anchors: Tensor, count: int, seed: int, *, beta: float = 0.03, corners: int = 3, truncation: float = 1.0
+) -> Drawn:
+    """`count` codes of the hull of `anchors` [M, L, D], and their coordinates in it."""
+    hull = LatentHull(anchors, beta=beta)
+    alpha = torch.cat([hull.sample(1, seeded(seed, "hull", index), corners=corners) for index in range(count)])
+    alpha = 1 / len(hull) + truncation * (alpha - 1 / len(hull))
+    return Drawn(hull.points(alpha), alpha)
 
 
-def random_views(bench: Bench, count: int, *, yaw: float, pitch: float, rng: torch.Generator) -> Camera | None:
-    """`count` cameras spread evenly over ±`yaw` and ±`pitch`, in radians; None for a 2D generator."""
-    angles = torch.rand(2, count, generator=rng) * 2 - 1
-    return bench.generator.orbit(angles[0] * yaw, angles[1] * pitch)
+@torch.no_grad()
+def draw_prior(generator: Generator, count: int, seed: int, *, truncation: float = 1.0) -> Drawn:
+    """`count` codes of the generator's own, under the frontal camera, and their z."""
+    width, like = generator.latent.z_dim, next(generator.parameters())
+    z = torch.cat([torch.randn(1, width, generator=seeded(seed, "prior", index)) for index in range(count)]).to(like)
+    return Drawn(generator.mapping(z, generator.frontal(count), truncation=truncation), z)

@@ -82,6 +82,24 @@ class TestContract:
             left, right = (generator(w, generator.orbit(yaw)).image for yaw in (-0.3, 0.3))
             assert not torch.allclose(left, right)
 
+    def test_views_of_a_code_are_its_views_one_by_one(
+        self, backend: Backend, card: Card, config: Mapping[str, Any]
+    ) -> None:
+        generator = small(backend, config)
+        cameras = views(generator, 3)
+        if cameras is None:  # it looks the same from everywhere, and nobody should have to know it
+            cameras = Camera.orbit(torch.linspace(-0.3, 0.3, 3), 0.1)
+        for count in (1, 2):
+            w = latents(generator, count)
+            together = list(generator.views(w, cameras))
+            assert len(together) == 3
+            for i, render in enumerate(together):
+                alone = generator(w, cameras[i].expand(count))
+                for level, other in zip(render, alone, strict=True):
+                    assert (level is None) == (other is None)
+                    if level is not None and other is not None:
+                        assert torch.allclose(level, other, rtol=1e-4, atol=1e-5)
+
     def test_a_picture_depends_on_nothing_else(self, backend: Backend, card: Card, config: Mapping[str, Any]) -> None:
         generator = small(backend, config)
         w, camera = latents(generator, 3), views(generator, 3)

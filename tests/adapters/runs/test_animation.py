@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from corekit.errors import RunError
-from gpk_runs.animation import write_animation
+from gpk_runs.animation import durations, write_animation
 
 FRAMES = [Image.new("RGB", (32, 16), colour) for colour in ("red", "green", "blue")]
 
@@ -30,3 +30,16 @@ def test_an_animation_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "taken.webp").mkdir()
     with pytest.raises(RunError, match="cannot write"):
         write_animation(tmp_path / "taken.webp", FRAMES)
+
+
+def test_an_animation_lasts_as_long_as_its_rate_says(tmp_path: Path) -> None:
+    assert sum(durations(48, 48 / 3.0)) == 3000
+    assert sum(durations(100, 24)) == 4167
+    write_animation(tmp_path / "three.webp", FRAMES, rate=24)
+    with Image.open(tmp_path / "three.webp") as image:
+        shown = []
+        for k in range(3):
+            image.seek(k)
+            image.load()
+            shown.append(image.info["duration"])
+    assert shown == [42, 41, 42]

@@ -10,8 +10,8 @@ import pytest
 from corekit.errors import InputError, RecipeError, UnknownNameError
 from corekit.generator import Generator
 from corekit.persona import changing_sites
-from gpk_bench.rows import PHOTOS, Row, chosen, full, quick, read_rows, standard
-from gpk_tasks.presets import preset
+from gpk_bench.rows import PHOTOS, Row, chosen, quick, read_rows, standard
+from gpk_tasks.presets import full, preset
 
 
 def test_the_standard_rows_are_different_ways_with_names_of_their_own() -> None:

@@ -1,0 +1,257 @@
+"""`gpk evaluate`: the paper's protocols on one's own runs, against baselines that are run for real."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import inspect
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from corekit.errors import ExtraError, InputError, RunError, WeightsError
+from corekit.plugin import JudgeCard
+from corekit.registry import Registry
+from gpk_cli.bench import find_device, make_bench, open_album
+from gpk_cli.options import options_of, stated, with_parameters
+from gpk_cli.output import AsJson, say
+from gpk_cli.progress import progress
+from gpk_cli.subject import made_for, persona_file
+from gpk_cli.summary import show_tables
+from gpk_evaluate.settings import Evaluation, quick
+
+if TYPE_CHECKING:
+    from corekit.album import Album
+    from gpk_evaluate.instruments import Instruments
+    from gpk_evaluate.ways import Sitter
+    from gpk_tasks.settings import Settings
+
+GENERAL = ("lpips-alex", "dists", "arcface", "timm")
+"""Who judges where a backend names nobody; those whose weights are not here are told, and left out."""
+TITLE = "Follow the paper's protocols for runs, against the pretrained generator and full fine-tuning."
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Adds this module's command."""
+
+    def command(ctx: typer.Context, **given: Any) -> None:  # noqa: ANN401 as the options are
+        run_evaluation(ctx.obj, stated(Evaluation, given), **given)
+
+    context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+    common = list(inspect.signature(run_evaluation, eval_str=True).parameters.values())[2:]
+    told = f"{TITLE}\n\nThe same command goes on where it was stopped."
+    app.command(name="evaluate", help=told)(with_parameters(command, [context, *common, *options_of(Evaluation)]))
+
+
+def run_evaluation(
+    registry: Registry,
+    given: Mapping[str, Any],
+    *,
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Runs of `gpk personalize`, or persona files.")],
+    album: Annotated[
+        Path | None, typer.Option(help="Held-out photos of the subject [default: those of the run].")
+    ] = None,
+    references: Annotated[
+        Path | None, typer.Option(help="The photos learned from [default: where the run found them].")
+    ] = None,
+    quickly: Annotated[
+        bool, typer.Option("--quick", help="Few pictures and steps: to see, not to quote. Other options win.")
+    ] = False,
+    judge: Annotated[
+        list[str] | None,
+        typer.Option(help="A network that judges, NAME or NAME=WEIGHTS; may be given again [default: the backend's]."),
+    ] = None,
+    weights: Annotated[Path | None, typer.Option(help="The generator's weights, if not those of gpk's cache.")] = None,
+    lpips_weights: Annotated[Path | None, typer.Option(help="Backbone weights for LPIPS in the loss.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("evaluation"),
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Evaluates the runs in `out`, or goes on there, and shows the tables."""
+    from gpk_checkpoints.atomic import write_atomically
+    from gpk_evaluate.evaluation import evaluate
+    from gpk_evaluate.table import to_json, to_markdown, write_curve, write_sheets
+    from gpk_runs.run import Run
+    from gpk_runs.typed import to_dataclass
+
+    if len(runs) > 1 and (album or references):
+        raise InputError("--album and --references are of one subject: with several runs leave them out")
+    base = {field.name: getattr(quick(Evaluation()), field.name) for field in dataclasses.fields(Evaluation)}
+    numbers = to_dataclass(Evaluation, (base if quickly else {}) | dict(given), source="the command line")
+    where = find_device(device)
+    sources = {name: _source(registry, run, album, references) for name, run in _named(runs).items()}
+    instruments = _instruments(registry, sources, judge or [], where)
+    for name, reason in instruments.absent.items():
+        say(f"Without {name}: {reason}")
+    facts: dict[str, Any] = {
+        "task": "evaluate",
+        "subjects": {name: source.digest() for name, source in sources.items()},
+        "networks": dict(instruments.digests),
+        "settings": _plain(numbers, but=("tasks", "against")),
+    }
+
+    def maker(name: str) -> Callable[[], Sitter]:
+        return lambda: _sitter(registry, name, sources[name], numbers, weights, lpips_weights, device)
+
+    with progress() as show, Run.open(out, facts, show=show, device=where) as run:
+        measured = evaluate([(name, maker(name)) for name in sources], numbers, instruments, run)
+        told = facts | {"absent": dict(instruments.absent)}
+        plain = to_json(measured, told)
+        write_atomically(out / "results.json", [json.dumps(plain, indent=1).encode()])
+        write_atomically(out / "tables.md", [to_markdown(measured, told).encode()])
+        sheets = write_sheets(run, measured)
+        try:
+            write_curve(out / "interpolation.png", measured)
+        except ExtraError as error:
+            say(f"No plot: {error}")
+    if as_json:
+        print(json.dumps(plain, indent=2))
+        return
+    show_tables(measured)
+    say(f"In {out}: tables.md, results.json, {len(sheets)} contact sheets in pictures, and the personas tuned for it.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """Where a subject comes from: the persona's file, the albums, the settings it was tuned by, and the anchors as
+    inversion found them, in the run's state.
+    """
+
+    file: Path
+    album: Path
+    held_out: Path | None
+    settings: Settings | None
+    album_digest: str | None
+    state: Path | None
+
+    def digest(self) -> dict[str, str]:
+        """What tells whether it is the same subject."""
+        return {
+            "persona": hashlib.sha256(self.file.read_bytes()).hexdigest(),
+            "held_out": str(self.held_out.resolve()) if self.held_out is not None else "",
+        }
+
+
+def _named(runs: Sequence[Path]) -> dict[str, Path]:
+    """The runs by short names of their own."""
+    named: dict[str, Path] = {}
+    for run in runs:
+        name = run.resolve().name.partition(".")[0]
+        count = sum(other == name or other.startswith(f"{name} (") for other in named)
+        named[f"{name} ({count + 1})" if count else name] = run
+    return named
+
+
+def _source(registry: Registry, run: Path, held_out: Path | None, references: Path | None) -> Source:
+    """What the run, or the persona's file, tells of its subject; raises InputError where it does not tell enough."""
+    from gpk_cli.personalize import CHOSEN
+    from gpk_runs.folder import CONFIG
+    from gpk_runs.log import read_log
+    from gpk_runs.settings import read_config
+    from gpk_tasks.settings import Settings, resolve
+
+    file = persona_file(run)
+    if run.is_file() or not (run / CONFIG).exists():
+        if references is None:
+            raise InputError(
+                f"{file} does not tell where its photos are: give --references, the photos it learned from"
+            )
+        return Source(file, references, held_out, None, None, None)
+    plain = read_config(run / CONFIG)
+    if plain.get("task") != "personalize":
+        raise InputError(f"{run} is a run of {plain.get('task')!r}: give one of `gpk personalize`")
+    told = next((event for event in read_log(run / "log.jsonl") if event.get("event") == "source"), {})
+    found = references or (Path(told["album"]) if "album" in told else None)
+    if found is None or not found.exists():
+        lost = f", and they are not at {found}" if found is not None else ""
+        raise InputError(f"{run} learned from photos that are needed here{lost}: give --references")
+    unseen = held_out or (Path(told["held_out"]) if told.get("held_out") else None)
+    settings = resolve(Settings(), (str(run / CONFIG), {k: v for k, v in plain.items() if k not in CHOSEN}))
+    return Source(file, found, unseen, settings, plain.get("album"), run / "state.safetensors")
+
+
+def _sitter(
+    registry: Registry,
+    name: str,
+    source: Source,
+    numbers: Evaluation,
+    weights: Path | None,
+    lpips_weights: Path | None,
+    device: str,
+) -> Sitter:
+    from corekit.bench import Silence
+    from gpk_checkpoints.personas import load_persona
+    from gpk_evaluate.evaluation import require
+    from gpk_evaluate.ways import Sitter
+    from gpk_runs.state import read_state
+    from gpk_tasks.personalize import INVERTED, album_digest
+    from gpk_tasks.presets import preset
+
+    persona = load_persona(source.file)
+    backend, card = made_for(registry, persona, source.file)
+    bench = make_bench(
+        registry, backend, card, source.album, weights=weights, device=device, journal=Silence(), persona=persona,
+        lpips_weights=lpips_weights,
+    )  # fmt: skip
+    if source.album_digest is not None and album_digest(bench.album) != source.album_digest:
+        raise InputError(f"{source.album} is not the album that {source.file} learned from, or has changed since")
+    inverted = persona.anchors
+    if source.state is not None and source.state.exists():
+        inverted = read_state(source.state)[0].get(INVERTED, inverted)
+    if len(inverted) != len(bench.album):
+        raise InputError(
+            f"{source.album} has {len(bench.album)} usable photos, where {source.file} learned from {len(inverted)}"
+        )
+    settings = source.settings or dataclasses.replace(preset("fast"), recipe=persona.recipe)
+    unseen: Album | None = None
+    if source.held_out is not None:
+        unseen = open_album(registry, source.held_out, backend, side=bench.generator.resolution)
+        unseen = unseen.to(bench.album.photos.device)
+    sitter = Sitter(name, bench, inverted.to(bench.album.photos.device), settings, unseen)
+    require(sitter, numbers)
+    return sitter
+
+
+def _instruments(registry: Registry, sources: Mapping[str, Source], chosen: Sequence[str], device: Any) -> Instruments:  # noqa: ANN401 - a torch device
+    """The networks that judge; the backend's own where none is chosen, or GENERAL where it names none."""
+    from corekit.generator import fingerprint
+    from gpk_checkpoints.personas import read_header
+    from gpk_evaluate.instruments import Instruments
+
+    families = {read_header(source.file)["backend"] for source in sources.values()}
+    if len(families) > 1:
+        raise InputError(f"these runs are of {', '.join(sorted(families))}: evaluate those of one backend at a time")
+    backend = registry.backend(families.pop())
+    own = [name for name in (backend.judge, backend.reporting or backend.distance) if name is not None]
+    names = list(chosen) or (own if backend.judge is not None else list(GENERAL))
+    cards: list[tuple[JudgeCard, Path | None, bool]] = []
+    for text in names:
+        name, _, file = text.partition("=")
+        cards.append((registry.judge(name), Path(file) if file else None, bool(chosen)))
+    if backend.attributes is not None:
+        cards.append((registry.judge(backend.attributes), None, False))
+    found: dict[str, dict[str, Any]] = {"judge": {}, "distance": {}, "attributes": {}}
+    absent, digests = {}, {}
+    for card, file, asked in cards:
+        try:
+            network = card.load(file).to(device)
+        except (ExtraError, WeightsError) as error:
+            if asked and file is not None:  # a file that was named and is no such weights
+                raise
+            absent[card.name] = str(error)
+            continue
+        found[card.kind][card.name] = network
+        digests[card.name] = fingerprint(network)
+    if not found["judge"] and not found["distance"]:
+        told = "; ".join(f"{name}: {reason}" for name, reason in absent.items())
+        raise RunError(f"nobody is here to judge: {told}. Give --judge NAME=WEIGHTS (see `gpk judges`)")
+    reader = next(iter(found["attributes"].values()), None)
+    return Instruments(found["judge"], found["distance"], reader, absent, digests)
+
+
+def _plain(numbers: Evaluation, *, but: Sequence[str]) -> dict[str, Any]:
+    plain = json.loads(json.dumps(dataclasses.asdict(numbers)))
+    return {name: value for name, value in plain.items() if name not in but}

@@ -1,0 +1,230 @@
+r"""The paper's protocols: each looks at a subject through the generator as it is now, and gives figures and pictures.
+
+    inversion       Table 1, and appendix D without PTI     held-out photos, placed in the hull
+    interpolation   Fig. 4                                  paths between anchors, seen from many sides
+    synthesis       Table 2                                 pictures drawn from the hull
+    restoration     Table 3                                 held-out photos with a hole, or too coarse
+    editing         Table 4                                 anchors moved along an attribute's direction
+
+Likeness is ID_sim (Eq. 2) to the photos learned from.
+
+Shapes: N photos, M anchors, L latent layers, D latent width, R image side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from corekit.album import Album, resize
+from corekit.attach import attached, merged
+from corekit.bench import Bench
+from corekit.damage import Coarse, Damage, Hole, square_hole
+from corekit.directions import edited_codes, moved_along, one_step
+from corekit.errors import InputError
+from corekit.hull import LatentHull
+from corekit.latents import latent_statistics
+from gpk_evaluate.instruments import Figures, Instruments
+from gpk_evaluate.settings import Evaluation, Protocol
+from gpk_tasks.attributes import read
+from gpk_tasks.interpolate import path_views, paths, random_pairs
+from gpk_tasks.pivotal import Pivoting, pivotal
+from gpk_tasks.placement import PLACEMENTS, Placement, place
+from gpk_tasks.renders import random_views, render_album, render_rows
+from gpk_tasks.restore import restored
+from gpk_tasks.synthesize import draw_hull
+
+EXAMPLES = 6
+"""Pictures of a protocol that are shown."""
+COARSE, LEAST_FACTOR = 32, 4
+"""The paper restores 512 from 32 pixels a side; a small generator's photos are made coarser by this much at least."""
+FAR, HIGH = 0.35, 0.25
+"""Radians: views within so much to the left and right, up and down."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Whom a protocol looks at: the bench, whose generator is as it is to be measured and whose album was learned from;
+    anchors [M, L, D]; held-out photos; directions by attribute.
+    """
+
+    bench: Bench
+    anchors: Tensor
+    held_out: Album | None
+    instruments: Instruments
+    numbers: Evaluation
+    directions: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def references(self) -> Tensor:
+        """The photos learned from [N, 3, R, R]."""
+        return self.bench.album.photos
+
+    def placement(self) -> Placement:
+        """How photos are placed in the hull."""
+        chosen = PLACEMENTS[self.numbers.placement]
+        steps = self.numbers.placement_steps
+        return chosen if steps is None else replace(chosen, steps=steps)
+
+    def unseen(self) -> Album:
+        """The held-out photos; raises InputError where there are none."""
+        if self.held_out is None:
+            raise InputError(f"{self.bench.backend.name}: held-out photos are needed: give --album, or fewer --tasks")
+        return self.held_out
+
+
+class Found(NamedTuple):
+    """What a protocol found: figures by what was looked at; pictures that show it [E, 3, R, R], beside columns of what
+    they were made from; ID_sim over weights, where there is a curve.
+    """
+
+    figures: dict[str, Figures]
+    shown: Tensor
+    beside: dict[str, Tensor]
+    curve: dict[str, float] | None = None
+
+
+def inversion(scene: Scene) -> Found:
+    """Held-out photos in the hull, and with the weights fitted to each around its code."""
+    album, instruments = scene.unseen(), scene.instruments
+    codes = place(scene.bench, scene.anchors, album, scene.placement(), stage="inversion").w
+    images = render_album(scene.bench, codes, album)
+
+    def measured(images: Tensor) -> Figures:
+        return instruments.against(images, album.photos) | instruments.likeness(images, scene.references)
+
+    figures = {"hull": measured(images)}
+    if scene.numbers.pti:
+        images = torch.cat([_with_pti(scene, codes[i : i + 1], album[i : i + 1]) for i in range(len(album))])
+        figures["hull, PTI"] = measured(images)
+    return Found(figures, images[:EXAMPLES], {"photo": resize(album.photos[:EXAMPLES], images.shape[-1])})
+
+
+def _with_pti(scene: Scene, pivot: Tensor, photo: Album) -> Tensor:
+    """The photo's reconstruction [1, 3, R, R] after pivotal tuning."""
+    tuned = pivotal(scene.bench, pivot, photo, Pivoting(steps=scene.numbers.pti_steps), seed=scene.numbers.seed)
+    with ExitStack() as held:
+        generator = held.enter_context(merged(scene.bench.generator))
+        held.enter_context(attached(generator, tuned))
+        return render_album(scene.bench, pivot, photo)
+
+
+def interpolation(scene: Scene) -> Found:
+    """Codes between two anchors, each seen from the same random views."""
+    numbers, generator = scene.numbers, scene.bench.generator
+    pairs = random_pairs(len(scene.anchors), numbers.pairs, seed=numbers.seed)
+    weights = torch.linspace(0, 1, numbers.points)
+    path = paths(scene.anchors, pairs, weights)
+    cameras = random_views(generator, numbers.views, yaw=FAR, pitch=HIGH, seed=numbers.seed)
+    alike: dict[str, list[Tensor]] = {}
+    shown = []
+    for index, images in enumerate(path_views(generator, path, cameras)):
+        if index < EXAMPLES * numbers.points and index % numbers.points == numbers.points // 2:
+            shown.append(images[0])
+        for name, each in scene.instruments.likenesses(images, scene.references).items():
+            alike.setdefault(name, []).append(each.mean())
+        scene.bench.journal.progress("interpolation", index + 1, len(pairs) * numbers.points, {})
+    by_weight = {name: torch.stack(each).unflatten(0, (len(pairs), -1)).mean(0) for name, each in alike.items()}
+    figures = {name: each.mean().item() for name, each in by_weight.items()}
+    figures |= {f"lowest {name}": each.min().item() for name, each in by_weight.items()}
+    curve = next(iter(by_weight.values()), torch.empty(0)).tolist()
+    ends = {f"{name} anchor": _of(scene, [pair[end] for pair in pairs]) for end, name in ((0, "first"), (1, "second"))}
+    return Found(
+        {"paths": figures},
+        torch.stack(shown),
+        ends,
+        dict(zip(map("{:.2f}".format, weights.tolist()), curve, strict=False)),
+    )
+
+
+def _of(scene: Scene, numbers: list[int]) -> Tensor:
+    """Photos [E, 3, R, R] of the anchors by number."""
+    return resize(scene.references[numbers[:EXAMPLES]], scene.bench.generator.resolution)
+
+
+def synthesis(scene: Scene) -> Found:
+    """Pictures drawn from the hull, each from a random view."""
+    numbers, generator, instruments = scene.numbers, scene.bench.generator, scene.instruments
+    codes = draw_hull(scene.anchors, numbers.pictures, numbers.seed, beta=numbers.beta).w
+    cameras = random_views(generator, numbers.pictures, yaw=FAR, pitch=HIGH, seed=numbers.seed)
+    images = []
+    for batch in render_rows(generator, codes, cameras):
+        images.append(batch)
+        scene.bench.journal.progress("synthesis", sum(map(len, images)), numbers.pictures, {})
+    pictures = torch.cat(images)
+    figures = instruments.likeness(pictures, scene.references) | instruments.diversity(pictures, scene.references)
+    return Found({"hull": figures}, pictures[:EXAMPLES], {})
+
+
+def restoration(scene: Scene) -> Found:
+    """Held-out photos, damaged in a known way, made whole."""
+    album, side = scene.unseen(), scene.bench.generator.resolution
+    hole = square_hole(side, scene.numbers.hole)
+    damages: dict[str, Damage] = {"hole": Hole(hole.to(album.photos.device))}
+    damages |= {f"{factor} times coarser": Coarse(side // factor) for factor in factors(scene.numbers, side)}
+    figures, shown, beside = {}, [], {"photo": [], "damaged": []}
+    for name, damage in damages.items():
+        found = restored(scene.bench, scene.anchors, album, damage, scene.placement(), stage=f"restoring, {name}")
+        figures[name] = scene.instruments.against(found.images, album.photos)
+        figures[name] |= scene.instruments.likeness(found.images, scene.references)
+        few = slice(EXAMPLES // 2)
+        shown.append(found.images[few])
+        beside["photo"].append(album.photos[few])
+        beside["damaged"].append(damage.at(few)(album.photos[few]))
+    return Found(figures, torch.cat(shown), {name: torch.cat(each) for name, each in beside.items()})
+
+
+def factors(numbers: Evaluation, side: int) -> tuple[int, ...]:
+    """How many times too coarse photos are; raises InputError where one does not divide the side."""
+    chosen = numbers.factors or (max(side // COARSE, LEAST_FACTOR),)
+    for factor in chosen:
+        if factor < 2 or side % factor or factor == side:
+            raise InputError(f"{side} pixels a side cannot be {factor} times coarser: give other factors")
+    return chosen
+
+
+def editing(scene: Scene) -> Found:
+    """Every anchor moved in the hull along each direction by each amount, seen as in its photo."""
+    if not scene.directions:
+        raise InputError(f"{scene.bench.backend.name} has no judge of attributes, so no direction can be learned here")
+    hull = LatentHull(scene.anchors, beta=scene.numbers.beta)
+    amounts = torch.tensor(scene.numbers.amounts)
+    eye = torch.eye(len(hull)).to(scene.anchors)
+    statistics = latent_statistics(scene.bench.generator, samples=1024)
+    figures, shown, beside = {}, [], []
+    for index, (name, d) in enumerate(scene.directions.items()):
+        step = one_step(d, statistics)
+        codes = edited_codes(hull, eye, step, amounts, edge="project")
+        images = torch.cat([render_album(scene.bench, codes[:, t], scene.bench.album) for t in range(len(amounts))])
+        figures[name] = scene.instruments.likeness(images, scene.references)
+        reached = moved_along(codes, scene.anchors, step)
+        figures[name]["moved"] = (reached[:, -1] - reached[:, 0]).mean().item()
+        if scene.instruments.attributes is not None:
+            told = _attribute(scene, images, name).unflatten(0, (len(amounts), -1))
+            figures[name]["attribute"] = (told[-1] - told[0]).mean().item()
+        few = max(1, EXAMPLES // len(scene.directions))
+        shown.append(images.unflatten(0, (len(amounts), -1))[-1, :few])
+        beside.append(scene.references[:few])
+        scene.bench.journal.progress("editing", index + 1, len(scene.directions), {})
+    photos = resize(torch.cat(beside), scene.bench.generator.resolution)
+    return Found(figures, torch.cat(shown), {"photo": photos})
+
+
+def _attribute(scene: Scene, images: Tensor, name: str) -> Tensor:
+    """The attribute [B] that is read in each image."""
+    reader = scene.instruments.attributes
+    return read(reader, images)[:, list(reader.names).index(name)]
+
+
+FOLLOW: Mapping[Protocol, Callable[[Scene], Found]] = {
+    "inversion": inversion,
+    "interpolation": interpolation,
+    "synthesis": synthesis,
+    "restoration": restoration,
+    "editing": editing,
+}

@@ -1,0 +1,143 @@
+"""From what was measured to what is read: a table for each protocol and study, a curve, and contact sheets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from corekit.bench import Run
+from gpk_evaluate.evaluation import Measured, examples_of
+from gpk_evaluate.settings import PROTOCOLS, STUDIES
+from gpk_runs.plots import write_curves
+from gpk_runs.sheet import write_sheet
+from gpk_runs.tables import Spread, markdown, spread
+
+TITLES = {
+    "inversion": "Inversion of held-out photos (Table 1; in the hull alone: appendix D)",
+    "interpolation": "Interpolation between anchors (Fig. 4)",
+    "synthesis": "Synthesis (Table 2)",
+    "restoration": "Restoration of held-out photos (Table 3)",
+    "editing": "Editing (Table 4)",
+    "ranks": "Rank (Table 5)",
+    "sizes": "Size of the album (Table 6)",
+    "layouts": "Layout of LoRA (Fig. 11)",
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of one protocol or study: what was looked at, which way, and spreads by figure."""
+
+    name: str
+    rows: Mapping[tuple[str, str], Mapping[str, Spread]]
+
+    def headings(self) -> list[str]:
+        """The columns' names."""
+        return ["", "way", *self._columns()]
+
+    def cells(self) -> list[list[str]]:
+        """The lines: means ± standard deviation over subjects."""
+        columns = self._columns()
+        return [
+            [what, way, *(row[column].spelled(_digits(column)) if column in row else "" for column in columns)]
+            for (what, way), row in self.rows.items()
+        ]
+
+    def _columns(self) -> list[str]:
+        return list(dict.fromkeys(column for row in self.rows.values() for column in row))
+
+
+def tables(measured: Sequence[Measured]) -> list[Table]:
+    """A table for each protocol that was followed, and for each study."""
+    found = []
+    for name in (*PROTOCOLS, *STUDIES):
+        mine = [m for m in measured if (m.study or m.protocol) == name and (m.study is None) == (name in PROTOCOLS)]
+        rows: dict[tuple[str, str], dict[str, list[float | None]]] = {}
+        for m in mine:
+            for what, figures in m.figures.items():
+                place = rows.setdefault((what if m.study is None else f"{m.protocol}, {what}", m.way), {})
+                for column, value in figures.items():
+                    place.setdefault(column, []).append(value)
+        ordered = sorted(rows, key=lambda key: list(dict.fromkeys(what for what, _ in rows)).index(key[0]))
+        if rows:
+            spreads = {key: {column: spread(values) for column, values in rows[key].items()} for key in ordered}
+            found.append(Table(name, spreads))
+    return found
+
+
+def to_markdown(measured: Sequence[Measured], facts: Mapping[str, Any]) -> str:
+    """All tables, and by whom they were judged."""
+    sitters = len({m.sitter for m in measured})
+    parts = [
+        f"Means over {sitters} subject{'s' * (sitters > 1)}" + (", ± standard deviation.\n" if sitters > 1 else ".\n")
+    ]
+    parts += [f"## {TITLES[table.name]}\n\n{markdown(table.headings(), table.cells())}" for table in tables(measured)]
+    networks = [[name, digest[:16]] for name, digest in facts["networks"].items()]
+    networks += [[name, f"not here: {reason}"] for name, reason in facts["absent"].items()]
+    parts.append("## Networks that judged\n\n" + markdown(["name", "sha256 of its weights"], networks))
+    ways = {m.way: m for m in measured}
+    costs = [[m.way, f"{m.numbers:,}", f"{m.images_seen:,}"] for m in ways.values()]
+    parts.append("## Ways\n\n" + markdown(["way", "numbers", "images seen"], costs))
+    return "\n".join(parts)
+
+
+def to_json(measured: Sequence[Measured], facts: Mapping[str, Any]) -> dict[str, Any]:
+    """All of it in JSON types: facts of the evaluation, the summary, and every result."""
+    summary = {
+        table.name: [
+            {"of": what, "way": way, "figures": {column: _known(each) for column, each in row.items()}}
+            for (what, way), row in table.rows.items()
+        ]
+        for table in tables(measured)
+    }
+    return {**facts, "summary": summary, "results": [m.to_json() for m in measured]}
+
+
+def write_curve(path: Path, measured: Sequence[Measured]) -> bool:
+    """Fig. 4: ID_sim from one anchor to the other, a curve for each way; False where nothing was interpolated.
+
+    Raises ExtraError without matplotlib.
+    """
+    curves: dict[str, list[tuple[float, float, float]]] = {}
+    for way in dict.fromkeys(m.way for m in measured):
+        mine = [m.curve for m in measured if m.way == way and m.curve]
+        if mine:
+            each = {weight: spread(curve[weight] for curve in mine) for weight in mine[0]}
+            curves[way] = [(float(weight), s.mean, s.deviation) for weight, s in each.items()]
+    if curves:
+        write_curves(path, {"ID_sim": curves}, across="from one anchor to the other", scale="linear")
+    return bool(curves)
+
+
+def write_sheets(run: Run, measured: Sequence[Measured]) -> list[Path]:
+    """A contact sheet for each subject and protocol: what it was made from, and a column for each way."""
+    written = []
+    for sitter, protocol in dict.fromkeys((m.sitter, m.protocol) for m in measured):
+        columns: dict[str, Tensor] = {}
+        for m in measured:
+            if (m.sitter, m.protocol) != (sitter, protocol) or m.study is not None:
+                continue
+            if (pictures := examples_of(run, sitter, m.way, protocol)) is not None:
+                columns = {
+                    **{name.removeprefix("beside."): t for name, t in pictures.items() if name.startswith("beside.")},
+                    **columns,
+                    m.way: pictures["shown"],
+                }
+        if columns:
+            path = run.pictures / f"{sitter}, {protocol}.png"
+            rows = [list(row) for row in zip(*columns.values(), strict=True)]
+            write_sheet(path, rows, columns=list(columns), title=f"{sitter} · {protocol}")
+            written.append(path)
+    return written
+
+
+def _digits(column: str) -> int:
+    return 1 if column.startswith("PSNR") else 3
+
+
+def _known(each: Spread) -> dict[str, float | None]:
+    return {name: None if value != value else value for name, value in each._asdict().items()}

@@ -1,0 +1,200 @@
+"""What a generator shows: the planes of a code are drawn once, angles are angles, codes come from files unharmed."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from corekit.album import Album
+from corekit.bench import Bench, Silence
+from corekit.camera import Camera
+from corekit.errors import InputError, RunError, WeightsError
+from corekit.generator import Generator
+from corekit.order import seeded
+from corekit.plugin import Backend, Card
+from gpk_checkpoints.files import write_safetensors
+from gpk_eg3d.network import EG3D
+from gpk_tasks.codes import codes_of, picked, read_codes, write_codes
+from gpk_tasks.renders import check_angles, novel_views, orbit, random_angles, random_views, render_rows, seen, views_of
+from gpk_tasks.shots import Shots, as_bytes, as_pictures, changes, figures_of_motion
+
+CAMERAS = Camera.orbit(torch.linspace(-0.3, 0.3, 5), torch.linspace(-0.2, 0.2, 5))
+
+
+@pytest.fixture
+def bench(generator: Generator) -> Bench:
+    """Each family in turn, without photos or a persona."""
+    card = Card("small", "Small", "none")
+    backend = Backend("small", "Small", (card,), lambda config: generator, cameras=generator.orbit() is not None)
+    album = Album(torch.empty(0, 3, generator.resolution, generator.resolution), ())
+    return Bench(backend, card, generator, lambda a, b: (a - b).abs().mean((1, 2, 3)), album, Silence())
+
+
+@pytest.fixture
+def drawn(eg3d: EG3D) -> Iterator[Callable[[], int]]:
+    """How many codes the backbone of `eg3d` has drawn."""
+    count = [0]
+
+    def note(module: object, given: tuple[Tensor, ...], made: Tensor) -> None:
+        count[0] += len(made)
+
+    handle = eg3d.backbone.synthesis.register_forward_hook(note)
+    yield lambda: count[0]
+    handle.remove()
+
+
+def codes(generator: Generator, count: int) -> Tensor:
+    return generator.mapping(torch.randn(count, generator.latent.z_dim, generator=seeded(1)))
+
+
+def test_the_planes_of_a_code_are_drawn_once(eg3d: EG3D, drawn: Callable[[], int]) -> None:
+    w = codes(eg3d, 3)
+    assert views_of(eg3d, w[:1], CAMERAS).shape == (5, 3, 32, 32)
+    assert drawn() == 1
+    assert len(list(seen(eg3d, w, CAMERAS))) == 3
+    assert drawn() == 4
+    for row in w:
+        eg3d(row[None].expand(5, -1, -1), CAMERAS)
+    assert drawn() == 19  # what it would have been
+
+
+def test_novel_views_draw_the_planes_of_a_code_once(bench: Bench, drawn: Callable[[], int], eg3d: EG3D) -> None:
+    there = dataclasses.replace(bench, generator=eg3d)
+    images = novel_views(there, codes(eg3d, 3), yaw=(-0.3, 0.0, 0.3))
+    assert images is not None
+    assert images.shape[0] == 9
+    assert drawn() == 3
+
+
+def test_what_is_seen_is_what_each_camera_sees(bench: Bench) -> None:
+    generator = bench.generator
+    w = codes(generator, 2)
+    for row, render in zip(w, seen(generator, w, CAMERAS), strict=True):
+        one_by_one = [generator(row[None], CAMERAS[i]) for i in range(5)]
+        torch.testing.assert_close(render.image, torch.cat([r.image for r in one_by_one]), rtol=1e-4, atol=1e-5)
+        for field in ("raw", "depth"):
+            levels = [getattr(r, field) for r in one_by_one]
+            if getattr(render, field) is None:
+                assert levels == [None] * 5
+            else:
+                torch.testing.assert_close(getattr(render, field), torch.cat(levels), rtol=1e-4, atol=1e-5)
+    for row, render in zip(w, seen(generator, w, None), strict=True):
+        assert torch.equal(render.image, generator(row[None]).image)
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 5])
+def test_pictures_do_not_depend_on_how_many_are_made_at_once(bench: Bench, at_once: int) -> None:
+    generator, w = bench.generator, codes(bench.generator, 5)
+    cameras = random_views(generator, 5, yaw=0.3, pitch=0.2, seed=1)
+    images = list(render_rows(generator, w, cameras, at_once=at_once))
+    assert [len(part) for part in images] == {1: [1] * 5, 2: [2, 2, 1], 5: [5]}[at_once]
+    for i, image in enumerate(torch.cat(images)):
+        alone = generator(w[i : i + 1], None if cameras is None else cameras[i]).image[0]
+        torch.testing.assert_close(image, alone, rtol=1e-4, atol=1e-5)
+
+
+def test_random_angles_are_even_within_their_bounds_and_do_not_depend_on_their_count() -> None:
+    angles = random_angles(400, yaw=0.35, pitch=0.25, seed=3)
+    assert angles.shape == (2, 400)
+    for row, bound in zip(angles, (0.35, 0.25), strict=True):
+        assert row.abs().max() <= bound
+        assert row.std() == pytest.approx(bound / 3**0.5, rel=0.1)  # that of an even spread
+        assert row.mean().abs() < 0.1 * bound
+    assert torch.equal(random_angles(7, yaw=0.35, pitch=0.25, seed=3), angles[:, :7])
+    assert not torch.equal(random_angles(7, yaw=0.35, pitch=0.25, seed=4), angles[:, :7])
+    assert random_angles(0, yaw=1.0, pitch=1.0, seed=0).shape == (2, 0)
+
+
+@pytest.mark.parametrize(
+    ("yaw", "pitch", "told"), [(20.0, 0.0, "yaw"), (0.0, -1.6, "pitch"), (0.0, float("nan"), "pi")]
+)
+def test_degrees_are_no_angles(yaw: float, pitch: float, told: str) -> None:
+    with pytest.raises(InputError, match=f"{told}.* is in radians"):
+        check_angles(yaw=(0.0, yaw), pitch=(0.0, pitch))
+    check_angles(yaw=(-3.1, 3.1), pitch=(-1.5, 1.5))
+
+
+def test_a_2d_generator_has_no_views(bench: Bench) -> None:
+    if bench.backend.cameras:
+        assert len(orbit(bench, [0.1, 0.2], [0.0, 0.0])) == 2
+        return
+    assert random_views(bench.generator, 3, yaw=0.3, pitch=0.2, seed=0) is None
+    with pytest.raises(InputError, match="small is a 2D generator and has no views: use a 3D backend"):
+        orbit(bench, [0.1], [0.0])
+
+
+def test_codes_come_back_from_their_file(bench: Bench, tmp_path: Path) -> None:
+    w, latent = codes(bench.generator, 3), bench.generator.latent
+    write_codes(tmp_path / "codes.safetensors", bench, {"w": w, "alpha": torch.ones(3, 2)})
+    assert torch.equal(codes_of(bench, tmp_path / "codes.safetensors")[0], w)
+    write_safetensors(tmp_path / "plain.safetensors", {"w": w[:, 0]}, {})  # as another tool would: one w a code
+    assert torch.equal(read_codes(bench, tmp_path / "plain.safetensors"), w[:, :1].expand(-1, latent.num_ws, -1))
+    assert torch.equal(picked(w, [2, 0], "code"), w[[2, 0]])
+
+
+BAD = {
+    "none": (lambda w: {"v": w}, "holds no codes: a tensor `w` is needed, and there are v"),
+    "width": (lambda w: {"w": w[..., 1:]}, r"its `w` is \[3, \d+, 15\], and small takes \[N, \d+, 16\] or \[N, 16\]"),
+    "layers": (lambda w: {"w": w[:, 1:]}, "and small takes"),
+    "empty": (lambda w: {"w": w[:0]}, "and small takes"),
+    "nan": (lambda w: {"w": w * torch.nan}, "numbers that are not finite"),
+    "whole": (lambda w: {"w": w.long()}, "numbers that are not finite"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_codes_that_are_none_are_told(bench: Bench, tmp_path: Path, kind: str) -> None:
+    spoilt, message = BAD[kind]
+    write_safetensors(tmp_path / "codes.safetensors", spoilt(codes(bench.generator, 3)), {"gpk": "not JSON"})
+    with pytest.raises(InputError, match=message):
+        read_codes(bench, tmp_path / "codes.safetensors")
+
+
+def test_codes_of_others_and_of_nobody_are_told(bench: Bench, tmp_path: Path) -> None:
+    other = dataclasses.replace(bench, backend=dataclasses.replace(bench.backend, name="other"))
+    write_codes(tmp_path / "codes.safetensors", other, {"w": codes(bench.generator, 1)})
+    with pytest.raises(InputError, match="codes of other, which say nothing to small"):
+        read_codes(bench, tmp_path / "codes.safetensors")
+    with pytest.raises(InputError, match="Give a persona, or a file of codes with --codes"):
+        codes_of(bench, None)
+    with pytest.raises(WeightsError, match=r"none\.safetensors"):
+        codes_of(bench, tmp_path / "none.safetensors")
+    with pytest.raises(InputError, match="there is no anchor 3: they are counted from 0, and the last is 2"):
+        picked(torch.zeros(3, 1, 1), [0, 3], "anchor")
+    with pytest.raises(InputError, match="there is no anchor -1"):
+        picked(torch.zeros(3, 1, 1), [-1], "anchor")
+
+
+def test_shots_go_on_from_their_state_and_know_their_codes() -> None:
+    w = torch.randn(2, 3, 4, generator=seeded(0))
+    shots = Shots(w, None)
+    shots.add(images=torch.arange(6).view(2, 3))
+    shots.add()
+    again = Shots(w, shots.state())
+    assert again.done == 2
+    again.add(images=torch.full((1, 3), 9), other=torch.ones(1))
+    assert again.rows("images").tolist() == [[0, 1, 2], [3, 4, 5], [9, 9, 9]]
+    assert shots.rows("images").shape == (2, 3)
+    with pytest.raises(RunError, match="the codes have changed since this run began: give another --out"):
+        Shots(w + 1, shots.state())
+
+
+def test_pictures_are_the_bytes_that_are_kept_of_them() -> None:
+    images = torch.rand(2, 3, 8, 8, generator=seeded(0)) * 3 - 1.5
+    kept = as_bytes(images, 8)
+    assert kept.dtype == torch.uint8
+    assert torch.equal(as_bytes(as_pictures(kept), 8), kept)
+    assert (as_pictures(kept) - images.clamp(-1, 1)).abs().max() <= 1 / 255
+    assert as_bytes(images, 4).shape == (2, 3, 4, 4)
+    assert as_bytes(images, 16).shape == (2, 3, 8, 8)  # enlarged only where they are shown
+
+
+def test_changes_are_those_of_a_closed_loop() -> None:
+    frames = torch.tensor([-1.0, 0.0, 1.0])[:, None, None, None].expand(3, 3, 2, 2)
+    assert changes(frames).tolist() == [1.0, 0.5, 0.5]
+    assert figures_of_motion(frames) == pytest.approx({"change": 2 / 3, "largest change": 1.0})
