@@ -36,6 +36,11 @@ class Album:
     def __len__(self) -> int:
         return len(self.names)
 
+    def __getitem__(self, rows: slice) -> Album:
+        """Some of the photographs."""
+        cameras = None if self.cameras is None else self.cameras[rows]
+        return Album(self.photos[rows], self.names[rows], cameras)
+
     def resized(self, side: int) -> Album:
         """The album at another common side."""
         return Album(resize(self.photos, side), self.names, self.cameras, self.left_out)

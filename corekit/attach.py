@@ -91,6 +91,26 @@ def restore(generator: Generator, originals: Mapping[str, Tensor]) -> None:
 
 
 @contextmanager
+def merged(generator: Generator) -> Iterator[Generator]:
+    """`generator` with what is attached to it, if anything, written into its weights, inside the block; afterwards it
+    is attached again over W0, bit for bit. So a second persona can be tuned, or attached, on top of the first.
+    """
+    changes = [
+        (module, name, change)
+        for module in list(generator.modules())
+        if parametrize.is_parametrized(module)
+        for name, (change,) in module.parametrizations.items()  # pyright: ignore[reportCallIssue, reportAttributeAccessIssue]
+    ]
+    originals = detach(generator, merge=True)
+    try:
+        yield generator
+    finally:
+        restore(generator, originals)
+        for module, name, change in changes:
+            parametrize.register_parametrization(module, name, change, unsafe=True)
+
+
+@contextmanager
 def attached(generator: Generator, persona: Persona) -> Iterator[Generator]:
     """`generator` with `persona` attached, inside the block."""
     attach(generator, persona)

@@ -103,8 +103,8 @@ class Bench:
     """Everything a task works with: the generator with its backend and card, the networks that look at its pictures,
     the photos, the journal and, where a subject is known already, its persona.
 
-    `distance` is in the loss; `reporting`, where there is one, is a distance that no loss has seen. `album` are the
-    photos to work on; it is empty for a task that needs none.
+    `distance` is in the loss; `reporting`, where there is one, is a distance that no loss has seen; `attributes` tells
+    in numbers what a picture shows. `album` are the photos to work on; it is empty for a task that needs none.
     """
 
     backend: Backend
@@ -116,6 +116,7 @@ class Bench:
     judge: nn.Module | None = None
     reporting: Distance | None = None
     persona: Persona | None = None
+    attributes: Attributes | None = None
 
     @contextmanager
     def personalized(self) -> Iterator[Generator]:

@@ -86,8 +86,12 @@ class LatentHull:
         """Coordinates [B, N] inside P_beta from free numbers [B, N], differentiable: softplus_100(a + beta) - beta
         over its sum (MyStyle's parametrization).
         """
-        alpha = F.softplus(free + self.beta, beta=100) - self.beta
+        alpha = self.unnormalised(free)
         return alpha / alpha.sum(1, keepdim=True)
+
+    def unnormalised(self, free: Tensor) -> Tensor:
+        """What `soften` divides by its sum."""
+        return F.softplus(free + self.beta, beta=100) - self.beta
 
     def travel(self, alpha: Tensor, direction: Tensor, amounts: Tensor, *, edge: Edge = "stop") -> Tensor:
         """Coordinates [B, T, N] after moving from `alpha` [B, N] by each of `amounts` [T] times `direction` [B, N].

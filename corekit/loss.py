@@ -20,6 +20,10 @@ from corekit.bench import Distance, FeatureDistance
 from corekit.generator import Render
 
 Rows = Tensor | slice
+Degrade = Callable[[Tensor, Rows], Tensor]
+"""Images [B, 3, S, S] of any side S, and of which photos they are → what a known damage leaves of them, in the same
+shape; differentiable.
+"""
 MOST = 2 * 2**30
 """Bytes of the photos' features that are kept; beyond it they are computed at every step."""
 
@@ -33,18 +37,30 @@ class Loss(NamedTuple):
 
 
 class Reconstruction:
-    """Eq. 1 against photos [N, 3, R, R] in [-1, 1], which are resized, and looked at by the distance, only once."""
+    """Eq. 1 against photos [N, 3, R, R] in [-1, 1], which are resized, and looked at by the distance, only once.
 
-    def __init__(self, photos: Tensor, distance: Distance, *, l2: float = 1.0, perceptual: float = 1.0) -> None:
+    With `degrade` the renders and the photos are compared as it leaves them, at every level: where a photo is damaged
+    in a known way, only what is left of it says anything (MyStyle, arXiv 2203.17272, section 4).
+    """
+
+    def __init__(
+        self,
+        photos: Tensor,
+        distance: Distance,
+        *,
+        l2: float = 1.0,
+        perceptual: float = 1.0,
+        degrade: Degrade | None = None,
+    ) -> None:
         self.photos, self.distance = photos, distance
-        self.l2, self.perceptual = l2, perceptual
+        self.l2, self.perceptual, self.degrade = l2, perceptual, degrade
         self._levels: dict[int, tuple[Tensor, Callable[[Tensor, Rows], Tensor]]] = {}
 
     def __call__(self, render: Render, rows: Rows = slice(None)) -> Loss:
         """The loss of a render [B, 3, …] of each of the photos `rows`."""
         terms = []
         for level in render.pyramid:
-            image = level.float()
+            image = level.float() if self.degrade is None else self.degrade(level.float(), rows)
             photos, apart = self._level(image.shape[-1])
             squares = (image - photos[rows]).square().mean((1, 2, 3))
             terms.append((squares, apart(image, rows)))
@@ -56,6 +72,8 @@ class Reconstruction:
         """The photos at `side`, and what tells how far images are from rows of them."""
         if side not in self._levels:
             photos = resize(self.photos, side)
+            if self.degrade is not None:
+                photos = self.degrade(photos, slice(None))
             self._levels[side] = photos, self._apart(photos)
         return self._levels[side]
 

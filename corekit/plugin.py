@@ -58,8 +58,9 @@ class Backend:
     `adopt` takes over a checkpoint that is not gpk's: its constructor arguments (JSON's types; empty where the file
     tells none) and its tensors by the file's names become the settings that it states and the tensors by this
     generator's names. It raises InputError for another family's file; without it, names are taken as they are.
-    `distance`, `reporting` and `judge` name offers of `gpk_judges`: the distance in the loss, another one that reports
-    (the loss's own where None), and the judge of identity.
+    `distance`, `reporting`, `judge` and `attributes` name offers of `gpk_judges`: the distance in the loss, another one
+    that reports (the loss's own where None), the judge of identity, and what says in numbers what a picture shows.
+    `meaning` is for generators whose noise means something known: noise z [B, Z] → numbers [B] by name.
     """
 
     name: str
@@ -73,6 +74,8 @@ class Backend:
     distance: str = "lpips-alex"
     reporting: str | None = None
     judge: str | None = None
+    attributes: str | None = None
+    meaning: Callable[[Tensor], Mapping[str, Tensor]] | None = None
 
     @property
     def card(self) -> Card:

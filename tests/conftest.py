@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import pytest
 import torch
+from filelock import FileLock
 from torch import nn
 
 from corekit.generator import Generator
+from gpk_cli import main
 from gpk_eg3d.config import EG3DConfig
 from gpk_eg3d.network import EG3D
+from gpk_minicat.album import write_album
 from gpk_stylegan2.config import StyleGAN2Config
 from gpk_stylegan2.network import StyleGAN2
 
@@ -93,6 +97,29 @@ def settled(generator: Net) -> Net:
         if name.endswith("noise_const"):
             nn.init.normal_(buffer, generator=rng)
     return generator.eval().requires_grad_(False)
+
+
+class Cat(NamedTuple):
+    """A procedural cat: the run that personalized the embedded prior on it, photos learned from and held-out ones."""
+
+    run: Path
+    album: Path
+    held_out: Path
+
+
+@pytest.fixture(scope="session")
+def cat(tmp_path_factory: pytest.TempPathFactory) -> Cat:
+    """A small real job on the embedded prior: six photos, a few steps; made once for all workers of the tests."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cat"
+    made = Cat(folder / "run", folder / "album" / "train", folder / "album" / "held-out")
+    with FileLock(f"{folder}.lock"):
+        write_album(folder / "album", 7, photos=6, held_out=2)
+        few = ("--steps", "16", "--anchor-steps", "16", "--backend", "eg3d-minicat", "--device", "cpu")
+        assert (
+            main(["personalize", str(made.album), *few, "--held-out", str(made.held_out), "--out", str(made.run)]) == 0
+        )
+    return made
 
 
 @pytest.fixture

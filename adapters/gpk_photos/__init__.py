@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from gpk_photos.album import open_album
     from gpk_photos.decode import read_image
     from gpk_photos.labels import read_labels, write_labels
+    from gpk_photos.masks import read_masks
     from gpk_photos.write import write_png
 
-__all__ = ["open_album", "read_image", "read_labels", "write_labels", "write_png"]
+__all__ = ["open_album", "read_image", "read_labels", "read_masks", "write_labels", "write_png"]
 
 gpk_api = 1
 
@@ -26,6 +27,7 @@ _HOME = {
     "open_album": "album",
     "read_image": "decode",
     "read_labels": "labels",
+    "read_masks": "masks",
     "write_labels": "labels",
     "write_png": "write",
 }

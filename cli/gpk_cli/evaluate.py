@@ -156,9 +156,7 @@ def _source(registry: Registry, run: Path, held_out: Path | None, references: Pa
     file = persona_file(run)
     if run.is_file() or not (run / CONFIG).exists():
         if references is None:
-            raise InputError(
-                f"{file} does not tell where its photos are: give --references, the photos it learned from"
-            )
+            raise InputError(f"{file} does not tell where its photos are: give them with --references")
         return Source(file, references, held_out, None, None, None)
     plain = read_config(run / CONFIG)
     if plain.get("task") != "personalize":

@@ -6,7 +6,7 @@ Light: torch arrives when something is built, loaded or drawn.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from gpk_stylegan2 import build as build_2d
 from gpk_stylegan2 import fit as fit_2d
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 gpk_api = 1
 
@@ -43,6 +43,20 @@ def load_identity(weights: Path | None = None) -> nn.Module:
     return load_identity(weights)
 
 
+def load_attributes(weights: Path | None = None) -> nn.Module:
+    """What pictures of procedural cats show, in numbers; see `gpk_minicat.attributes`."""
+    from gpk_minicat.attributes import load_attributes
+
+    return load_attributes(weights)
+
+
+def meaning(z: Tensor) -> Mapping[str, Tensor]:
+    """What is known of the priors' noise; see `gpk_minicat.attributes`."""
+    from gpk_minicat.attributes import meaning
+
+    return meaning(z)
+
+
 @hookimpl
 def gpk_backends() -> Sequence[Backend]:
     """`eg3d-minicat` and `stylegan2-minicat`."""
@@ -58,6 +72,8 @@ def gpk_backends() -> Sequence[Backend]:
             distance="minicat-distance",
             reporting="minicat-perceptual",
             judge="minicat-identity",
+            attributes="minicat-attributes",
+            meaning=meaning,
         ),
         Backend(
             name="stylegan2-minicat",
@@ -70,13 +86,15 @@ def gpk_backends() -> Sequence[Backend]:
             distance="minicat-distance",
             reporting="minicat-perceptual",
             judge="minicat-identity",
+            attributes="minicat-attributes",
+            meaning=meaning,
         ),
     ]
 
 
 @hookimpl
 def gpk_judges() -> Sequence[JudgeCard]:
-    """The distances and the judge of this domain."""
+    """The distances, the judge and the attributes of this domain."""
     return [
         JudgeCard(
             name="minicat-distance",
@@ -95,6 +113,12 @@ def gpk_judges() -> Sequence[JudgeCard]:
             kind="judge",
             summary="which procedural cat is this? Unit features; weights included",
             load=load_identity,
+        ),
+        JudgeCard(
+            name="minicat-attributes",
+            kind="attributes",
+            summary="what a procedural cat's picture shows: eyes, coat, mouth, light, view; weights included",
+            load=load_attributes,
         ),
     ]
 

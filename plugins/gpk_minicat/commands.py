@@ -54,15 +54,16 @@ def train(
 ) -> None:
     """Train an embedded prior or one of the judges in the folder WORK, or go on there; then write its weights file.
 
-    WHAT is prior, prior-2d, distance, perceptual or identity; these three judges take their own number of steps, not
-    MINUTES. OUT is the weights file to write; empty leaves it in WORK. WORKERS processes divide each batch of a prior;
-    FAST compiles a prior, which needs a C++ compiler, and convolves in bfloat16, as the bundled weights were made.
+    WHAT is prior, prior-2d, distance, perceptual, attributes or identity; these four judges take their own number of
+    steps, not MINUTES, and attributes those of perceptual, once in one folder. OUT is the weights file to write; empty
+    leaves it in WORK. WORKERS processes divide each batch of a prior; FAST compiles a prior, which needs a C++
+    compiler, and convolves in bfloat16, as the bundled weights were made.
     """
     import json
 
     from corekit.errors import InputError, UnknownNameError
 
-    known = ("prior", "prior-2d", "distance", "perceptual", "identity")
+    known = ("prior", "prior-2d", "distance", "perceptual", "attributes", "identity")
     if what not in known:
         raise UnknownNameError("network", what, known)
     if minutes <= 0 or workers < 1:
@@ -80,12 +81,12 @@ def judges(work: str = "", weights: str = "") -> None:
     """Examine the judges on procedural cats that no training saw, and print the figures as JSON; about a minute.
 
     WORK is a folder that keeps the rendered cats for the next time; empty keeps nothing. WEIGHTS is a folder with
-    minicat-distance, minicat-perceptual and minicat-identity.safetensors; empty examines the bundled ones.
+    minicat-distance, -perceptual, -attributes and -identity.safetensors; empty examines the bundled ones.
     """
     import json
     import tempfile
 
-    from gpk_minicat import distance, examination, identity, perceptual
+    from gpk_minicat import attributes, distance, examination, identity, perceptual
 
     folder = Path(weights) if weights else distance.WEIGHTS.parent
     distances = {
@@ -94,10 +95,11 @@ def judges(work: str = "", weights: str = "") -> None:
         "mse": examination.squared_error,
     }
     judge = identity.load_identity(folder / identity.WEIGHTS.name)
+    reader = attributes.load_attributes(folder / attributes.WEIGHTS.name)
     with tempfile.TemporaryDirectory() as scratch:
         kept = Path(work) if work else Path(scratch)
         kept.mkdir(parents=True, exist_ok=True)
-        print(json.dumps(examination.examine(kept, distances, judge)))
+        print(json.dumps(examination.examine(kept, distances, judge, reader)))
 
 
 def _train_prior(

@@ -4,7 +4,7 @@
 The distances are shown photos beside copies of them that are spoilt more and more; with one eye of another colour, with
 a patch or a torn ear taken away, with another muzzle, nose or lids; and beside another cat in the same pose. Mean
 squared error sees the same. The judge of identity is shown strangers, twins that differ in one trait, and blurred
-photos.
+photos; the attributes, every photo of every cat, with one set of traits.
 
 Shapes: B photos, S strengths, K individuals, M photos each, V sets of traits, R image side, F features.
 """
@@ -18,13 +18,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from corekit.bench import Distance, Judge
+from corekit.bench import Attributes, Distance, Judge
 from corekit.camera import Camera
 from gpk_minicat.distortions import blurred, brighter, noisy, quantised, shifted, turned, warmer
 from gpk_minicat.individuals import PHOTOS, SETS, Individuals, render_individuals
 from gpk_minicat.parameters import IDENTITY, NAMES, PARAMETERS
 from gpk_minicat.pictures import SIZE
 from gpk_minicat.ranking import ladder, orders
+from gpk_minicat.readings import explained, readings
 from gpk_minicat.render import coats, compose
 from gpk_minicat.traits import ALL_TRAITS, with_traits
 from gpk_minicat.verification import told_apart, twin_cosines, verification
@@ -59,9 +60,16 @@ class Exhibits:
 
 
 def examine(
-    work: Path, distances: Mapping[str, Distance], judge: Judge, *, seed: int = SEED, photos: int = 48
+    work: Path,
+    distances: Mapping[str, Distance],
+    judge: Judge,
+    attributes: Attributes,
+    *,
+    seed: int = SEED,
+    photos: int = 48,
 ) -> dict[str, object]:
-    """What distances and judge are worth on individuals of this seed, whose shard is rendered into `work` once.
+    """What distances, judge and attributes are worth on individuals of this seed; their shard is rendered into `work`
+    once.
 
     `photos` of the individuals are exhibited to the distances.
     """
@@ -72,6 +80,7 @@ def examine(
             "individuals": len(individuals),
             "distances": {name: grade(distance, shown) for name, distance in distances.items()},
             "identity": recognition(judge, individuals),
+            "attributes": reading(attributes, individuals),
         }
 
 
@@ -156,6 +165,14 @@ def recognition(judge: Judge, individuals: Individuals) -> dict[str, object]:
             for bit, trait in zip((4, 2, 1), ALL_TRAITS, strict=True)
         }
     return {"strangers": _rounded(strangers), "twins": twins, "blurred": blurs}
+
+
+def reading(attributes: Attributes, individuals: Individuals) -> dict[str, float]:
+    """R^2 of each of the attributes, which are READINGS, by name."""
+    rows = torch.arange(len(individuals.params))
+    shown = individuals.take(rows, rows // PHOTOS % len(SETS))
+    got = torch.cat([attributes(part) for part in shown.image.split(64)])
+    return explained(readings(shown.params, shown.camera), got)
 
 
 def _with(params: Tensor, name: str, amount: float) -> Tensor:

@@ -28,6 +28,8 @@ class Reader(nn.Module):
     Eyes are seen at 8 x 8 places and lost at 4 x 4.
     """
 
+    names = READINGS
+
     def __init__(self, features: ConvNet | ResNet) -> None:
         super().__init__()
         self.features = features
@@ -46,12 +48,16 @@ class Reader(nn.Module):
 
 def readings(params: Tensor, camera: Camera) -> Tensor:
     """What a reader is to say [B, Q] of the photos of cats [B, P] by the cameras, each about [-1, 1]."""
-    low, high = (params.new_tensor([getattr(p, key) for p in PARAMETERS]) for key in ("low", "high"))
-    places = (params - low) / (high - low) * 2 - 1
     x, y, z = camera.pose[:, :3, 3].unbind(1)
     view = torch.stack([torch.atan2(x, z) / YAW, y / 2.7 / (PITCH * 0.64)], 1)
     eyes = torch.cat(irises(columns(params)), 1) * 2 - 1
-    return torch.cat([places, view, eyes], 1)
+    return torch.cat([places(params), view, eyes], 1)
+
+
+def places(params: Tensor) -> Tensor:
+    """Where in its range every parameter [B, P] is: -1 at the lower end, 1 at the upper."""
+    low, high = (params.new_tensor([getattr(p, key) for p in PARAMETERS]) for key in ("low", "high"))
+    return (params - low) / (high - low) * 2 - 1
 
 
 def explained(wanted: Tensor, got: Tensor) -> dict[str, float]:

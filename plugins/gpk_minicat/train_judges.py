@@ -1,10 +1,11 @@
-"""The recipes of the three bundled judges: the distance that personalization minimises, the one that reports, and the
-judge of identity.
+"""The recipes of the bundled judges: the distance that personalization minimises, the one that reports, the attributes,
+and the judge of identity.
 
 The distances first learn to read pictures of the prior and of individuals (`readings`), then how their channels are to
-be weighed (`judgements`). The identity judge learns to tell individuals and their twins apart by a margin
-(`identity`). No two of them share a network, a seed or, the two distances, a picture. The last shard of individuals is
-for validation only.
+be weighed (`judgements`). The attributes are what the reader under the reporting distance says: they share its
+training, which is not done twice in one folder. The identity judge learns to tell individuals and their twins apart by
+a margin (`identity`). The two distances and the identity judge share no network and no seed, the two distances no
+picture. The last shard of individuals is for validation only.
 
 What is drawn at a step follows from (seed, step) alone and the state is kept, so a training that was stopped goes on
 as if it had not been.
@@ -36,7 +37,7 @@ from gpk_minicat.readings import READINGS, Reader, explained, readings
 from gpk_minicat.store import load_moments, load_tensors, moments_of, save_tensors, under
 from gpk_minicat.verification import verification
 
-JudgeName = Literal["distance", "perceptual", "identity"]
+JudgeName = Literal["distance", "perceptual", "attributes", "identity"]
 JUDGES: tuple[JudgeName, ...] = get_args(JudgeName)
 SAVE_EVERY = 100
 SUBTLE = ("muzzle", "openness", "nose")
@@ -66,6 +67,7 @@ class JudgeRecipe:
 RECIPES: dict[JudgeName, JudgeRecipe] = {
     "distance": JudgeRecipe(steps=1_500, subtle=5.0),
     "perceptual": JudgeRecipe(seed=1, steps=1_000, first_picture=12, subtle=5.0),
+    "attributes": JudgeRecipe(seed=1, steps=1_000, first_picture=12, subtle=5.0),
     "identity": JudgeRecipe(shards=9, steps=1_500, pictures=0, judgements=0),
 }
 Report = Callable[[int, int, float], None]
@@ -82,20 +84,23 @@ def train_judge(
     work.mkdir(parents=True, exist_ok=True)
     paths = [render_individuals(work, recipe.seed, index) for index in range(recipe.shards)]
     seen, unseen = Individuals(paths[:-1]), Individuals(paths[-1:])
-    state = work / f"state-{name}.safetensors"
+    state = work / f"state-{'perceptual' if name == 'attributes' else name}.safetensors"
     if name == "identity":
         network, facts = _train_identity(seen, unseen, recipe, state, report)
     else:
         shards = range(recipe.first_picture, recipe.first_picture + recipe.pictures)
         pictures = Pictures([render_shard(work, 0, index) for index in shards])
-        untrained = {"distance": distance.network, "perceptual": perceptual.network}[name]
-        network, facts = _train_distance(untrained, pictures, seen, unseen, recipe, state, report)
+        untrained = distance.network if name == "distance" else perceptual.network
+        network, facts = _train_reader(untrained, pictures, seen, unseen, recipe, state, report)
+        if name != "attributes":
+            network, weighed = _weighed(network.features, seen, unseen, recipe)
+            facts |= weighed
     facts = {"licence": "Apache-2.0", "recipe": dataclasses.asdict(recipe)} | facts
     save_tensors(weights, {key: value.half() for key, value in network.state_dict().items()}, facts)
     return facts
 
 
-def _train_distance(
+def _train_reader(
     untrained: Callable[..., ConvNet | ResNet],
     pictures: Pictures,
     seen: Individuals,
@@ -103,7 +108,7 @@ def _train_distance(
     recipe: JudgeRecipe,
     state: Path,
     report: Report,
-) -> tuple[Distance, dict[str, object]]:
+) -> tuple[Reader, dict[str, object]]:
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(recipe.seed)
         reader = Reader(untrained(normalised=True))
@@ -121,24 +126,29 @@ def _train_distance(
 
     seconds = _descend(reader, missed, recipe, state, report)
     reader = folded(reader)
-    rng = torch.Generator().manual_seed(recipe.seed)
     photos = _unseen_photos(unseen)
     with torch.no_grad():
         got = torch.cat([reader(part) for part in photos.image.split(64)])
-        result = Distance(reader.features)
-        near, far, other = judgements(reader.features, seen, recipe.judgements, rng)
-        fresh_near, fresh_far, fresh_other = judgements(reader.features, unseen, recipe.judgements, rng)
+    return reader, {"seconds": round(seconds, 1), "r2": explained(readings(photos.params, photos.camera), got)}
+
+
+def _weighed(
+    features: ConvNet | ResNet, seen: Individuals, unseen: Individuals, recipe: JudgeRecipe
+) -> tuple[Distance, dict[str, object]]:
+    """The distance of what this network sees, its channels weighed by judgements, and how far these agree with it."""
+    rng = torch.Generator().manual_seed(recipe.seed)
+    with torch.no_grad():
+        result = Distance(features)
+        near, far, other = judgements(features, seen, recipe.judgements, rng)
+        fresh_near, fresh_far, fresh_other = judgements(features, unseen, recipe.judgements, rng)
     even = result.weights.data.clone()
     weights = weigh(near, far)
     result.weights.data = weights * (APART / (other @ weights).mean())
-    facts: dict[str, object] = {"seconds": round(seconds, 1)}
-    facts["r2"] = explained(readings(photos.params, photos.camera), got)
-    facts["agreement"] = {
+    agreed = {
         "even": agreement(fresh_near, fresh_far, even),
         "weighed": agreement(fresh_near, fresh_far, result.weights),
     }
-    facts["apart"] = (fresh_other @ result.weights).mean().item()
-    return result, facts
+    return result, {"agreement": agreed, "apart": (fresh_other @ result.weights).mean().item()}
 
 
 def _train_identity(

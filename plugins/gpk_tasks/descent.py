@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from corekit.errors import RecipeError
 from corekit.loss import Loss
@@ -40,6 +41,21 @@ def adam(groups: Sequence[tuple[list[Tensor], float]], *, beta1: float, beta2: f
     return torch.optim.Adam(
         [{"params": tensors, "lr": peak, "peak": peak} for tensors, peak in groups if tensors], betas=(beta1, beta2)
     )
+
+
+@contextmanager
+def frozen(network: nn.Module) -> Iterator[None]:
+    """No parameter of `network` asks for a gradient inside the block, an attached persona's neither: to descend on w
+    they would be a third of the arithmetic, and for nothing.
+    """
+    moving = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    for parameter in moving:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in moving:
+            parameter.requires_grad_(True)
 
 
 def backward_in_parts(w: Tensor, loss: Callable[[Tensor, slice], Loss], *, at_once: int) -> list[Loss]:

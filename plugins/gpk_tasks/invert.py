@@ -55,7 +55,7 @@ def invert(
         if number < first:
             continue
         rows = slice(begin, begin + settings.batch)
-        descent = _Descent(bench, _rows(album, rows), statistics, settings, layers)
+        descent = _Descent(bench, album[rows], statistics, settings, layers)
         if at_once is None:  # every photo keeps as much
             at_once = photos_at_once(descent.first_loss, generator, memory, most=min(settings.batch, len(album)))
         if start is not None and number == first:
@@ -72,11 +72,6 @@ def invert(
             tick(lambda here=here, descent=descent: ({"anchors": anchors, **descent.tensors()}, here))
         anchors[rows] = descent.w(0.0, None).detach()[:, :layers]
     return anchors if settings.space == "w+" else anchors[:, 0]
-
-
-def _rows(album: Album, rows: slice) -> Album:
-    cameras = None if album.cameras is None else album.cameras[rows]
-    return Album(album.photos[rows], album.names[rows], cameras)
 
 
 class _Descent:

@@ -25,9 +25,20 @@ from corekit.errors import RecipeError
 from corekit.hull import LatentHull
 from corekit.latents import anchors_as_ws, latent_statistics
 from corekit.loss import Degrade, Loss, Reconstruction
-from gpk_tasks.descent import State, adam, adam_tensors, backward_in_parts, figures_of, load_adam, rate_at, set_rate
+from gpk_tasks.descent import (
+    State,
+    adam,
+    adam_tensors,
+    backward_in_parts,
+    figures_of,
+    frozen,
+    load_adam,
+    rate_at,
+    set_rate,
+)
 from gpk_tasks.invert import shrunk
 from gpk_tasks.memory import photos_at_once
+from gpk_tasks.settings import LARGEST
 
 
 @dataclass(frozen=True)
@@ -59,6 +70,8 @@ class Placement:
         for name in ("steps", "lr", "lr_offset", "beta", "offset", "total", "warmup", "decay", "l2", "perceptual"):
             if not getattr(self, name) >= 0:
                 raise RecipeError(f"{name} of a placement must be at least 0, not {getattr(self, name)}")
+            if getattr(self, name) > LARGEST:
+                raise RecipeError(f"{name} of a placement must be at most {LARGEST:g}, not {getattr(self, name)}")
         if self.side < 1 or (self.offset_layers is not None and self.offset_layers < 0):
             raise RecipeError("a placement's side must be at least 1, and its offset_layers at least 0")
 
@@ -114,11 +127,12 @@ def place(
     if start is not None:
         descent.load(start[0])
         first = int(start[1]["step"])
-    at_once = photos_at_once(descent.first_loss, bench.generator, memory, most=len(album))
-    for step in range(first, s.steps):
-        figures = descent.step(step, at_once=at_once)
-        bench.journal.progress(stage, step + 1, s.steps, figures)
-        tick(lambda step=step: (descent.tensors(), {"step": step + 1}))
+    with frozen(bench.generator):
+        at_once = photos_at_once(descent.first_loss, bench.generator, memory, most=len(album))
+        for step in range(first, s.steps):
+            figures = descent.step(step, at_once=at_once)
+            bench.journal.progress(stage, step + 1, s.steps, figures)
+            tick(lambda step=step: (descent.tensors(), {"step": step + 1}))
     return descent.placed()
 
 

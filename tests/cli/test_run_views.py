@@ -6,22 +6,21 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
+from typing import Any
 
 import pytest
 
 Gpk = Callable[..., CompletedProcess[str]]
-DEMO = Path(__file__).parents[2] / "demo"
-SUBJECT, ALBUM = str(DEMO / "run-7"), str(DEMO / "album-7" / "held-out")
 
 
-def test_new_pictures_are_turned_and_join_on_a_path(gpk: Gpk, tmp_path: Path) -> None:
-    drawn = gpk("run", "synthesize", SUBJECT, "--count", "3", "--out", str(tmp_path / "drawn"), "--json")
+def test_new_pictures_are_turned_and_join_on_a_path(gpk: Gpk, tmp_path: Path, cat: Any) -> None:
+    drawn = gpk("run", "synthesize", str(cat.run), "--count", "3", "--out", str(tmp_path / "drawn"), "--json")
     assert drawn.returncode == 0, drawn.stderr
     codes = str(tmp_path / "drawn" / "codes.safetensors")
     assert json.loads(drawn.stdout)["files"] == [codes]
 
-    turn = ("run", "views", SUBJECT, "--codes", codes, "--anchors", "0,2", "--yaw", "-0.35,0.35", "--pitch", "0")
-    turn = (*turn, "--frames", "4", "--album", ALBUM, "--out", str(tmp_path / "turned"))
+    turn = ("run", "views", str(cat.run), "--codes", codes, "--anchors", "0,2", "--yaw", "-0.35,0.35", "--pitch", "0")
+    turn = (*turn, "--frames", "4", "--album", str(cat.held_out), "--out", str(tmp_path / "turned"))
     turned = gpk(*turn, "--json")
     assert turned.returncode == 0, turned.stderr
     outcome = json.loads(turned.stdout)
@@ -32,7 +31,19 @@ def test_new_pictures_are_turned_and_join_on_a_path(gpk: Gpk, tmp_path: Path) ->
     assert "is finished already" in again.stderr
     assert "turntable.webp" in again.stdout
 
-    path = ("run", "interpolate", SUBJECT, "--codes", codes, "--between", "0:2,1:0", "--steps", "2", "--frames", "2")
+    path = (
+        "run",
+        "interpolate",
+        str(cat.run),
+        "--codes",
+        codes,
+        "--between",
+        "0:2,1:0",
+        "--steps",
+        "2",
+        "--frames",
+        "2",
+    )
     walked = gpk(*path, "--out", str(tmp_path / "walked"), "--json")
     assert walked.returncode == 0, walked.stderr
     outcome = json.loads(walked.stdout)
@@ -40,7 +51,7 @@ def test_new_pictures_are_turned_and_join_on_a_path(gpk: Gpk, tmp_path: Path) ->
     assert all(Path(path).exists() for path in outcome["files"] + outcome["pictures"])
 
 
-def test_in_2d_there_are_paths_and_pictures_and_no_views(gpk: Gpk, tmp_path: Path) -> None:
+def test_in_2d_there_are_paths_and_pictures_and_no_views(gpk: Gpk, tmp_path: Path, cat: Any) -> None:
     flat = ("--backend", "stylegan2-minicat")
     drawn = gpk("run", "synthesize", *flat, "--source", "prior", "--count", "2", "--out", str(tmp_path / "drawn"))
     assert drawn.returncode == 0, drawn.stderr
@@ -53,7 +64,7 @@ def test_in_2d_there_are_paths_and_pictures_and_no_views(gpk: Gpk, tmp_path: Pat
     assert turned.returncode == 2
     assert "stylegan2-minicat is a 2D generator and has no views: `views` needs a 3D one" in turned.stderr
     assert not (tmp_path / "turned").exists()
-    solid = gpk("run", "views", SUBJECT, "--codes", codes, "--out", str(tmp_path / "turned"))
+    solid = gpk("run", "views", str(cat.run), "--codes", codes, "--out", str(tmp_path / "turned"))
     assert solid.returncode == 2
     assert "holds codes of stylegan2-minicat, which say nothing to eg3d-minicat" in solid.stderr
 
@@ -68,9 +79,9 @@ def test_in_2d_there_are_paths_and_pictures_and_no_views(gpk: Gpk, tmp_path: Pat
     ],
 )
 def test_what_cannot_be_shown_is_told_and_leaves_nothing(
-    gpk: Gpk, tmp_path: Path, command: tuple[str, ...], message: str
+    gpk: Gpk, tmp_path: Path, cat: Any, command: tuple[str, ...], message: str
 ) -> None:
-    refused = gpk("run", command[0], SUBJECT, *command[1:], "--out", str(tmp_path / "out"))
+    refused = gpk("run", command[0], str(cat.run), *command[1:], "--out", str(tmp_path / "out"))
     assert refused.returncode == 2
     assert message in refused.stderr
     assert refused.stdout == ""

@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from corekit.bench import FeatureDistance
+from corekit.bench import Attributes, FeatureDistance
 from corekit.errors import RunError
+from gpk_minicat.attributes import load_attributes, meaning
 from gpk_minicat.convnet import ConvNet, ResNet, folded
 from gpk_minicat.distance import Distance, differences, load_distance
 from gpk_minicat.distortions import blurred, brighter, noisy, quantised, shifted, turned, warmer, worn
@@ -20,6 +21,7 @@ from gpk_minicat.judgements import agreement, judgements, weigh
 from gpk_minicat.parameters import IDENTITY, NAMES, PRIOR, from_noise
 from gpk_minicat.perceptual import load_perceptual
 from gpk_minicat.pictures import random_cameras, render_shard
+from gpk_minicat.prior_2d import noise_of
 from gpk_minicat.ranking import ladder, orders, rank_correlation
 from gpk_minicat.readings import READINGS, explained, readings
 from gpk_minicat.render import Photo, coats, layers, render
@@ -374,8 +376,12 @@ def test_grades_of_a_distance_that_is_right_by_construction(shards: Path) -> Non
 
 
 def test_the_examination_is_whole(shards: Path) -> None:
-    facts = examine(shards, {"mse": squared_error}, load_identity(), seed=0, photos=2)
+    facts = examine(shards, {"mse": squared_error}, load_identity(), load_attributes(), seed=0, photos=2)
     assert facts["individuals"] == 3
+    read = facts["attributes"]
+    assert isinstance(read, dict)
+    assert tuple(read) == READINGS
+    assert read["light"] > 0.9
     recognised = facts["identity"]
     assert isinstance(recognised, dict)
     assert set(recognised["twins"]["all"]) == set(ALL_TRAITS)
@@ -391,8 +397,15 @@ TINY = JudgeRecipe(shards=2, pictures=1, steps=2, batch=12, judgements=2)
 def test_recipes_write_weights_that_load_and_go_on_where_they_stopped(
     judge: JudgeName, shards: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    load = {"distance": load_distance, "perceptual": load_perceptual, "identity": load_identity}[judge]
-    state, weights = shards / f"state-{judge}.safetensors", shards / f"{judge}.safetensors"
+    load = {
+        "distance": load_distance,
+        "perceptual": load_perceptual,
+        "attributes": load_attributes,
+        "identity": load_identity,
+    }[judge]
+    trained = "perceptual" if judge == "attributes" else judge
+    state, weights = shards / f"state-{trained}.safetensors", shards / f"{judge}.safetensors"
+    state.unlink(missing_ok=True)
     monkeypatch.setattr("gpk_minicat.train_judges.SAVE_EVERY", 1)
     steps: list[int] = []
 
@@ -415,3 +428,47 @@ def test_recipes_write_weights_that_load_and_go_on_where_they_stopped(
     assert {k: v for k, v in facts.items() if k != "seconds"} == {k: v for k, v in again.items() if k != "seconds"}
     if judge != "identity":
         assert set(facts["r2"]) == set(READINGS)  # type: ignore[arg-type]
+
+
+def test_the_attributes_are_the_reader_of_the_reporting_distance(shards: Path) -> None:
+    assert RECIPES["attributes"] == RECIPES["perceptual"]
+    steps: list[int] = []
+
+    def report(step: int, total: int, loss: float) -> None:
+        steps.append(step)
+
+    (shards / "state-perceptual.safetensors").unlink(missing_ok=True)
+    train_judge("perceptual", shards, TINY, weights=shards / "p", report=report)
+    train_judge("attributes", shards, TINY, weights=shards / "a", report=report)
+    assert steps == [1, 2]
+    features = load_perceptual(shards / "p").features.state_dict()
+    for key, value in load_attributes(shards / "a").features.state_dict().items():
+        assert torch.equal(value, features[key])
+    bundled = load_perceptual().features.state_dict()
+    assert all(torch.equal(value, bundled[key]) for key, value in load_attributes().features.state_dict().items())
+
+
+def test_what_a_picture_shows_is_read() -> None:
+    reader = load_attributes()
+    assert isinstance(reader, Attributes)
+    assert reader.names == READINGS
+    params = from_noise(torch.randn(48, len(PRIOR), generator=seeded(77)))
+    camera = random_cameras(48, seeded(77))
+    with torch.no_grad():
+        r2 = explained(readings(params, camera), reader(render(params, camera, 64).image))
+    assert min(r2[name] for name in ("light", "openness", "smile", "yaw", "fur_light", "red")) > 0.85
+    assert not any(parameter.requires_grad for parameter in reader.parameters())
+
+
+def test_what_noise_means_is_what_its_cat_shows() -> None:
+    z = torch.randn(6, len(PRIOR), generator=seeded(3))
+    camera = random_cameras(6, seeded(3))
+    shown = dict(zip(READINGS, readings(from_noise(z), camera).unbind(1), strict=True))
+    known = meaning(z)
+    assert tuple(known) == PRIOR
+    for name, places in known.items():
+        torch.testing.assert_close(places, shown[name])
+    seen = meaning(noise_of(z, camera))
+    assert tuple(seen) == (*PRIOR, "yaw", "pitch")
+    torch.testing.assert_close(seen["yaw"], shown["yaw"], atol=0.02, rtol=0)  # noise leaves out the ends of its range
+    torch.testing.assert_close(seen["pitch"], shown["pitch"], atol=0.05, rtol=0)

@@ -1,0 +1,53 @@
+"""Saving the state of long work now and then, and before it is stopped, so that the same command goes on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from torch import Tensor
+
+from corekit.bench import Run
+from gpk_runs.interrupt import asked_to_stop
+from gpk_tasks.descent import State
+
+SAVE_EVERY = 20.0  # seconds
+
+Tick = Callable[[Callable[[], State]], None]
+"""What a descent calls after every step, with a function that gives its state."""
+
+
+@contextmanager
+def kept(run: Run) -> Iterator[Tick]:
+    """Gives what saves the state in `run` at every SAVE_EVERY seconds; inside the block Ctrl-C and a polite kill are
+    answered at the next step, by KeyboardInterrupt with the state saved.
+    """
+    last = time.monotonic()
+    with asked_to_stop() as stopping:
+
+        def tick(state: Callable[[], State]) -> None:
+            nonlocal last
+            stop = stopping()
+            if stop or time.monotonic() - last >= SAVE_EVERY:
+                run.save_state(*state())
+                last = time.monotonic()
+            if stop:
+                raise KeyboardInterrupt(
+                    f"the work so far is saved in {run.directory}; the same command goes on from there"
+                )
+
+        yield tick
+
+
+def within(tick: Tick, tensors: Mapping[str, Tensor], **where: object) -> Tick:
+    """`tick` for a part of the work: every state also has `tensors`, and `where` (JSON types) in its position."""
+
+    def inner(state: Callable[[], State]) -> None:
+        def whole() -> State:
+            own, position = state()
+            return {**tensors, **own}, {**position, **where}
+
+        tick(whole)
+
+    return inner

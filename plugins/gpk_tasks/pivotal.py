@@ -1,0 +1,192 @@
+r"""Pivotal tuning: the generator's weights fitted to a photo around its code, which stays.
+
+    L = d(G(w), x) + mean((G(w) - x)^2) + locality * L_R
+    w_r = w + alpha (w_z - w) / |w_z - w|,  L_R the same two terms between G(w_r) and the untuned G's picture of w_r
+
+After Roich et al. (2021, arXiv 2106.05744, section 3): Adam at 3e-4, at most 350 steps, fewer where LPIPS has fallen
+to 0.06. L_R keeps what lies around the pivot as it was. What is tuned is a persona of its own on top of the
+generator as it is: neither the generator nor a persona that it carries is changed.
+
+Shapes: N photos, B photos in a part of a step, L latent layers, D latent width.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.func import functional_call
+
+from corekit.album import Album
+from corekit.attach import attached, merged
+from corekit.bench import Bench
+from corekit.errors import RecipeError
+from corekit.generator import Generator, Render, fingerprint
+from corekit.loss import Loss, Reconstruction
+from corekit.order import parts, seeded
+from corekit.persona import Origin, Persona
+from corekit.recipe import Recipe
+from gpk_tasks.descent import State, adam, adam_tensors, figures_of, load_adam
+from gpk_tasks.memory import photos_at_once
+from gpk_tasks.settings import LARGEST
+
+RECIPES = {
+    "whole": Recipe(parts={"mapping": "frozen", "backbone": "whole", "decoder": "whole", "superres": "whole"}),
+    "lora": Recipe(
+        layout="flat", parts={"mapping": "frozen", "backbone": "adapt", "decoder": "whole", "superres": "adapt"}
+    ),
+}
+"""What is tuned: every weight that w reaches, as PTI does, or a low rank of it."""
+RATES = {"whole": 3e-4, "lora": 5e-3}
+"""Adam's rate: PTI's, and for the low rank one that reaches as far in as many steps on the embedded prior."""
+
+LPIPS_STOP = 0.06
+
+
+@dataclass(frozen=True)
+class Pivoting:
+    """How the weights are tuned; the defaults are the paper's, the locality term off.
+
+    `lr` is RATES' where None. `stop` ends the tuning where the distance, the mean over the levels of the pyramid, has
+    come down to it: LPIPS_STOP where None and the backend's distance is an LPIPS, never with another. `locality` weighs both terms of L_R (0.1 in the paper), `reach` is its alpha, in units of w.
+    """
+
+    steps: int = 350
+    recipe: Literal["whole", "lora"] = "whole"
+    rank: int = 1
+    lr: float | None = None
+    stop: float | None = None
+    l2: float = 1.0
+    perceptual: float = 1.0
+    locality: float = 0.0
+    reach: float = 30.0
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "stop", "l2", "perceptual", "locality"):
+            value = getattr(self, name)
+            if value is not None and not value >= 0:
+                raise RecipeError(f"{name} of pivotal tuning must be at least 0, not {value}")
+        for name, value in (("lr", self.rate), ("reach", self.reach)):
+            if not value > 0:
+                raise RecipeError(f"{name} of pivotal tuning must be above 0, not {value}")
+            if value > LARGEST:
+                raise RecipeError(f"{name} of pivotal tuning must be at most {LARGEST:g}, not {value}")
+
+    @property
+    def rate(self) -> float:
+        """Adam's rate."""
+        return RATES[self.recipe] if self.lr is None else self.lr
+
+
+def pivotal(
+    bench: Bench,
+    pivots: Tensor,
+    album: Album,
+    settings: Pivoting,
+    *,
+    seed: int = 0,
+    memory: float | None = None,
+    stage: str = "pivotal tuning",
+    start: State | None = None,
+    tick: Callable[[Callable[[], State]], None] = lambda state: None,
+) -> Persona:
+    """What the weights of the generator, as it is now, must become for `pivots` [N, L, D] to show the album's photos.
+
+    The generator is afterwards as it was before. To use the result: `with merged(generator), attached(generator, it)`.
+    `memory` is what a step may take, in GiB; `stage` names the progress. `tick` is called after every step with a
+    function that gives the state; `start` is such a state, to go on from.
+    """
+    s, cameras, count = settings, album.cameras, len(album)
+    stop = LPIPS_STOP if s.stop is None and bench.backend.distance.startswith("lpips") else s.stop
+    reconstruction = Reconstruction(album.photos, bench.distance, l2=s.l2, perceptual=s.perceptual)
+    levels = 1
+
+    def loss(rows: slice) -> Loss:
+        nonlocal levels
+        render = bench.generator(pivots[rows], None if cameras is None else cameras[rows])
+        levels = len(render.pyramid)
+        return reconstruction(render, rows)
+
+    with merged(bench.generator) as generator:
+        persona = _newborn(bench, pivots, album, s, seed)
+        optimizer = adam([(list(persona.parameters()), s.rate)], beta1=0.9, beta2=0.999)
+        step = 0
+        if start is not None:
+            persona.load({name: start[0][name] for name in persona.tensors()})
+            load_adam(optimizer, start[0])
+            step = int(start[1]["step"])
+        with attached(generator, persona):
+            one = slice(0, 1)
+            at_once = photos_at_once(lambda: loss(one).total, generator, memory, most=count, tuned=persona.numbers)
+            while step < s.steps:
+                optimizer.zero_grad()
+                losses = []
+                for rows in parts(count, at_once):
+                    losses.append(loss(rows))
+                    (losses[-1].total.sum() / count).backward()
+                figures = figures_of(losses, stage=stage, step=step, remedy="a lower rate")
+                if stop is not None and figures["perceptual"] / levels <= stop:
+                    bench.journal.progress(stage, s.steps, s.steps, figures)
+                    break
+                if s.locality:
+                    (s.locality * _drift(bench, pivots, album, s, seed=seed, step=step)).backward()
+                optimizer.step()
+                step += 1
+                bench.journal.progress(stage, step, s.steps, figures)
+                tick(lambda step=step: ({**persona.tensors(), **adam_tensors(optimizer)}, {"step": step}))
+    persona.origin = dataclasses.replace(persona.origin, images_seen=step * count)
+    return persona
+
+
+def _newborn(bench: Bench, pivots: Tensor, album: Album, s: Pivoting, seed: int) -> Persona:
+    """The persona of the generator's weights as they are that changes nothing yet; its anchors are the pivots."""
+    origin = Origin(
+        backend=bench.backend.name,
+        card=bench.card.name,
+        base=fingerprint(bench.generator),
+        licence=bench.card.licence,
+        album_size=len(album),
+        versions={"gpk": version("gpk"), "torch": torch.__version__, "python": platform.python_version()},
+    )
+    return Persona.create(
+        bench.generator,
+        dataclasses.replace(RECIPES[s.recipe], rank=s.rank),
+        origin=origin,
+        anchors=pivots.detach().clone(),
+        cameras=None if album.cameras is None else album.cameras.label(),
+        rng=seeded(seed, "pivotal"),
+    )
+
+
+def _drift(bench: Bench, pivots: Tensor, album: Album, s: Pivoting, *, seed: int, step: int) -> Tensor:
+    """L_R at one random code near one of the pivots, each in its turn; a scalar."""
+    generator, index = bench.generator, step % len(pivots)
+    pivot, camera = pivots[index : index + 1], None if album.cameras is None else album.cameras[index]
+    z = torch.randn(1, generator.latent.z_dim, generator=seeded(seed, "locality", step)).to(pivot)
+    front = generator.frontal()
+    with torch.no_grad():
+        away = generator.mapping(z, None if front is None else front.to(z.device)) - pivot
+        near = pivot + s.reach * away / away.norm(dim=2, keepdim=True).clamp_min(1e-8)
+        before = _untuned(generator, near, camera)
+    after = generator(near, camera)
+    terms = [
+        s.perceptual * bench.distance(new.float(), old.float()).sum() + s.l2 * (new - old).float().square().mean()
+        for new, old in zip(after.pyramid, before.pyramid, strict=True)
+    ]
+    return torch.stack(terms).sum()
+
+
+def _untuned(generator: Generator, w: Tensor, camera: object) -> Render:
+    """The picture without what is attached, which stays where it is: every number of it reads as zero."""
+    zeros = {
+        name: torch.zeros_like(parameter)
+        for name, parameter in generator.named_parameters()
+        if ".parametrizations." in name and not name.endswith(".original")
+    }
+    return functional_call(generator, zeros, (w, camera))

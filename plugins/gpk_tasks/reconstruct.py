@@ -1,0 +1,194 @@
+r"""The task `invert`: new photos into codes, and from there into the round.
+
+    photos ──w, w+ or the hull──▶ codes (──pivotal tuning──▶ weights of their own) ──▶ reconstructions, other views
+
+Shapes: N photos, V views, L latent layers, D latent width, R image side.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from corekit.album import resize
+from corekit.attach import attached, merged
+from corekit.bench import Bench, Run
+from corekit.persona import Persona
+from gpk_checkpoints.personas import SUFFIX, load_persona, save_persona
+from gpk_runs.pictures import write_picture
+from gpk_runs.sheet import write_sheet
+from gpk_tasks.codes import write_codes
+from gpk_tasks.keeping import Tick, kept, within
+from gpk_tasks.locate import Location, locate
+from gpk_tasks.pivotal import pivotal
+from gpk_tasks.renders import render_album, views_of
+from gpk_tasks.scores import score, similarity
+
+SHOWN = 32
+"""Photos of the contact sheet."""
+
+
+class Tuned(NamedTuple):
+    """A pivotal tuning: of which photos, its persona's file, and the steps it took."""
+
+    rows: slice
+    file: Path
+    steps: int
+
+
+def reconstruct(bench: Bench, settings: Location, run: Run) -> Mapping[str, Any]:
+    """Writes `codes.safetensors`; for each photo its reconstruction and other views in `pictures` and, with pivotal
+    tuning, NAME.pti.persona.safetensors (one for all where they are tuned together); and a contact sheet.
+
+    Returns figures by photo and their mean.
+    """
+    names, count = stems(bench.album.names), len(bench.album)
+    figures = {}
+    with bench.personalized():
+        with kept(run) as tick:
+            codes = _codes(bench, settings, run, tick)
+            tunings = _tune(bench, codes, names, settings, run, tick) if settings.pti else []
+        total = count * (2 if tunings else 1)
+
+        def look(index: int, done: int) -> _Look:
+            bench.journal.progress("pictures", done + index, total, {})
+            return _look(bench, codes["w"], settings, index)
+
+        looks = [look(index, 1) for index in range(count)]
+        columns = {"photo": list(resize(bench.album.photos, bench.generator.resolution)), "code": _images(looks)}
+        if tunings:
+            figures["mean of the codes"] = _mean(looks)
+            for tuning in tunings:
+                with merged(bench.generator) as generator, attached(generator, _loaded(tuning, bench)):
+                    for index in range(count)[tuning.rows]:
+                        looks[index] = look(index, count + 1)
+            columns["tuned"] = _images(looks)
+    for name, seen in zip(names, looks, strict=True):
+        for view, picture in seen.pictures.items():
+            write_picture(run.pictures / (f"{name}.{view}.png" if view else f"{name}.png"), picture)
+    columns |= {view: [seen.pictures[view] for seen in looks] for view in looks[0].pictures if view}
+    rows = [list(row) for row in zip(*columns.values(), strict=True)][:SHOWN]
+    title = f"{bench.backend.name} · {settings.space_of(bench.persona)}{' · pivotal tuning' if tunings else ''}"
+    write_sheet(run.directory / "sheet.png", rows, columns=list(columns), captions=names[:SHOWN], title=title)
+    own = {name: seen.figures for name, seen in zip(names, looks, strict=True)}
+    return {
+        "space": settings.space_of(bench.persona),
+        "figures": {**own, **figures, "mean": _mean(looks)},
+        "steps": {tuning.file.name: tuning.steps for tuning in tunings},
+        "pictures": ["sheet.png", "pictures"],
+        "files": ["codes.safetensors", *(tuning.file.name for tuning in tunings)],
+    }
+
+
+def stems(names: Sequence[str]) -> list[str]:
+    """Names for the files of photos with these `names`, as short as they can be and still differ.
+
+    >>> stems(["a/cat.jpg", "b/cat.jpg", "cat.png"])
+    ['a-cat', 'b-cat', 'cat']
+    >>> stems(["cat.jpg", "cat.png"])
+    ['cat.jpg', 'cat.png']
+    """
+    short = [str(PurePosixPath(name).with_suffix("")).replace("/", "-") for name in names]
+    often = Counter(short)
+    return [stem if often[stem] == 1 else name.replace("/", "-") for stem, name in zip(short, names, strict=True)]
+
+
+def _codes(bench: Bench, settings: Location, run: Run, tick: Tick) -> dict[str, Tensor]:
+    """The codes: found now, or as the run's state has them; also written to their file."""
+    state = run.load_state()
+    if state is not None and state[1]["stage"] == "tuning":
+        like = bench.album.photos
+        return {name.removeprefix(CODE): code.to(like) for name, code in state[0].items() if name.startswith(CODE)}
+    anchors = None if bench.persona is None else bench.anchors()
+    codes = locate(bench, anchors, bench.album, settings, start=state, tick=within(tick, {}, stage="codes"))
+    write_codes(run.directory / "codes.safetensors", bench, codes)
+    run.save_state(_known(codes), {"stage": "tuning", "part": 0})
+    return codes
+
+
+CODE = "codes."
+"""How the codes' names begin in the state of a tuning."""
+
+
+def _known(codes: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {f"{CODE}{name}": code for name, code in codes.items()}
+
+
+def _tune(
+    bench: Bench, codes: Mapping[str, Tensor], names: Sequence[str], settings: Location, run: Run, tick: Tick
+) -> list[Tuned]:
+    """The pivotal tunings, of each photo or of all together; those that ended before are taken from their files."""
+    count, album, s = len(names), bench.album, settings
+    parts = {"album": slice(0, count)} if s.together else {names[i]: slice(i, i + 1) for i in range(count)}
+    known, tunings = _known(codes), []
+    state = run.load_state()
+    assert state is not None  # since there are codes
+    begun = int(state[1]["part"])
+    for number, (name, rows) in enumerate(parts.items()):
+        file = run.directory / f"{name}.pti{SUFFIX}"
+        if number >= begun:
+            start = state if number == begun and "step" in state[1] else None
+            persona = pivotal(
+                bench,
+                codes["w"][rows],
+                album[rows],
+                s.pivoting(),
+                seed=s.seed,
+                memory=s.memory,
+                stage=f"pivotal tuning {number + 1} of {len(parts)}",
+                start=start,
+                tick=within(tick, known, stage="tuning", part=number),
+            )
+            save_persona(file, persona)
+            run.save_state(known, {"stage": "tuning", "part": number + 1})
+        seen = load_persona(file).origin.images_seen
+        tunings.append(Tuned(rows, file, seen // len(range(count)[rows])))
+    return tunings
+
+
+def _loaded(tuning: Tuned, bench: Bench) -> Persona:
+    return load_persona(tuning.file).to(bench.album.photos.device)
+
+
+class _Look(NamedTuple):
+    """A photo again: `pictures` [3, R, R] by view, "" the photo's own, and how well they show it."""
+
+    pictures: dict[str, Tensor]
+    figures: dict[str, float]
+
+
+def _look(bench: Bench, w: Tensor, settings: Location, index: int) -> _Look:
+    """What the generator as it is now shows of photo `index`, whose code is w[index]."""
+    one = slice(index, index + 1)
+    album = bench.album[one]
+    image = render_album(bench, w[one], album)
+    figures = score(image, album.photos, bench, references=album.photos)
+    pictures = {"": image[0].cpu()}
+    angles = _angles(settings)
+    yaw, pitch = (torch.tensor(turns) for turns in zip(*angles.values(), strict=True)) if angles else (None, None)
+    cameras = None if yaw is None or pitch is None else bench.generator.orbit(yaw, pitch)
+    if cameras is not None:
+        views = views_of(bench.generator, w[one], cameras)
+        pictures |= dict(zip(angles, views.cpu(), strict=True))
+        if bench.judge is not None:
+            figures["id_sim of views"] = similarity(bench.judge, views, album.photos)
+    return _Look(pictures, figures)
+
+
+def _angles(settings: Location) -> dict[str, tuple[float, float]]:
+    """Yaw and pitch of the other views, in radians, by name."""
+    angles = {f"yaw{turn:+g}": (turn, 0.0) for turn in (-settings.yaw, settings.yaw) if turn}
+    return angles | {f"pitch{turn:+g}": (0.0, turn) for turn in (-settings.pitch, settings.pitch) if turn}
+
+
+def _images(looks: Sequence[_Look]) -> list[Tensor]:
+    return [look.pictures[""] for look in looks]
+
+
+def _mean(looks: Sequence[_Look]) -> dict[str, float]:
+    return {name: sum(look.figures[name] for look in looks) / len(looks) for name in looks[0].figures}
