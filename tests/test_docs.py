@@ -19,7 +19,7 @@ from gpk_cli.app import build
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
-COMMAND = re.compile(r"(?:^|\s|`)gpk ((?:minicat |weights |bench )?[a-z]+)((?:(?! gpk )[^`#\n])*)")
+COMMAND = re.compile(r"(?:^|\s|`)gpk ((?:minicat |weights |bench |run )?[a-z]+)((?:(?! gpk )[^`#\n])*)")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -31,14 +31,16 @@ def test_links_lead_somewhere(page: Path) -> None:
 # docs/bad-input.md quotes commands that do not exist, on purpose.
 @pytest.mark.parametrize("page", [p for p in PAGES if p.name != "bad-input.md"], ids=lambda page: page.name)
 def test_commands_and_options_exist(page: Path) -> None:
-    root = typer.main.get_command(build(Registry.discover(plugins=False)))
+    registry = Registry.discover(plugins=False)
+    root = typer.main.get_command(build(registry))
     blocks = re.findall(r"(?m)^    gpk .*$|`gpk [^`]*`", page.read_text())
     for block in blocks:
         for name, rest in COMMAND.findall(block):
             command = root
             for part in name.split():
-                assert part in command.commands, f"gpk {name}"  # pyright: ignore[reportAttributeAccessIssue]
-                command = command.commands[part]  # pyright: ignore[reportAttributeAccessIssue]
+                context = typer.Context(command, obj=registry)
+                assert part in command.list_commands(context), f"gpk {name}"  # pyright: ignore[reportAttributeAccessIssue]
+                command = command.get_command(context, part)  # pyright: ignore[reportAttributeAccessIssue]
             options = {option for parameter in command.params for option in parameter.opts}
             for option in re.findall(r"--[a-z-]+", rest):
                 assert option in options | {"--help"}, f"gpk {name} {option}"
