@@ -19,6 +19,7 @@ from gpk_cli.bench import find_device, make_bench, open_album
 from gpk_cli.options import options_of, stated, with_parameters
 from gpk_cli.output import AsJson, say
 from gpk_cli.progress import progress
+from gpk_cli.run import nothing_left
 from gpk_cli.subject import made_for, persona_file
 from gpk_cli.summary import show_tables
 from gpk_evaluate.settings import Evaluation, quick
@@ -96,7 +97,7 @@ def run_evaluation(
     def maker(name: str) -> Callable[[], Sitter]:
         return lambda: _sitter(registry, name, sources[name], numbers, weights, lpips_weights, device)
 
-    with progress() as show, Run.open(out, facts, show=show, device=where) as run:
+    with nothing_left(out), progress() as show, Run.open(out, facts, show=show, device=where) as run:
         measured = evaluate([(name, maker(name)) for name in sources], numbers, instruments, run)
         told = facts | {"absent": dict(instruments.absent)}
         plain = to_json(measured, told)

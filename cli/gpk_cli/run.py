@@ -10,7 +10,8 @@ import hashlib
 import inspect
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -117,24 +118,36 @@ def run_task(
     name = bench.backend.name if subject is None else subject.resolve().name.partition(".")[0]
     folder = out or Path("runs") / f"{task.name}-{name}"
     facts = _facts(bench, task, settings, distance)
+    with (
+        nothing_left(folder),
+        progress() as show,
+        Run.open(folder, facts, show=show, device=bench.album.photos.device) as run,
+    ):
+        done = next((event for event in reversed(run.read_log()) if event.get("event") == "done"), None)
+        if run.finished and done is not None:
+            say(f"{folder} is finished already; give another --out to do it anew.")
+            outcome = done["outcome"]
+        else:
+            for photo, reason in bench.album.left_out:
+                say(f"Left out {photo}: {reason}")
+            outcome = dict(task.run(dataclasses.replace(bench, journal=run), settings, run))
+            run.record("done", {"outcome": outcome})
+            run.finish()
+    show_task(outcome, folder, as_json=as_json)
+
+
+@contextmanager
+def nothing_left(folder: Path) -> Iterator[None]:
+    """Takes away the folder of a run that began in the block and could do nothing: a mistake that only the task could
+    see must not stand in the way of the mended command.
+    """
     fresh = not folder.exists()
     try:
-        with progress() as show, Run.open(folder, facts, show=show, device=bench.album.photos.device) as run:
-            done = next((event for event in reversed(run.read_log()) if event.get("event") == "done"), None)
-            if run.finished and done is not None:
-                say(f"{folder} is finished already; give another --out to do it anew.")
-                outcome = done["outcome"]
-            else:
-                for photo, reason in bench.album.left_out:
-                    say(f"Left out {photo}: {reason}")
-                outcome = dict(task.run(dataclasses.replace(bench, journal=run), settings, run))
-                run.record("done", {"outcome": outcome})
-                run.finish()
+        yield
     except InputError:
-        if fresh and not (folder / "state.safetensors").exists():  # a mistake that only the task can see
+        if fresh and not (folder / "state.safetensors").exists():
             shutil.rmtree(folder, ignore_errors=True)
         raise
-    show_task(outcome, folder, as_json=as_json)
 
 
 def _shared(task: Task) -> list[str]:

@@ -614,12 +614,66 @@ RUNS = [
     ),
 ]
 
+
+def restoring(options: str) -> tuple[str, ...]:
+    """Restores the album's photos."""
+    return (f"run restore {PERSONA} --album album --device cpu --protocol quick --out new {options}",)
+
+
+def evaluating(options: str) -> tuple[str, ...]:
+    """Evaluates the run."""
+    return (f"evaluate run --quick --device cpu --out new {options}",)
+
+
+def mask(size: tuple[int, int], colour: int) -> bytes:
+    """A mask of one colour."""
+    file = BytesIO()
+    Image.new("L", size, colour).save(file, "PNG")
+    return file.getvalue()
+
+
+TASKS = [
+    Case("a task that is none", "'vieuws'", commands=(f"run vieuws {PERSONA}",)),
+    Case("a task without a subject", "who is it about", commands=("run views",)),
+    Case("views of a 2D generator", "2D", commands=("run views --backend stylegan2-minicat",)),
+    Case("a hull of nobody", "give a persona", commands=("run synthesize --backend eg3d-minicat --out new",)),
+    Case("photos to restore that are not given", "which photos", commands=(f"run restore {PERSONA} --mask centre",)),
+    Case("nothing that is missing", "what is missing", commands=restoring("")),
+    Case("a mask of another size", "32x32", put("m.png", mask((32, 32), 255)), restoring("--mask m.png")),
+    Case("a mask that marks nothing", "marks nothing", put("m.png", mask((64, 64), 0)), restoring("--mask m.png")),
+    Case("a mask that leaves nothing", "leaves nothing", put("m.png", mask((64, 64), 255)), restoring("--mask m.png")),
+    Case("a box outside the picture", "not in the picture", commands=restoring("--box 0.5,0.5,0.7,0.2")),
+    Case("a factor that does not divide", "divided by 7", commands=restoring("--kind upscale --factor 7")),
+    Case(
+        "a direction of another width",
+        "[1, 8]",
+        lambda folder: write_safetensors(folder / "d.safetensors", {"direction": torch.ones(1, 8)}, {}),
+        (f"run edit {PERSONA} --direction d.safetensors --out new --device cpu",),
+    ),
+    Case(
+        "an attribute that nobody reads",
+        "'smiel'",
+        commands=(f"run edit {PERSONA} --attribute smiel --samples 40 --out new --device cpu",),
+    ),
+    Case(
+        "a persona of another base, to be turned",
+        "belongs to weights",
+        header(base="0" * 64),
+        (f"run views {PERSONA}",),
+    ),
+    Case("held-out photos that are needed", "held out", commands=evaluating("--tasks inversion")),
+    Case("a protocol that is none", "'synthesys'", commands=evaluating("--tasks synthesys")),
+    Case("a judge that is none", "'arcfase'", commands=evaluating("--tasks synthesis --judge arcfase")),
+    Case("runs to evaluate with one album", "one subject", commands=evaluating("run --album album")),
+]
+
 SECTIONS = {
     "Albums": ALBUMS,
     "Names, numbers and settings": OPTIONS,
     "Personas": PERSONAS,
     "Weights": WEIGHTS,
     "Run folders": RUNS,
+    "Tasks and evaluation": TASKS,
 }
 CASES = [case for cases in SECTIONS.values() for case in cases]
 
