@@ -5,6 +5,7 @@ What is done stands in the run's log, a line for each; the same command does wha
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
@@ -94,7 +95,7 @@ class _Sitting:
         sitter = replace(self.make(), name=self.name)
         directions: Mapping[str, Tensor] | None = None
         for way in ways(sitter, self.numbers):
-            missing = [p for p in self._protocols(way) if (self.name, way.name, p) not in self.there]
+            missing: list[Protocol] = [p for p in self._protocols(way) if (self.name, way.name, p) not in self.there]
             if not missing:
                 continue
             if "editing" in missing and directions is None:
@@ -113,7 +114,7 @@ class _Sitting:
                     )
 
     def _protocols(self, way: Way) -> Sequence[Protocol]:
-        return STUDIED if way.study else self.numbers.protocols or ()
+        return STUDIED if way.study else self.numbers.protocols
 
     def _held_out(self, sitter: Sitter) -> Any:  # noqa: ANN401 - an Album or None
         return None if sitter.held_out is None else sitter.held_out[: self.numbers.held_out]
@@ -123,7 +124,8 @@ class _Sitting:
         small = {name: images.cpu().half().contiguous() for name, images in pictures.items()}
         folder = self.run.directory / "examples"
         folder.mkdir(exist_ok=True)
-        write_safetensors(folder / f"{self.name}, {way.name}, {protocol}.safetensors", small, {})
+        captions = {"captions": json.dumps(found.captions)}
+        write_safetensors(folder / f"{self.name}, {way.name}, {protocol}.safetensors", small, captions)
 
 
 def learned_directions(sitter: Sitter, numbers: Evaluation) -> dict[str, Tensor]:
@@ -144,10 +146,15 @@ def learned_directions(sitter: Sitter, numbers: Evaluation) -> dict[str, Tensor]
     return {name: learned(labels, name, bench.generator, Lesson(seed=numbers.seed)).d for name in chosen}
 
 
-def examples_of(run: Run, sitter: str, way: str, protocol: str) -> dict[str, Tensor] | None:
-    """The pictures that the protocol left: `shown` [E, 3, R, R], and `beside.NAME`; None where it left none."""
+def examples_of(run: Run, sitter: str, way: str, protocol: str) -> tuple[dict[str, Tensor], list[str]] | None:
+    """The pictures that the protocol left, `shown` [E, 3, R, R] and `beside.NAME`, and their captions; None where it
+    left none.
+    """
     file = run.directory / "examples" / f"{sitter}, {way}, {protocol}.safetensors"
-    return {name: t.float() for name, t in read_safetensors(file)[0].items()} if file.exists() else None
+    if not file.exists():
+        return None
+    tensors, metadata = read_safetensors(file)
+    return {name: tensor.float() for name, tensor in tensors.items()}, json.loads(metadata["captions"])
 
 
 def require(sitter: Sitter, numbers: Evaluation) -> None:

@@ -79,12 +79,13 @@ class Scene:
 
 
 class Found(NamedTuple):
-    """What a protocol found: figures by what was looked at; pictures that show it [E, 3, R, R], beside columns of what
-    they were made from; ID_sim over weights, where there is a curve.
+    """What a protocol found: figures by what was looked at; pictures that show it [E, 3, R, R], their captions, and
+    columns of what they were made from; ID_sim over weights, where there is a curve.
     """
 
     figures: dict[str, Figures]
     shown: Tensor
+    captions: list[str]
     beside: dict[str, Tensor]
     curve: dict[str, float] | None = None
 
@@ -102,7 +103,8 @@ def inversion(scene: Scene) -> Found:
     if scene.numbers.pti:
         images = torch.cat([_with_pti(scene, codes[i : i + 1], album[i : i + 1]) for i in range(len(album))])
         figures["hull, PTI"] = measured(images)
-    return Found(figures, images[:EXAMPLES], {"photo": resize(album.photos[:EXAMPLES], images.shape[-1])})
+    names = list(album.names[:EXAMPLES])
+    return Found(figures, images[:EXAMPLES], names, {"photo": resize(album.photos[:EXAMPLES], images.shape[-1])})
 
 
 def _with_pti(scene: Scene, pivot: Tensor, photo: Album) -> Tensor:
@@ -134,12 +136,8 @@ def interpolation(scene: Scene) -> Found:
     figures |= {f"lowest {name}": each.min().item() for name, each in by_weight.items()}
     curve = next(iter(by_weight.values()), torch.empty(0)).tolist()
     ends = {f"{name} anchor": _of(scene, [pair[end] for pair in pairs]) for end, name in ((0, "first"), (1, "second"))}
-    return Found(
-        {"paths": figures},
-        torch.stack(shown),
-        ends,
-        dict(zip(map("{:.2f}".format, weights.tolist()), curve, strict=False)),
-    )
+    by_place = dict(zip([f"{weight:.2f}" for weight in weights.tolist()], curve, strict=True)) if curve else None
+    return Found({"paths": figures}, torch.stack(shown), ["halfway"] * len(shown), ends, by_place)
 
 
 def _of(scene: Scene, numbers: list[int]) -> Tensor:
@@ -158,7 +156,7 @@ def synthesis(scene: Scene) -> Found:
         scene.bench.journal.progress("synthesis", sum(map(len, images)), numbers.pictures, {})
     pictures = torch.cat(images)
     figures = instruments.likeness(pictures, scene.references) | instruments.diversity(pictures, scene.references)
-    return Found({"hull": figures}, pictures[:EXAMPLES], {})
+    return Found({"hull": figures}, pictures[:EXAMPLES], [f"picture {i}" for i in range(EXAMPLES)], {})
 
 
 def restoration(scene: Scene) -> Found:
@@ -167,16 +165,17 @@ def restoration(scene: Scene) -> Found:
     hole = square_hole(side, scene.numbers.hole)
     damages: dict[str, Damage] = {"hole": Hole(hole.to(album.photos.device))}
     damages |= {f"{factor} times coarser": Coarse(side // factor) for factor in factors(scene.numbers, side)}
-    figures, shown, beside = {}, [], {"photo": [], "damaged": []}
+    figures, shown, captions, beside = {}, [], [], {"photo": [], "damaged": []}
     for name, damage in damages.items():
         found = restored(scene.bench, scene.anchors, album, damage, scene.placement(), stage=f"restoring, {name}")
         figures[name] = scene.instruments.against(found.images, album.photos)
         figures[name] |= scene.instruments.likeness(found.images, scene.references)
         few = slice(EXAMPLES // 2)
         shown.append(found.images[few])
+        captions += [name] * len(found.images[few])
         beside["photo"].append(album.photos[few])
         beside["damaged"].append(damage.at(few)(album.photos[few]))
-    return Found(figures, torch.cat(shown), {name: torch.cat(each) for name, each in beside.items()})
+    return Found(figures, torch.cat(shown), captions, {name: torch.cat(each) for name, each in beside.items()})
 
 
 def factors(numbers: Evaluation, side: int) -> tuple[int, ...]:
@@ -196,23 +195,23 @@ def editing(scene: Scene) -> Found:
     amounts = torch.tensor(scene.numbers.amounts)
     eye = torch.eye(len(hull)).to(scene.anchors)
     statistics = latent_statistics(scene.bench.generator, samples=1024)
-    figures, shown, beside = {}, [], []
+    figures, shown, captions = {}, [], []
     for index, (name, d) in enumerate(scene.directions.items()):
         step = one_step(d, statistics)
         codes = edited_codes(hull, eye, step, amounts, edge="project")
-        images = torch.cat([render_album(scene.bench, codes[:, t], scene.bench.album) for t in range(len(amounts))])
-        figures[name] = scene.instruments.likeness(images, scene.references)
+        images = [render_album(scene.bench, codes[:, t], scene.bench.album) for t in range(len(amounts))]
+        figures[name] = scene.instruments.likeness(torch.cat(images), scene.references)
         reached = moved_along(codes, scene.anchors, step)
         figures[name]["moved"] = (reached[:, -1] - reached[:, 0]).mean().item()
         if scene.instruments.attributes is not None:
-            told = _attribute(scene, images, name).unflatten(0, (len(amounts), -1))
-            figures[name]["attribute"] = (told[-1] - told[0]).mean().item()
-        few = max(1, EXAMPLES // len(scene.directions))
-        shown.append(images.unflatten(0, (len(amounts), -1))[-1, :few])
-        beside.append(scene.references[:few])
+            first, last = (_attribute(scene, images[t], name) for t in (0, -1))
+            figures[name]["attribute"] = (last - first).mean().item()
+        for t in (0, -1):
+            shown.append(images[t][0])
+            captions.append(f"{name} {amounts[t]:+g}")
         scene.bench.journal.progress("editing", index + 1, len(scene.directions), {})
-    photos = resize(torch.cat(beside), scene.bench.generator.resolution)
-    return Found(figures, torch.cat(shown), {"photo": photos})
+    photo = resize(scene.references[:1], scene.bench.generator.resolution).expand(len(shown), -1, -1, -1)
+    return Found(figures, torch.stack(shown), captions, {"photo": photo})
 
 
 def _attribute(scene: Scene, images: Tensor, name: str) -> Tensor:

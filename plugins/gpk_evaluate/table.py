@@ -118,10 +118,12 @@ def write_sheets(run: Run, measured: Sequence[Measured]) -> list[Path]:
     written = []
     for sitter, protocol in dict.fromkeys((m.sitter, m.protocol) for m in measured):
         columns: dict[str, Tensor] = {}
+        captions: list[str] = []
         for m in measured:
             if (m.sitter, m.protocol) != (sitter, protocol) or m.study is not None:
                 continue
-            if (pictures := examples_of(run, sitter, m.way, protocol)) is not None:
+            if (left := examples_of(run, sitter, m.way, protocol)) is not None:
+                pictures, captions = left
                 columns = {
                     **{name.removeprefix("beside."): t for name, t in pictures.items() if name.startswith("beside.")},
                     **columns,
@@ -130,7 +132,7 @@ def write_sheets(run: Run, measured: Sequence[Measured]) -> list[Path]:
         if columns:
             path = run.pictures / f"{sitter}, {protocol}.png"
             rows = [list(row) for row in zip(*columns.values(), strict=True)]
-            write_sheet(path, rows, columns=list(columns), title=f"{sitter} · {protocol}")
+            write_sheet(path, rows, columns=list(columns), captions=captions, title=f"{sitter} · {protocol}")
             written.append(path)
     return written
 
