@@ -39,11 +39,31 @@ def tutorial(site: Path) -> Path:
 def test_it_is_found_and_well(gpk: Gpk) -> None:
     rows = {row["name"]: row for row in json.loads(gpk("plugins", "--json").stdout)}
     assert (rows["blobs"]["status"], rows["blobs"]["version"]) == ("ok", "0.1")
-    assert rows["blobs"]["offers"] == {"backends": ["blobs"], "judges": ["blobs-l1"]}
-    assert rows["blobs"]["hooks"] == ["gpk_backends", "gpk_commands", "gpk_judges", "gpk_open_album"]
+    assert rows["blobs"]["offers"] == {"backends": ["blobs"], "judges": ["blobs-l1"], "tasks": ["palette"]}
+    assert rows["blobs"]["hooks"] == [
+        "gpk_backends",
+        "gpk_commands",
+        "gpk_judges",
+        "gpk_open_album",
+        "gpk_tasks",
+    ]
     done = gpk("blobs", "7")
     assert done.returncode == 0
     assert len(done.stdout.split()) == 3
+
+
+def test_its_task_is_a_command(gpk: Gpk, tutorial: Path, tmp_path: Path) -> None:
+    told = gpk("run", "palette", "--help")
+    assert "How many pictures. [default: 8]" in told.stdout
+    command = ("run", "palette", "--backend", "eg3d-minicat", "--count", "3", "--out", str(tmp_path / "out"))
+    done = gpk(*command)
+    assert done.returncode == 0, done.stderr
+    assert "picture 2" in done.stdout
+    assert len((tmp_path / "out" / "palette.txt").read_text().splitlines()) == 3
+    assert "is finished already" in gpk(*command).stderr
+    other = gpk(*command[:-4], "--count", "4", *command[-2:])
+    assert other.returncode == 2
+    assert "settings.count is 3 there and 4 now" in other.stderr
 
 
 def test_its_own_tests_pass_and_its_album_opens(tutorial: Path) -> None:
