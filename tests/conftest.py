@@ -115,7 +115,7 @@ def cat(tmp_path_factory: pytest.TempPathFactory) -> Cat:
     made = Cat(folder / "run", folder / "album" / "train", folder / "album" / "held-out")
     with FileLock(f"{folder}.lock"):
         write_album(folder / "album", 7, photos=6, held_out=2)
-        few = ("--steps", "16", "--anchor-steps", "16", "--backend", "eg3d-minicat", "--device", "cpu")
+        few = ("--steps", "12", "--anchor-steps", "12", "--backend", "eg3d-minicat", "--device", "cpu")
         assert (
             main(["personalize", str(made.album), *few, "--held-out", str(made.held_out), "--out", str(made.run)]) == 0
         )

@@ -54,7 +54,8 @@ class Pivoting:
     """How the weights are tuned; the defaults are the paper's, the locality term off.
 
     `lr` is RATES' where None. `stop` ends the tuning where the distance, the mean over the levels of the pyramid, has
-    come down to it: LPIPS_STOP where None and the backend's distance is an LPIPS, never with another. `locality` weighs both terms of L_R (0.1 in the paper), `reach` is its alpha, in units of w.
+    come down to it: LPIPS_STOP where None and the backend's distance is an LPIPS, never with another. `locality` weighs
+    both terms of L_R (0.1 in the paper), `reach` is its alpha, in units of w.
     """
 
     steps: int = 350

@@ -7,26 +7,28 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
+from typing import Any
 
 import pytest
 
 Gpk = Callable[..., CompletedProcess[str]]
-DEMO = Path(__file__).parents[2] / "demo"
 
 
 @pytest.fixture
-def photos(tmp_path: Path) -> Path:
+def photos(cat: Any, tmp_path: Path) -> Path:
     """One held-out photo."""
     folder = tmp_path / "photos"
     folder.mkdir()
-    labels = json.loads((DEMO / "album-7" / "held-out" / "dataset.json").read_text())["labels"][:1]
+    labels = json.loads((cat.held_out / "dataset.json").read_text())["labels"][:1]
     (folder / "dataset.json").write_text(json.dumps({"labels": labels}))
-    shutil.copy(DEMO / "album-7" / "held-out" / labels[0][0], folder)
+    shutil.copy(cat.held_out / labels[0][0], folder)
     return folder
 
 
-def test_a_photo_is_tuned_on_top_of_the_persona_and_used_again(gpk: Gpk, photos: Path, tmp_path: Path) -> None:
-    subject, out = DEMO / "run-7", tmp_path / "out"
+def test_a_photo_is_tuned_on_top_of_the_persona_and_used_again(
+    gpk: Gpk, cat: Any, photos: Path, tmp_path: Path
+) -> None:
+    subject, out = cat.run, tmp_path / "out"
     command = ("run", "invert", str(subject), "--album", str(photos), "--protocol", "quick", "--steps", "2", "--pti")
     done = gpk(*command, "--pti-steps", "2", "--out", str(out), "--json")
     assert done.returncode == 0, done.stderr
@@ -66,14 +68,14 @@ def test_a_2d_generator_as_it_was_pretrained(gpk: Gpk, photos: Path, tmp_path: P
     assert outcome["figures"].keys() == {"img00000000", "mean"}
 
 
-def test_what_cannot_be_is_said_in_a_sentence(gpk: Gpk, photos: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_is_said_in_a_sentence(gpk: Gpk, cat: Any, photos: Path, tmp_path: Path) -> None:
     out = str(tmp_path / "out")
     hull = gpk("run", "invert", "--backend", "eg3d-minicat", "--album", str(photos), "--space", "hull", "--out", out)
     assert hull.returncode == 2
     assert "there is no hull without a subject: give a persona, or --space w" in hull.stderr
-    none = gpk("run", "invert", str(DEMO / "run-7"))
+    none = gpk("run", "invert", str(cat.run))
     assert none.returncode == 2
     assert "which photos? `invert` works on some" in none.stderr
-    alone = gpk("run", "invert", str(DEMO / "run-7"), "--album", str(photos), "--together")
+    alone = gpk("run", "invert", str(cat.run), "--album", str(photos), "--together")
     assert alone.returncode == 2
     assert "together is about pivotal tuning: give pti too" in alone.stderr
