@@ -47,7 +47,8 @@ class Placement:
 
     `lr` is the rate of the coordinates, `lr_offset` that of the offsets, which are counted in `unit`s: of w itself, or
     of its spread (the root mean square distance from its mean), which is the same on every generator. `offset` weighs
-    the sum of their squares over the first `offset_layers` layers, all of them where None; `total` the square of what
+    the sum or the `mean` of their squares over the first `offset_layers` layers, all of them where None; `total` the
+    square of what
     the coordinates' sum is off one, before it is made one. `warmup` and `decay` are the shares of the steps in which
     the rates rise, and fall along a cosine. `side`: larger renders are compared at this side.
     """
@@ -59,6 +60,7 @@ class Placement:
     offset: float = 1.0
     offset_layers: int | None = None
     unit: Literal["spread", "w"] = "spread"
+    mean: bool = False
     total: float = 0.0
     warmup: float = 0.05
     decay: float = 0.75
@@ -85,12 +87,16 @@ PLACEMENTS: Mapping[str, Placement] = {
         offset=10.0,
         offset_layers=12,
         unit="w",
+        mean=True,
         total=10.0,
         warmup=0.0,
         decay=0.0,
     ),
 }
-"""Placements by name: the reports' own, and MyStyle's as My3DGen takes it over."""
+"""Placements by name: the reports' own, and MyStyle's as My3DGen takes it over. Neither paper says whether its weight
+of 10 is of the offsets' sum of squares or of their mean: with the sum they stay below a thousandth of w's spread and do
+nothing (docs/method.md), so it is the mean.
+"""
 
 
 class Placed(NamedTuple):
@@ -165,7 +171,8 @@ class _Descent:
     def regularity(self) -> Tensor:
         """The weighted penalties on leaving the hull, summed over the photos; a scalar."""
         s = self.settings
-        penalty = s.offset * self.away[:, : s.offset_layers].square().sum((1, 2)).sum()
+        squares = self.away[:, : s.offset_layers].square().flatten(1)
+        penalty = s.offset * (squares.mean(1) if s.mean else squares.sum(1)).sum()
         if s.total:
             penalty = penalty + s.total * (self.hull.unnormalised(self.free).sum(1) - 1).square().sum()
         return penalty
