@@ -63,7 +63,9 @@ def minicat(
     compared = chosen(read_rows(rows) if rows is not None else quick_rows() if quick else standard(), row or [])
     cores = os.cpu_count() or 1
     workers = min(workers or cores, cores, count * len(compared))
-    place = Place(out, seed, weights, threads=max(1, cores // workers))
+    allowed = os.environ.get("OMP_NUM_THREADS", "")
+    threads = max(1, min(cores // workers, int(allowed) if allowed.isdecimal() else cores))
+    place = Place(out, seed, weights, threads=threads)
     facts = facts_of(place)
     with progress() as show, Run.open(out, facts, show=show) as run:
         results = measure(run, place, compared, subjects=count, workers=workers)

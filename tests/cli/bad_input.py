@@ -545,8 +545,8 @@ RUNS = [
     Case("an `--out` that holds something else", "holds 'cv.doc'", put("a/cv.doc", "hello"), in_folder("a")),
     Case(
         "an `--out` that holds a run with other settings",
-        "recipe.rank is 1 there and 2 now",
-        commands=in_folder("run --rank 2"),
+        "recipe.rank is 2 there and 3 now",
+        commands=in_folder("run --rank 3"),
     ),
     Case(
         "an `--out` that holds a run of another album",
