@@ -15,14 +15,13 @@ import torch
 from torch import Tensor
 
 from corekit.attach import attached
-from corekit.bench import Run
 from corekit.errors import InputError, UnknownNameError
 from gpk_checkpoints.files import read_safetensors, write_safetensors
 from gpk_evaluate.instruments import Figures, Instruments
 from gpk_evaluate.protocols import FOLLOW, Found, Scene
 from gpk_evaluate.settings import Evaluation, Protocol
 from gpk_evaluate.ways import Sitter, Way, anchors_of, persona_of, ways
-from gpk_runs.log import read_log
+from gpk_runs.run import Run
 from gpk_tasks.attributes import Lesson, labelled, learned
 
 STUDIED: tuple[Protocol, ...] = ("inversion", "synthesis")
@@ -68,8 +67,7 @@ class _Measured:
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        events = read_log(run.directory / "log.jsonl")
-        self.all = [Measured(**event["measured"]) for event in events if event["event"] == "measured"]
+        self.all = [Measured(**event["measured"]) for event in run.read_log() if event["event"] == "measured"]
 
     def __contains__(self, key: tuple[str, str, str]) -> bool:
         return any((m.sitter, m.way, m.protocol) == key for m in self.all)

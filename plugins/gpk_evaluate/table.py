@@ -9,10 +9,10 @@ from typing import Any
 
 from torch import Tensor
 
-from corekit.bench import Run
 from gpk_evaluate.evaluation import Measured, examples_of
 from gpk_evaluate.settings import PROTOCOLS, STUDIES
 from gpk_runs.plots import write_curves
+from gpk_runs.run import Run
 from gpk_runs.sheet import write_sheet
 from gpk_runs.tables import Spread, markdown, spread
 
