@@ -28,7 +28,8 @@ from gpk_tasks.settings import Inversion
 @dataclass(frozen=True)
 class Result:
     """What one row gave for one individual. Rows of one `way` differ in nothing but the album's size; `persona` is
-    its file in the run's folder; `seconds` and `images_seen` are of tuning, `anchor_seconds` of the album's inversion.
+    its file in the run's folder; `images_seen` and `seconds` are of tuning, `anchor_seconds` of the album's inversion,
+    both as a core counts them, which other work on the machine does not change.
     """
 
     row: str

@@ -67,12 +67,12 @@ def networks(place: Place) -> dict[str, Path]:
 
 
 def find_anchors(place: Place, index: int, settings: Inversion, count: int, name: str) -> dict[str, Any]:
-    """Inverts the subject's first `count` photos and keeps the anchors under `name`; returns the seconds."""
+    """Inverts the subject's first `count` photos and keeps the anchors under `name`; returns the seconds of a core."""
     who = _subject(place.seed, index)
     bench = _bench(place, who, count)
-    started = time.monotonic()
+    started = time.process_time()
     anchors = invert(bench, settings, seed=place.seed)
-    seconds = time.monotonic() - started
+    seconds = time.process_time() - started
     write_safetensors(place.folder(index) / f"{name}.safetensors", {"anchors": anchors}, {})
     return {"seconds": round(seconds, 1), "photos": count}
 
@@ -90,9 +90,9 @@ def make_row(place: Place, index: int, row: Row, anchors: str) -> dict[str, Any]
     if not row.tuned:
         return {"numbers": 0, "bytes": 0, "seconds": 0.0, "images_seen": 0, **figures(w)}
     persona = newborn(bench, row.settings, w)
-    started = time.monotonic()
+    started = time.process_time()
     tune(bench, persona, row.settings.tuning, seed=place.seed)
-    seconds = time.monotonic() - started
+    seconds = time.process_time() - started
     file = place.persona(index, row)
     save_persona(file, persona)
     costs = {"numbers": persona.numbers, "bytes": file.stat().st_size, "seconds": round(seconds, 1)}
