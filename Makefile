@@ -2,14 +2,15 @@
 # make test   set up, and run the tests
 # make check  set up, and lint, format, types, arrows
 # make slow   the tests that `make test` leaves out for their time
+# make browser   the tests that click through pages in Chromium, which must be installed
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-FAST := -m "not slow and not gpu and not weights and not network"
+FAST := -m "not slow and not gpu and not weights and not network and not browser"
 
-.PHONY: demo test check slow format clean
+.PHONY: demo test check slow browser format clean
 
 demo: $(READY)
 	$(BIN)/gpk demo
@@ -19,6 +20,9 @@ test: $(READY)
 
 slow: $(READY)
 	$(BIN)/pytest -q -m slow
+
+browser: $(READY)
+	$(BIN)/pytest -q -m browser
 
 check: $(READY)
 	$(BIN)/ruff check

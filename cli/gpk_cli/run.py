@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from corekit.errors import InputError
 from corekit.plugin import Task
@@ -32,6 +32,11 @@ if TYPE_CHECKING:
     from corekit.bench import Bench
 
 SUMMARY = "Do something with a persona: see `gpk run TASK --help` for a task's options."
+DIRECT = {
+    "render": "Videos of the subject: turning, and on the way from one of its photos to another.",
+    "mesh": "The subject's surface as a coloured mesh, for any 3D viewer.",
+}
+"""gpk's own tasks that people look for by name, as commands of their own: `gpk render` is `gpk run render`."""
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -39,6 +44,8 @@ def add_commands(app: typer.Typer) -> None:
     group = typer.Typer(name="run", cls=Tasks, help=SUMMARY, rich_markup_mode=None)
     group.callback()(lambda: None)
     app.add_typer(group)
+    for name, summary in DIRECT.items():
+        app.command(name=name, help=summary, cls=Direct)(lambda: None)
 
 
 class Tasks(TyperGroup):
@@ -61,6 +68,21 @@ class Tasks(TyperGroup):
         app = typer.Typer(rich_markup_mode=None, add_completion=False)
         app.command(name=cmd_name, help=task.summary)(command_of(task, task.settings()))
         return typer.main.get_command(app)
+
+
+class Direct(TyperCommand):
+    """A task as a command beside `gpk run`, `gpk NAME` for `gpk run NAME`; listing it imports nothing."""
+
+    def make_context(self, info_name: Any, args: Any, parent: Any = None, **extra: Any) -> Any:  # noqa: ANN401 as above
+        """The context of the task's own command, which then is what runs."""
+        return self._own(parent).make_context(info_name, args, parent=parent, **extra)
+
+    def get_help(self, ctx: Any) -> str:  # noqa: ANN401 as above
+        """The help of the task's own command."""
+        return self._own(ctx).get_help(ctx)
+
+    def _own(self, ctx: Any) -> Any:  # noqa: ANN401 as above
+        return Tasks(name="run").get_command(ctx, str(self.name))
 
 
 def _registry(ctx: Any) -> Registry:  # noqa: ANN401 as above
