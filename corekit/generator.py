@@ -63,6 +63,15 @@ class Site:
         """
         return f"{self.path}.{self.parameter}" if self.path else self.parameter
 
+    @property
+    def block(self) -> str:
+        """The resolution block it belongs to: its part, and where the part has several resolutions which one.
+
+        >>> Site("synthesis.b4.conv1", "conv", "backbone", 4).block, Site("net.0", "linear", "decoder", 0).block
+        ('backbone.4', 'decoder')
+        """
+        return f"{self.part}.{self.resolution}" if self.resolution else self.part
+
 
 @dataclass(frozen=True)
 class LatentSpace:

@@ -58,6 +58,7 @@ class LoRA(nn.Module):
     ) -> None:
         super().__init__()
         self.shape = shape
+        self.rank = rank
         self.scale = scale
         self.layout: Layout = layout
         a, b = factor_shapes(shape, rank, layout)

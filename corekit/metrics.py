@@ -51,6 +51,24 @@ def identity_similarity(features: Tensor, references: Tensor) -> Tensor:
     return (features @ references.mT).amax(1)
 
 
+def rank_correlation(a: Tensor, b: Tensor) -> Tensor:
+    """Spearman's correlation [B] of a [N, B] and b [N, B]: 1 where the greater one always goes with the greater.
+
+    Equal values share the mean of their ranks; where all are equal it is 0.
+
+    >>> rank_correlation(torch.tensor([[0.0], [1.0], [2.0], [3.0]]), torch.tensor([[1.0], [2.0], [4.0], [3.0]])).item()
+    0.800000011920929
+    """
+    first, second = (_ranks(values) for values in (a, b))
+    return (first * second).sum(0) / (first.norm(dim=0) * second.norm(dim=0)).clamp_min(1e-12)
+
+
+def _ranks(values: Tensor) -> Tensor:
+    """The ranks of values [N, B] along the first dimension, less their mean."""
+    ranks = (values[:, None] > values).to(values).sum(1) + (values[:, None] == values).sum(1) / 2
+    return ranks - ranks.mean(0)
+
+
 def diversity(images: Tensor, references: Tensor, distance: Distance) -> Tensor:
     """Intra-cluster diversity, a scalar (Ojha et al., 2021, as My3DGen's synthesis protocol uses it).
 

@@ -9,14 +9,14 @@ Shapes: N anchors, L latent layers, D latent width.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from corekit.errors import PersonaError, RecipeError
+from corekit.errors import PersonaError, RecipeError, UnknownNameError
 from corekit.generator import Generator, Site
 from corekit.lowrank import Change, LoRA, Offset, factor_shapes
 from corekit.recipe import Recipe, Treated
@@ -67,7 +67,7 @@ class Persona:
             if treatment == "lora":
                 changes[site.key] = LoRA(
                     shape,
-                    rank=recipe.rank,
+                    rank=recipe.rank_at(site),
                     scale=recipe.scale(site),
                     layout=recipe.layout,
                     birth=recipe.birth,
@@ -83,6 +83,11 @@ class Persona:
         """Everything that is tuned, in execution order of the sites."""
         for change in self.changes.values():
             yield from change.parameters()
+
+    def only(self, keys: Collection[str]) -> Persona:
+        """A persona that shares the changes at these sites with this one, and has no others."""
+        changes = {key: change for key, change in self.changes.items() if key in keys}
+        return Persona(changes, self.recipe, self.origin, self.anchors, self.cameras)
 
     @property
     def numbers(self) -> int:
@@ -108,7 +113,7 @@ class Persona:
     def header(self) -> dict[str, Any]:
         """What is stored beside the tensors, in JSON types."""
         sites = {
-            key: {"shape": list(change.shape), "scale": change.scale}
+            key: {"shape": list(change.shape), "scale": change.scale, "rank": change.rank}
             if isinstance(change, LoRA)
             else {"shape": list(change.D.shape)}
             for key, change in self.changes.items()
@@ -186,7 +191,10 @@ def _empty_change(site: Mapping[str, Any], recipe: Recipe, *, most: int) -> Chan
     shape, lora = tuple(int(side) for side in site["shape"]), "scale" in site
     if any(side < 1 for side in shape) or (lora and len(shape) < 2):
         raise ValueError(f"a shape is {list(shape)}")
-    wanted = factor_shapes(shape, recipe.rank, recipe.layout) if lora else (shape,)
+    rank = int(site.get("rank", recipe.rank))  # files of before there were ranks of blocks tell none
+    if rank < 1:
+        raise ValueError(f"a rank is {rank}")
+    wanted = factor_shapes(shape, rank, recipe.layout) if lora else (shape,)
     if sum(map(math.prod, wanted)) > most:  # before any memory is asked for: the header is a stranger's
         raise ValueError(f"a change of a weight {list(shape)} is more than the whole file holds")
     if not lora:
@@ -194,22 +202,33 @@ def _empty_change(site: Mapping[str, Any], recipe: Recipe, *, most: int) -> Chan
     scale = float(site["scale"])
     if not math.isfinite(scale):
         raise ValueError(f"a scale is {scale}")
-    return LoRA(shape, rank=recipe.rank, scale=scale, layout=recipe.layout)
+    return LoRA(shape, rank=rank, scale=scale, layout=recipe.layout)
 
 
 def changing_sites(generator: Generator, recipe: Recipe) -> Sequence[tuple[Site, Treated]]:
     """The sites that `recipe` changes, and how.
 
-    Raises RecipeError where the rank exceeds that of every layer, or nothing is left to change.
+    Raises RecipeError where a rank exceeds that of every layer it is for, or nothing is left to change, and
+    UnknownNameError for the rank of a block that is not there.
     """
+    blocks = {site.block for site in generator.sites()}
+    for block in recipe.ranks:
+        if block not in blocks:
+            raise UnknownNameError("block", block, blocks)
     chosen: list[tuple[Site, Treated]] = []
     for site in generator.sites():
         if (treatment := recipe.treatment(site)) is not None:
             chosen.append((site, treatment))
     if not chosen:
         raise RecipeError("this recipe freezes every part: nothing is left to tune")
-    shapes = [generator.weight(site).shape for site, treatment in chosen if treatment == "lora"]
-    most = max((min(shape[0], shape[1:].numel()) for shape in shapes), default=recipe.rank)
-    if recipe.rank > most:
-        raise RecipeError(f"rank {recipe.rank} is beyond every layer: the largest has rank {most}")
+    full = {site: _full_rank(generator.weight(site)) for site, treatment in chosen if treatment == "lora"}
+    for rank in {recipe.rank_at(site) for site in full}:
+        most, largest = max((full[site], site.block) for site in full if recipe.rank_at(site) == rank)
+        if rank > most:
+            where = f"every layer of {largest}" if largest in recipe.ranks else "every layer"
+            raise RecipeError(f"rank {rank} is beyond {where}: the largest has rank {most}")
     return chosen
+
+
+def _full_rank(weight: Tensor) -> int:
+    return min(weight.shape[0], weight.shape[1:].numel())

@@ -20,6 +20,7 @@ Treatment = Literal["adapt", "whole", "frozen"]
 """What becomes of a part."""
 Treated = Literal["lora", "offset"]
 """What becomes of a site that changes."""
+MAPS = ("parts", "ranks")
 
 RELEASE_PARTS: Mapping[Part, Treatment] = {
     "mapping": "frozen",
@@ -35,6 +36,8 @@ class Recipe:
 
     The scale of a LoRA is alpha / rank, divided by the site's gain for the kinds in `divide_gain` (LoRA outside the
     equalised learning rate, where the release has it for affines).
+
+    `ranks` gives single blocks (`Site.block`) a rank of their own; a block of rank 0 has no LoRA.
     """
 
     rank: int = 1
@@ -45,10 +48,14 @@ class Recipe:
     whole: frozenset[Kind] = frozenset({"bias", "noise", "const"})
     divide_gain: frozenset[Kind] = frozenset({"affine"})
     parts: Mapping[Part, Treatment] = field(default_factory=lambda: dict(RELEASE_PARTS))
+    ranks: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if isinstance(self.rank, bool) or not isinstance(self.rank, int) or self.rank < 1:
             raise RecipeError(f"rank must be a whole number of at least 1, not {self.rank!r}")
+        for block, rank in self.ranks.items():
+            if isinstance(rank, bool) or not isinstance(rank, int) or rank < 0:
+                raise RecipeError(f"the rank of {block} must be a whole number of at least 0, not {rank!r}")
         if not self.alpha > 0:
             raise RecipeError(f"alpha must be above 0, not {self.alpha!r}")
         if self.alpha == math.inf:
@@ -69,18 +76,24 @@ class Recipe:
                 return "offset"
             case "adapt":
                 if site.kind in self.lowrank:
-                    return "lora"
+                    return "lora" if self.rank_at(site) else None
                 return "offset" if site.kind in self.whole else None
+
+    def rank_at(self, site: Site) -> int:
+        """The rank of a LoRA at `site`; 0 for none."""
+        return self.ranks.get(site.block, self.rank)
 
     def scale(self, site: Site) -> float:
         """What BA is multiplied by at `site`."""
-        scale = self.alpha / self.rank
+        scale = self.alpha / self.rank_at(site)
         return scale / site.gain if site.kind in self.divide_gain else scale
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types; `from_json` reads them back."""
         plain = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {k: sorted(v) if isinstance(v, frozenset) else dict(v) if k == "parts" else v for k, v in plain.items()}
+        if not self.ranks:  # as it was before there were any: old runs and personas have the same recipe
+            del plain["ranks"]
+        return {k: sorted(v) if isinstance(v, frozenset) else dict(v) if k in MAPS else v for k, v in plain.items()}
 
     @staticmethod
     def from_json(plain: Mapping[str, Any]) -> Recipe:

@@ -1,4 +1,4 @@
-"""Plots as PNG files, by matplotlib, which is an optional extra: figures with their spread, and curves.
+"""Plots as PNG or SVG files, by matplotlib, which is an optional extra: figures with their spread, and curves.
 
 No window is opened and no state of matplotlib's is touched.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from corekit.errors import ExtraError
 from gpk_checkpoints.atomic import write_atomically
@@ -73,6 +73,37 @@ def write_curves(
     _write(path, figure)
 
 
+class Bar(NamedTuple):
+    """One bar: its name, how long it is, the deviation, and each single value that the length is the mean of."""
+
+    name: str
+    mean: float
+    deviation: float = 0.0
+    values: Sequence[float] = ()
+
+
+def write_bars(path: Path, panels: Mapping[str, Sequence[Bar]], *, title: str = "", told: Sequence[str] = ()) -> None:
+    """Side by side, a panel per heading of upright bars with their deviations and, as dots, their single values;
+    `told` are lines below. The file is a PNG or, by its suffix, an SVG. Raises as `write_dots` does.
+    """
+    widest = max(len(bars) for bars in panels.values())
+    figure = _figure(0.6 + len(panels) * (0.8 + 0.42 * widest), 3.2, title)
+    axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axis, (heading, bars) in zip(axes, panels.items(), strict=True):
+        places = range(len(bars))
+        axis.bar(places, [bar.mean for bar in bars], color=BLUE, alpha=0.75, width=0.7)
+        spread = [bar.deviation for bar in bars]
+        axis.errorbar(places, [bar.mean for bar in bars], spread, fmt="none", ecolor=INK, capsize=3, linewidth=1)
+        for place, bar in enumerate(bars):
+            axis.plot([place] * len(bar.values), bar.values, "o", color=INK, alpha=0.35, markersize=2.5)
+        axis.set_xticks(list(places), [bar.name for bar in bars], fontsize=8, rotation=90)
+        axis.set_title(heading, fontsize=9, color=INK)
+        _plain(axis)
+    if told:
+        figure.supxlabel("\n".join(told), fontsize=8, color=GREY)
+    _write(path, figure)
+
+
 def _figure(width: float, height: float, title: str) -> Figure:
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -94,5 +125,8 @@ def _plain(axis: Any) -> None:  # noqa: ANN401 - matplotlib's Axes, which is opt
 
 def _write(path: Path, figure: Figure) -> None:
     held = io.BytesIO()
-    figure.savefig(held, format="png", metadata={"Software": None})
+    if path.suffix == ".svg":
+        figure.savefig(held, format="svg", metadata={"Date": None, "Creator": None})
+    else:
+        figure.savefig(held, format="png", metadata={"Software": None})
     write_atomically(path, [held.getvalue()])

@@ -20,7 +20,7 @@ from gpk_cli.options import options_of, stated, with_parameters
 from gpk_cli.output import AsJson, say
 from gpk_cli.progress import progress
 from gpk_cli.run import nothing_left
-from gpk_cli.subject import made_for, persona_file
+from gpk_cli.subject import made_for, named, persona_file, photos_of
 from gpk_cli.summary import show_tables
 from gpk_evaluate.settings import Evaluation, quick
 
@@ -83,7 +83,7 @@ def run_evaluation(
     base = {field.name: getattr(quick(Evaluation()), field.name) for field in dataclasses.fields(Evaluation)}
     numbers = to_dataclass(Evaluation, (base if quickly else {}) | dict(given), source="the command line")
     where = find_device(device)
-    sources = {name: _source(registry, run, album, references) for name, run in _named(runs).items()}
+    sources = {name: _source(registry, run, album, references) for name, run in named(runs).items()}
     instruments = _instruments(registry, sources, judge or [], where)
     for name, reason in instruments.absent.items():
         say(f"Without {name}: {reason}")
@@ -136,21 +136,10 @@ class Source:
         }
 
 
-def _named(runs: Sequence[Path]) -> dict[str, Path]:
-    """The runs by short names of their own."""
-    named: dict[str, Path] = {}
-    for run in runs:
-        name = run.resolve().name.partition(".")[0]
-        count = sum(other == name or other.startswith(f"{name} (") for other in named)
-        named[f"{name} ({count + 1})" if count else name] = run
-    return named
-
-
 def _source(registry: Registry, run: Path, held_out: Path | None, references: Path | None) -> Source:
     """What the run, or the persona's file, tells of its subject; raises InputError where it does not tell enough."""
     from gpk_cli.personalize import CHOSEN
     from gpk_runs.folder import CONFIG
-    from gpk_runs.log import read_log
     from gpk_runs.settings import read_config
     from gpk_tasks.settings import Settings, resolve
 
@@ -162,12 +151,12 @@ def _source(registry: Registry, run: Path, held_out: Path | None, references: Pa
     plain = read_config(run / CONFIG)
     if plain.get("task") != "personalize":
         raise InputError(f"{run} is a run of {plain.get('task')!r}: give one of `gpk personalize`")
-    told = next((event for event in read_log(run / "log.jsonl") if event.get("event") == "source"), {})
-    found = references or (Path(told["album"]) if "album" in told else None)
+    photos, others = photos_of(run)
+    found = references or photos
     if found is None or not found.exists():
         lost = f", and they are not at {found}" if found is not None else ""
         raise InputError(f"{run} learned from photos that are needed here{lost}: give --references")
-    unseen = held_out or (Path(told["held_out"]) if told.get("held_out") else None)
+    unseen = held_out or others
     settings = resolve(Settings(), (str(run / CONFIG), {k: v for k, v in plain.items() if k not in CHOSEN}))
     return Source(file, found, unseen, settings, plain.get("album"), run / "state.safetensors")
 

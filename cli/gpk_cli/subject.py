@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,27 @@ def persona_file(subject: Path) -> Path:
     if len(found) > 1:
         raise PersonaError(f"{subject} holds {len(found)} personas: give one of them, such as {found[0]}")
     return found[0]
+
+
+def photos_of(run: Path) -> tuple[Path | None, Path | None]:
+    """Where a run of `gpk personalize` found the photos that it learned from, and those held out, as far as it tells;
+    they may have moved since.
+    """
+    from gpk_runs.log import read_log
+
+    told = next((event for event in read_log(run / "log.jsonl") if event.get("event") == "source"), {})
+    album, held_out = (told.get(name) for name in ("album", "held_out"))
+    return Path(album) if album else None, Path(held_out) if held_out else None
+
+
+def named(subjects: Sequence[Path]) -> dict[str, Path]:
+    """The subjects by short names of their own."""
+    names: dict[str, Path] = {}
+    for subject in subjects:
+        name = subject.resolve().name.partition(".")[0]
+        count = sum(other == name or other.startswith(f"{name} (") for other in names)
+        names[f"{name} ({count + 1})" if count else name] = subject
+    return names
 
 
 def made_for(registry: Registry, persona: Persona, file: Path) -> tuple[Backend, Card]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from gpk_evaluate.evaluation import Measured
+    from gpk_tasks.analysis import Analysis
+    from gpk_tasks.analyze import Studied
+    from gpk_tasks.layers import Stats
     from gpk_tasks.plan import Plan
 
 FIGURES = {
@@ -77,6 +81,44 @@ def show_tables(measured: Sequence[Measured]) -> None:
         print(TITLES[table.name])
         _print(_table(table.headings(), table.cells()))
         print()
+
+
+def show_layers(found: Sequence[Studied], settings: Analysis, *, grouping: str) -> None:
+    """Prints what an analysis found, a line for each group of weights."""
+    from gpk_tasks.layers import FIGURES as EFFECTS
+    from gpk_tasks.layers import agreement, effects, groups, suggestion
+
+    lines, done, agree = groups(found, grouping), effects(found), agreement(found)
+    tried = [figure for figure in EFFECTS if any(getattr(effect, figure) is not None for effect in done.values())]
+    tried = tried if grouping == "block" else []
+    headings = [grouping, "numbers", "tuned", "|dW|/|W0| %", "least", "greatest", "|dW|", "energy %"]
+    rows = []
+    for name, group in lines.items():
+        percent = ["", "", ""] if group.percent is None else [
+            _spread(group.percent, 2), f"{group.percent.least:.2f}", f"{group.percent.greatest:.2f}"
+        ]  # fmt: skip
+        change = "" if group.change is None else f"{group.change.mean:.3g}"
+        energy = "" if group.energy is None else f"{100 * group.energy.mean:.1f}"
+        effect = [_spread(getattr(done[name], figure), 3) if name in done else "" for figure in tried]
+        rows.append([name, f"{group.count:,}", f"{group.tuned:,}", *percent, change, energy, *effect])
+    _print(_table([*headings, *(figure.replace("_", " ") for figure in tried)], rows))
+    told = [f"{name.replace('_', ' ')} {rho:+.2f}" for name, rho in agree.items()]
+    if told:
+        print(f"\nDoes the size of a change tell what it does? Spearman over blocks: {', '.join(told)}")
+    if (ranks := suggestion(found, budget=settings.budget)) is not None:
+        told = [f"{block} {rank}" for block, rank in ranks.ranks.items()]
+        print(
+            f"\nRanks for {settings.budget:.0%} of the LoRA numbers ({ranks.numbers:,}), "
+            f"which keep {ranks.kept:.0%} of the value: {', '.join(told)}"
+        )
+
+
+def _spread(over: Stats | None, digits: int) -> str:
+    """The mean ± the standard deviation over subjects."""
+    if over is None:
+        return ""
+    spread = f" ± {math.sqrt(over.variance):.{digits}f}" if over.subjects > 1 else ""
+    return f"{over.mean:.{digits}f}{spread}"
 
 
 def _figure(value: float | None) -> str:

@@ -13,20 +13,13 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from corekit.metrics import rank_correlation
 
-def rank_correlation(distances: Tensor) -> Tensor:
-    """Spearman's correlation [B] of ascending strengths with the distances [S, B]: 1 where every step is further.
 
-    Equal distances share the mean of their ranks; a photo whose distances are all equal has 0.
-
-    >>> rank_correlation(torch.tensor([[1.0], [2.0], [4.0], [3.0]])).item()
-    0.800000011920929
-    """
-    ranks = (distances[:, None] > distances).to(distances).sum(1) + (distances[:, None] == distances).sum(1) / 2
-    ranks = ranks - ranks.mean(0)
+def ranked(distances: Tensor) -> Tensor:
+    """Spearman's correlation [B] of ascending strengths with the distances [S, B]: 1 where every step is further."""
     steps = torch.arange(len(distances), dtype=distances.dtype, device=distances.device)
-    steps = (steps - steps.mean())[:, None]
-    return (steps * ranks).sum(0) / (steps.norm() * ranks.norm(dim=0)).clamp_min(1e-12)
+    return rank_correlation(steps[:, None].expand_as(distances), distances)
 
 
 def ladder(strengths: Sequence[float], distances: Tensor) -> dict[str, object]:
@@ -38,7 +31,7 @@ def ladder(strengths: Sequence[float], distances: Tensor) -> dict[str, object]:
         "strengths": list(strengths),
         "distances": [round(mean, 4) for mean in means.tolist()],
         "grows": bool((means.diff() > 0).all()),
-        "spearman": round(rank_correlation(distances).mean().item(), 3),
+        "spearman": round(ranked(distances).mean().item(), 3),
         "photos_growing": round((distances.diff(dim=0) > 0).all(0).double().mean().item(), 3),
     }
 

@@ -24,6 +24,7 @@ from corekit.album import Album
 from corekit.bench import Bench
 from corekit.errors import RecipeError
 from corekit.generator import fingerprint
+from corekit.importance import by_block, gathered, measured
 from corekit.order import seeded
 from corekit.persona import Origin, Persona
 from gpk_checkpoints.personas import save_persona
@@ -118,6 +119,9 @@ def personalize(
         masks=masks or {},
         memory=settings.memory,
     )
+    blocks = gathered(measured(persona, bench.generator), by_block)
+    told = [{"name": name, "percent": each.percent} for name, each in blocks.items() if each.tuned]
+    run.record("importance", {"norm": "frobenius", "blocks": told})
     outcome = Outcome(persona, file, figures, pictures, clock.seconds())
     run.record("done", outcome.to_json())
     run.finish()

@@ -1,0 +1,173 @@
+"""`gpk analyze`: what personas change in their generator, layer by layer, and what each of the changes does."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from corekit.errors import ExtraError, InputError, PersonaError, WeightsError
+from corekit.registry import Registry
+from gpk_cli.bench import find_device, make_bench
+from gpk_cli.options import options_of, stated, with_parameters
+from gpk_cli.output import AsJson, say
+from gpk_cli.progress import progress
+from gpk_cli.run import nothing_left
+from gpk_cli.subject import made_for, named, persona_file, photos_of
+from gpk_cli.summary import show_layers
+from gpk_tasks.analysis import Analysis
+
+if TYPE_CHECKING:
+    from corekit.persona import Persona
+    from gpk_tasks.analyze import Sitter
+
+TITLE = "Tell which layers personas change, how much (the paper's Fig. 9), and what each of the changes does."
+Grouping = Literal["block", "part", "kind", "site"]
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Adds this module's command."""
+
+    def command(ctx: typer.Context, **given: Any) -> None:  # noqa: ANN401 as the options are
+        run_analysis(ctx.obj, stated(Analysis, given), **given)
+
+    context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+    common = list(inspect.signature(run_analysis, eval_str=True).parameters.values())[2:]
+    told = f"{TITLE}\n\nThe same command goes on where it was stopped."
+    app.command(name="analyze", help=told)(with_parameters(command, [context, *common, *options_of(Analysis)]))
+
+
+def run_analysis(
+    registry: Registry,
+    given: Mapping[str, Any],
+    *,
+    subjects: Annotated[
+        list[Path],
+        typer.Argument(metavar="SUBJECT...", help="*.persona.safetensors files, or the runs of them."),
+    ],
+    by: Annotated[Grouping, typer.Option(help="What the table's lines are; the files have all.")] = "block",
+    album: Annotated[
+        Path | None, typer.Option(help="Photos of the subject, for ID_sim [default: where the run found them].")
+    ] = None,
+    weights: Annotated[Path | None, typer.Option(help="The generator's weights, if not those of gpk's cache.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("analysis"),
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Analyzes the personas in `out`, or goes on there, and shows one of the tables."""
+    from corekit.importance import GROUPINGS
+    from gpk_checkpoints.personas import load_persona
+    from gpk_runs.run import Run
+    from gpk_runs.typed import to_dataclass
+    from gpk_tasks.analyze import analyze
+    from gpk_tasks.layer_files import to_json, write_files, write_plot
+
+    settings = to_dataclass(Analysis, given, source="the command line")
+    if len(subjects) > 1 and album is not None:
+        raise InputError("--album is of one subject: with several leave it out")
+    where = find_device(device)
+    files = {name: persona_file(subject) for name, subject in named(subjects).items()}
+    personas = {name: load_persona(file) for name, file in files.items()}
+    require_alike(personas)
+    albums = {name: album or _photos(subject) for name, subject in named(subjects).items()}
+    facts = {
+        "task": "analyze",
+        "subjects": {name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in files.items()},
+        "photos": {name: str(photos.resolve()) if photos else "" for name, photos in albums.items()},
+        "settings": json.loads(json.dumps(vars(settings))),
+    }
+
+    def maker(name: str) -> Callable[[], Sitter]:
+        def make() -> Sitter:
+            return sitter(registry, name, personas[name], files[name], albums[name], weights=weights, device=device)
+
+        return make
+
+    with nothing_left(out), progress() as show, Run.open(out, facts, show=show, device=where) as run:
+        found = analyze([(name, maker(name)) for name in files], settings, run)
+    groupings = tuple(GROUPINGS) if found[0].placed else ("kind", "site")
+    written = list(write_files(out, found, settings, groupings))
+    try:
+        for name in ("layers.png", "layers.svg"):
+            write_plot(out / name, found, title=_title(personas))
+            written.append(name)
+    except (ExtraError, InputError) as error:
+        say(f"No plot: {error}")
+    if as_json:
+        print(json.dumps(to_json(found, settings, groupings), indent=2))
+        return
+    show_layers(found, settings, grouping=by if by in groupings else "site")
+    say(f"In {out}: {', '.join(written)}.")
+
+
+def require_alike(personas: Mapping[str, Persona]) -> None:
+    """Raises PersonaError where personas are of different generators or recipes, naming two and what differs."""
+    (first, one), *others = personas.items()
+    for name, other in others:
+        theirs = {"backend": other.origin.backend, "weights": other.origin.base, **other.recipe.to_json()}
+        ours = {"backend": one.origin.backend, "weights": one.origin.base, **one.recipe.to_json()}
+        for key in ours | theirs:
+            if ours.get(key) != theirs.get(key):
+                told = f"{key} is {_short(ours.get(key))} there and {_short(theirs.get(key))} here"
+                raise PersonaError(f"{first} and {name} cannot be told together: {told}. Analyze them one by one")
+
+
+def sitter(
+    registry: Registry,
+    name: str,
+    persona: Persona,
+    file: Path,
+    photos: Path | None,
+    *,
+    weights: Path | None,
+    device: str,
+) -> Sitter:
+    """Who is analyzed, with as much of the generator as is here; what is missing is said, and what for."""
+    import torch
+
+    from corekit.bench import Silence
+    from gpk_tasks.analyze import Sitter
+
+    try:
+        backend, card = made_for(registry, persona, file)
+    except PersonaError as error:
+        say(f"Without the generator's family only single weights can be told, and no |dW| / |W0|: {error}")
+        return Sitter(name, persona, None, None)
+    try:
+        bench = make_bench(
+            registry, backend, card, photos, weights=weights, device=device, journal=Silence(), persona=persona, least=1
+        )
+    except WeightsError as error:
+        if weights is not None:
+            raise
+        say(f"Without the generator's weights there is no |dW| / |W0|, and nothing to show: {error}")
+        with torch.device("meta"):
+            return Sitter(name, persona, backend.build(card.config), None)
+    return Sitter(name, persona, bench.generator, bench)
+
+
+def _photos(subject: Path) -> Path | None:
+    """The photos that a run learned from, where they still are; None for a persona's file alone."""
+    if subject.is_file():
+        return None
+    photos, _ = photos_of(subject)
+    if photos is not None and not photos.exists():
+        say(f"{subject} learned from {photos}, which is gone: ID_sim is to what the persona itself shows")
+        return None
+    return photos
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 24 else f"{text[:20]}…"
+
+
+def _title(personas: Mapping[str, Persona]) -> str:
+    first = next(iter(personas.values()))
+    who = next(iter(personas)) if len(personas) == 1 else f"{len(personas)} subjects"
+    return f"{first.origin.backend} · {who} · rank {first.recipe.rank} {first.recipe.layout}"
