@@ -30,22 +30,33 @@ def is_attached(generator: nn.Module) -> bool:
 
 def check_fit(generator: Generator, *personas: Persona) -> None:
     """Raises PersonaError where one of `personas` was made for another generator; the message names both sides."""
-    weights = {site.key: tuple(generator.weight(site).shape) for site in generator.sites()}
+    check_shapes(generator, *personas)
     base = fingerprint(generator)
     for persona in personas:
-        made_for = f"it was made for {persona.origin.backend} ({persona.origin.card})"
+        if base != persona.origin.base:
+            raise PersonaError(
+                f"the persona belongs to weights {persona.origin.base[:12]}…, and these are {base[:12]}…: "
+                f"{_made_for(persona)}; use the weights it was made with"
+            )
+
+
+def check_shapes(generator: Generator, *personas: Persona) -> None:
+    """Raises PersonaError where one of `personas` changes a weight that `generator`, which may be on the meta device,
+    does not have in that shape.
+    """
+    weights = {site.key: tuple(generator.weight(site).shape) for site in generator.sites()}
+    for persona in personas:
         for key, change in persona.changes.items():
             shape = change.shape if isinstance(change, LoRA) else tuple(change.D.shape)
             if weights.get(key) != shape:
                 here = list(weights[key]) if key in weights else "no such weight"
                 raise PersonaError(
-                    f"the persona changes {key} {list(shape)}, where this generator has {here}: {made_for}"
+                    f"the persona changes {key} {list(shape)}, where this generator has {here}: {_made_for(persona)}"
                 )
-        if base != persona.origin.base:
-            raise PersonaError(
-                f"the persona belongs to weights {persona.origin.base[:12]}…, and these are {base[:12]}…: {made_for}; "
-                "use the weights it was made with"
-            )
+
+
+def _made_for(persona: Persona) -> str:
+    return f"it was made for {persona.origin.backend} ({persona.origin.card})"
 
 
 def attach(generator: Generator, persona: Persona) -> None:

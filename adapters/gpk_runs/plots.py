@@ -126,7 +126,10 @@ def _plain(axis: Any) -> None:  # noqa: ANN401 - matplotlib's Axes, which is opt
 def _write(path: Path, figure: Figure) -> None:
     held = io.BytesIO()
     if path.suffix == ".svg":
-        figure.savefig(held, format="svg", metadata={"Date": None, "Creator": None})
+        from matplotlib import rc_context
+
+        with rc_context({"svg.hashsalt": "gpk"}):  # else the file's names of its own parts are random
+            figure.savefig(held, format="svg", metadata={"Date": None, "Creator": None})
     else:
         figure.savefig(held, format="png", metadata={"Software": None})
     write_atomically(path, [held.getvalue()])

@@ -130,6 +130,7 @@ def sitter(
     """Who is analyzed, with as much of the generator as is here; what is missing is said, and what for."""
     import torch
 
+    from corekit.attach import check_shapes
     from corekit.bench import Silence
     from gpk_tasks.analyze import Sitter
 
@@ -147,7 +148,9 @@ def sitter(
             raise
         say(f"Without the generator's weights there is no |dW| / |W0|, and nothing to show: {error}")
         with torch.device("meta"):
-            return Sitter(name, persona, backend.build(card.config), None)
+            generator = backend.build(card.config)
+        check_shapes(generator, persona)
+        return Sitter(name, persona, generator, None)
     return Sitter(name, persona, bench.generator, bench)
 
 
