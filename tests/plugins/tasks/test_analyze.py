@@ -50,7 +50,9 @@ def ablator(bench: Bench, count: int = 2) -> Ablator:
 
 
 def test_the_whole_persona_is_at_no_distance_from_itself(judged: Bench) -> None:
-    assert ablator(judged).effect() == Effect(0.0, pytest.approx(1.0))
+    found = ablator(judged).effect()
+    assert found.distance == 0
+    assert found.id_sim == pytest.approx(1)
 
 
 def test_without_any_change_it_is_the_pretrained_generator(judged: Bench) -> None:
@@ -77,7 +79,7 @@ def test_a_block_that_changes_nothing_does_nothing(judged: Bench) -> None:
     persona = judged.persona
     assert persona is not None
     blocks = blocks_of(persona, judged)
-    idle, busy = list(blocks)[0], list(blocks)[1]
+    idle, busy, *_ = blocks
     with torch.no_grad():
         for key in blocks[idle]:
             for parameter in persona.changes[key].parameters():
@@ -97,9 +99,9 @@ def test_trying_leaves_the_generator_as_it_was(judged: Bench) -> None:
 
 def studied(bench: Bench, folder: Path, *, names: tuple[str, ...] = ("a", "b"), **settings: Any) -> list[Studied]:
     """An analysis of the bench's persona under several names."""
-    persona = bench.persona
-    assert persona is not None
-    sitters = [(name, lambda n=name: Sitter(n, persona, bench.generator, bench)) for name in names]
+    assert bench.persona is not None
+    who = Sitter("", bench.persona, bench.generator, bench)
+    sitters = [(name, lambda n=name: replace(who, name=n)) for name in names]
     with Run.open(folder, {}) as run:
         return analyze(sitters, Analysis(anchors=2, yaw=FRONT, **settings), run)
 
