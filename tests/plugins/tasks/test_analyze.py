@@ -118,6 +118,18 @@ def test_what_was_tried_is_not_tried_again(judged: Bench, tmp_path: Path) -> Non
     assert len(log.read_bytes().splitlines()) == 2 * before
 
 
+def test_a_trial_takes_blocks_away_and_shows_them_alone(judged: Bench, tmp_path: Path) -> None:
+    persona, trial = judged.persona, studied(judged, tmp_path, names=("a",))[0].trial
+    assert persona is not None
+    assert trial is not None
+    taking, blocks = ablator(judged), blocks_of(persona, judged)
+    assert list(trial.without) == list(trial.alone) == list(blocks)
+    block, keys = next(iter(blocks.items()))
+    others = [key for each in blocks if each != block for key in blocks[each]]
+    assert (trial.without[block], trial.alone[block]) == (taking.effect(others), taking.effect(keys))
+    assert (trial.pretrained, trial.whole) == (taking.effect(()), taking.effect())
+
+
 def test_subjects_are_told_together(judged: Bench, tmp_path: Path) -> None:
     found = studied(judged, tmp_path)
     assert found[0].trial is not None
