@@ -46,12 +46,11 @@ class Found(NamedTuple):
 
 
 class Measures(NamedTuple):
-    """`edges` that do not join two triangles, so 0 where the surface is watertight; `area` and `volume` in world units,
-    and the `extent` along x, y and z.
+    """`edges` that do not join two triangles, so 0 where the surface is watertight; the `volume` inside, which is of use
+    where it is, and the `extent` along x, y and z, in world units.
     """
 
     edges: int
-    area: float
     volume: float
     extent: tuple[float, float, float]
 
@@ -70,9 +69,7 @@ def surface_of(solid: Solid, n: int, *, level: float, tick: Tick = lambda done, 
         told = f"the densest point has {volume.max():.3g}: lower the level, or look at more of the box"
         raise InputError(f"no surface at a density of {level:g}, since {told}")
     spacing = ((solid.box[1] - solid.box[0]) / (n - 1)).tolist()
-    vertices, faces, _, _ = measure.marching_cubes(
-        volume.numpy(), level, spacing=spacing, gradient_direction="ascent"
-    )
+    vertices, faces, _, _ = measure.marching_cubes(volume.numpy(), level, spacing=spacing, gradient_direction="ascent")
     del volume
     mesh = trimesh.Trimesh(vertices + solid.box[0].cpu().numpy(), faces, process=False)
     pieces = torch.from_numpy(
@@ -115,9 +112,9 @@ def decimated(surface: Surface, faces: int) -> Surface:
 def measures(surface: Surface) -> Measures:
     """How large the surface is, and whether it is closed; raises ExtraError without the extra."""
     mesh = _mesh(surface)
-    edges = torch.from_numpy(mesh.edges_sorted).unique(dim=0, return_counts=True)[1]
+    edges = torch.tensor(mesh.edges_sorted).unique(dim=0, return_counts=True)[1]
     x, y, z = mesh.extents.tolist()
-    return Measures(int((edges != 2).sum()), float(mesh.area), float(mesh.volume), (x, y, z))
+    return Measures(int((edges != 2).sum()), float(mesh.volume), (x, y, z))
 
 
 def _mesh(surface: Surface) -> Any:  # noqa: ANN401 - a trimesh.Trimesh, which is optional
