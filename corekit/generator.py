@@ -107,8 +107,8 @@ class Generator(nn.Module, abc.ABC):
             yield self(w, cameras[index].expand(len(w)))
 
     def solid(self, w: Tensor) -> Solid | None:
-        """The matter of one code w [1, L, D], as long as the weights stay what they are; None where all that a
-        generator has are pictures.
+        """The matter of one code w [1, L, D], as long as the weights stay what they are; None for a generator that has
+        only pictures. One that has matter renders depth too.
         """
         return None
 

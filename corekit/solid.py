@@ -1,7 +1,7 @@
 r"""A subject as matter in space, for whoever wants its surface and not a view of it.
 
-Light that crosses a length l of matter of density sigma keeps the share exp(-sigma l) of itself: after ln 2 / sigma half
-of it is gone. The world is the cameras' (`corekit.camera`): y up, the subject looks to +z.
+Light that crosses a length l of matter of density sigma keeps the share exp(-sigma l) of itself: after ln 2 / sigma
+half of it is gone. The world is the cameras' (`corekit.camera`): y up, the subject looks to +z.
 
 Shapes: M points.
 """

@@ -76,7 +76,7 @@ def write_glb(path: Path, surface: Surface, colours: Tensor) -> None:
 
 
 def write_ply(path: Path, surface: Surface, colours: Tensor) -> None:
-    """Replaces the PLY at `path` by the surface with `colours` [V, 3] in [-1, 1]; RunError where it cannot be written."""
+    """Replaces the PLY at `path` by the surface with `colours` [V, 3] in [-1, 1]; raises as `write_glb` does."""
     vertices = np.zeros(len(surface.vertices), [("place", "<f4", 3), ("normal", "<f4", 3), ("colour", "u1", 3)])
     vertices["place"], vertices["normal"] = surface.vertices.numpy(), surface.normals.numpy()
     vertices["colour"] = colours.float().add(1).mul(127.5).round().clamp(0, 255).numpy()

@@ -4,9 +4,10 @@ A pixel centre p is in a triangle with corners a, b, c on the image where its ba
 
     beta_a = cross(c - b, p - b) / cross(b - a, c - a)   and so on
 
-are all at least 0. With the corners' distances z in front of the camera, 1/z = sum of beta/z, and what the corners have is
-mixed by the shares (beta/z) / (1/z). Every pair of a triangle and a pixel of its bounding box is looked at, a few million
-at once; the nearest triangle of each pixel is the least of 64-bit numbers with the distance before the triangle's own.
+are all at least 0. With the corners' distances z in front of the camera, 1/z = sum of beta/z, and what the corners
+have is mixed by the shares (beta/z) / (1/z). Every pair of a triangle and a pixel of its bounding box is looked at, a
+million at once; a pixel's nearest triangle is the least of numbers whose upper half is the distance and whose lower
+half is the triangle.
 
 Shapes: V vertices, F triangles, C numbers of a vertex, P pairs, R image side.
 """
@@ -33,7 +34,7 @@ def seen(vertices: Tensor, faces: Tensor, values: Tensor, camera: Camera, side: 
     """What `camera`, a single one, sees of `faces` [F, 3] between `vertices` [V, 3]: `values` [V, C] as a picture
     [C, R, R], and where there is anything, [1, R, R].
 
-    All corners have to be in front of the camera. Both sides of a triangle are seen.
+    All corners have to be in front of the camera, within 100 units. Both sides of a triangle are seen.
     """
     k = camera.intrinsics[0].to(vertices)
     in_camera = (vertices - camera.pose[0, :3, 3].to(vertices)) @ camera.pose[0, :3, :3].to(vertices)

@@ -1,8 +1,8 @@
 r"""The surface of a solid: where its density crosses a level, as triangles.
 
-Densities on a grid go through marching cubes (Lewiner et al., 2003), and of what is found the largest piece is kept. The
-grid's outermost samples count as empty, so that a solid which goes on beyond the box is capped at its faces. scikit-image,
-trimesh and fast-simplification, an optional extra, do the work.
+Densities on a grid go through marching cubes (Lewiner et al., 2003), and of what is found the largest piece is kept.
+The grid's outermost samples count as empty, so that a solid which goes on beyond the box is capped at its faces and
+the surface is closed. scikit-image, trimesh and fast-simplification, an optional extra, do the work.
 
 Shapes: n samples along a side of the box, k layers at once, V vertices, F triangles.
 """
@@ -46,8 +46,8 @@ class Found(NamedTuple):
 
 
 class Measures(NamedTuple):
-    """`edges` that do not join two triangles, so 0 where the surface is watertight; the `volume` inside, which is of use
-    where it is, and the `extent` along x, y and z, in world units.
+    """`edges` that do not join two triangles: none where the surface is watertight; the `volume` inside, which means
+    something only then, and the `extent` along x, y and z, in world units.
     """
 
     edges: int
