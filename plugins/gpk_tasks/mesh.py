@@ -2,10 +2,9 @@ r"""The subject's surface as a coloured mesh: where its density crosses a level.
 
     level = ln 2 / l:   light that goes a length l at this density is half gone
 
-The default, 20, is l = 0.035: of what was tried on the embedded prior (`docs/mesh.md`) the densest that keeps the ears'
-tips. A lower level is fatter and whole, a higher one truer to the depth of the picture and full of holes. A vertex has
-the colour of the field where it ends up, decimated or not. How far the frontal view of the mesh is from the generator's
-own, in depth and in colour, is measured for each.
+The default, 20, is l = 0.035: on the embedded prior, whose true cats are known (`docs/mesh.md`), lower levels are too
+fat, and at higher ones the ears' tips go. A vertex has the colour of the field where it ends up, decimated or not. How
+far the frontal view of the mesh is from the generator's own, in depth and in colour, is measured for each.
 
 Shapes: V vertices, L latent layers, D latent width.
 """
