@@ -41,19 +41,6 @@ def generator(eg3d: EG3D) -> EG3D:
     return eg3d
 
 
-def test_matter_is_dense_and_coloured_in_all_of_the_box(eg3d: EG3D) -> None:
-    w = eg3d.mapping(torch.randn(1, 12, generator=seeded(1)))
-    solid = eg3d.solid(w)
-    assert solid.box.tolist() == [[-0.5] * 3, [0.5] * 3]
-    points = torch.rand(500, 3, generator=seeded(2)) - 0.5
-    density, colour = solid.at(points)
-    assert (density.shape, colour.shape) == ((500,), (500, 3))
-    assert torch.isfinite(density).all()
-    assert density.min() >= 0
-    assert density.std() > 0.02
-    assert -1.002 <= colour.min() < colour.max() <= 1.002
-
-
 @pytest.mark.parametrize(("gain", "offset"), [(1.0, 0.0), (GAIN, OFFSET)])
 def test_rays_through_the_matter_end_where_the_renders_do(eg3d: EG3D, gain: float, offset: float) -> None:
     eg3d.config = dataclasses.replace(
