@@ -34,7 +34,8 @@ def seen(vertices: Tensor, faces: Tensor, values: Tensor, camera: Camera, side: 
     """What `camera`, a single one, sees of `faces` [F, 3] between `vertices` [V, 3]: `values` [V, C] as a picture
     [C, R, R], and where there is anything, [1, R, R].
 
-    All corners have to be in front of the camera, within 100 units. Both sides of a triangle are seen.
+    All corners have to be in front of the camera, within 100 units. Triangles are seen from the side from which their
+    corners run counterclockwise: of a closed surface all that are not hidden.
     """
     k = camera.intrinsics[0].to(vertices)
     in_camera = (vertices - camera.pose[0, :3, 3].to(vertices)) @ camera.pose[0, :3, :3].to(vertices)
@@ -57,10 +58,11 @@ def seen(vertices: Tensor, faces: Tensor, values: Tensor, camera: Camera, side: 
 
 
 def _pairs(corners: Tensor, side: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """The pixels (x, y) [P, 2] in the triangles' bounding boxes, and the triangles that they may be in [P]."""
+    """The pixels (x, y) [P, 2] in the bounding boxes of the triangles that face the camera, and the triangles [P]."""
+    (x, y), (u, v) = ((corners[:, i] - corners[:, 0]).unbind(1) for i in (1, 2))
     first = (corners.amin(1) - 0.5).ceil().clamp(0, side).long()
     size = ((corners.amax(1) - 0.5).floor().clamp(-1, side - 1).long() - first + 1).clamp_min(0)
-    count = size.prod(1)
+    count = size.prod(1) * (x * v < y * u)  # the picture's y goes down
     some = count.nonzero()[:, 0]
     together = torch.unique_consecutive(count[some].cumsum(0) // AT_ONCE, return_counts=True)[1].tolist()
     for group in some.split(together):

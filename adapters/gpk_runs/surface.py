@@ -56,7 +56,7 @@ class Measures(NamedTuple):
 
 
 def surface_of(solid: Solid, n: int, *, level: float, tick: Tick = lambda done, of: None) -> Found:
-    """The surface at density `level` in the solid's box, on a grid of n samples a side, at least 4 bytes each.
+    """The surface at density `level` in the solid's box, on a grid of n samples a side, 4 bytes each.
 
     Raises InputError where nothing is that dense, ExtraError without the extra.
     """

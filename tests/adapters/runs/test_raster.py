@@ -49,18 +49,24 @@ def test_the_nearer_one_hides_the_other_whatever_their_order() -> None:
 
 def test_what_is_tilted_is_mixed_as_perspective_has_it() -> None:
     vertices = torch.tensor([[-1.0, -1, 1], [-1, 1, 1], [3.0, 1, -1], [3.0, -1, -1]])  # z falls with x, evenly
-    picture, there = seen(vertices, torch.tensor([[0, 1, 2], [0, 2, 3]]), vertices, FRONT, 64)
+    picture, there = seen(vertices, torch.tensor([[2, 1, 0], [3, 2, 0]]), vertices, FRONT, 64)
     x, _, z = picture[:, there[0]]
     torch.testing.assert_close(z, 0.5 - x / 2, atol=1e-4, rtol=0)
     centre = ((torch.arange(64) + 0.5) / 32 - 1).expand(64, 64)[there[0]]
     torch.testing.assert_close(x / (2 - z) * 2, centre, atol=1e-4, rtol=0)
 
 
-def test_what_is_outside_the_picture_or_has_no_area_is_not_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_outside_or_turned_away_or_has_no_area_is_not_seen() -> None:
     vertices, faces = square(0.5, 0.0, x=5.0)
     assert not seen(vertices, faces, vertices, FRONT, 16)[1].any()
+    vertices, faces = square(0.5, 0.0)
+    assert seen(vertices, faces, vertices, FRONT, 16)[1].any()
+    assert not seen(vertices, faces.flip(1), vertices, FRONT, 16)[1].any()  # from behind
     line = torch.tensor([[-0.5, 0.0, 0.0], [0.0, 0.0, 0.0], [0.5, 0.0, 0.0]])
     assert not seen(line, torch.tensor([[0, 1, 2]]), line, FRONT, 16)[1].any()
+
+
+def test_it_does_not_matter_how_many_pairs_are_looked_at_together(monkeypatch: pytest.MonkeyPatch) -> None:
     vertices, faces = square(1.3, 0.1, cuts=9)
     whole = seen(vertices, faces, vertices, FRONT, 32)
     monkeypatch.setattr(raster, "AT_ONCE", 100)
