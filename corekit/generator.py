@@ -18,6 +18,7 @@ from torch.nn.utils import parametrize
 
 from corekit.camera import Camera
 from corekit.errors import PersonaError
+from corekit.solid import Solid
 
 Kind = Literal["conv", "affine", "torgb", "linear", "bias", "noise", "const"]
 Part = Literal["mapping", "backbone", "decoder", "superres"]
@@ -113,6 +114,12 @@ class Generator(nn.Module, abc.ABC):
         """
         for index in range(len(cameras)):
             yield self(w, cameras[index].expand(len(w)))
+
+    def solid(self, w: Tensor) -> Solid | None:
+        """The matter of one code w [1, L, D], as long as the weights stay what they are; None for a generator that has
+        only pictures. One that has matter renders depth too.
+        """
+        return None
 
     @abc.abstractmethod
     def sites(self) -> tuple[Site, ...]:

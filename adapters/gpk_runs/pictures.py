@@ -17,11 +17,13 @@ from torch import Tensor
 
 from gpk_checkpoints.atomic import write_atomically
 
+SYNTHETIC = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+"""The digital source type of everything that a generator made."""
 XMP = f"""\
 <x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
 <rdf:Description rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
  xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:CreatorTool="gpk {version("gpk")}"
- Iptc4xmpExt:DigitalSourceType="http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"/>
+ Iptc4xmpExt:DigitalSourceType="{SYNTHETIC}"/>
 </rdf:RDF></x:xmpmeta>
 """
 

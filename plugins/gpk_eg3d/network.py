@@ -18,8 +18,10 @@ from torch import Tensor, nn
 from corekit.camera import Camera
 from corekit.errors import InputError
 from corekit.generator import Generator, LatentSpace, Noise, Render, Site
+from corekit.solid import Matter, Solid
 from gpk_eg3d.config import EG3DConfig
 from gpk_eg3d.decoder import Decoder
+from gpk_eg3d.rays import activated
 from gpk_eg3d.renderer import rendered, shaded
 from gpk_eg3d.superres import Superresolution
 from gpk_stylegan2.layers import FullyConnected
@@ -126,6 +128,22 @@ class EG3D(Generator):
         """Colour features [B, N, F] and raw density [B, N, 1] at world `points` [B, N, 3]."""
         colours, densities = shaded(planes, self.decoder, points[:, None], self.config)
         return colours[:, :, 0].mT, densities[:, 0, :, None]
+
+    def solid(self, w: Tensor) -> Solid:
+        """The matter of w [1, L, D] in the planes' box, with the raw picture's colours; its planes are drawn once.
+
+        What rays are forced to end on (`opaque_far`) is none of it.
+        """
+        planes, c = self.planes(w), self.config
+
+        def at(points: Tensor) -> Matter:
+            features, densities = self.field(points[None], planes)
+            return Matter(
+                activated(densities[0, :, 0], gain=c.density_gain, offset=c.density_offset), 2 * features[0, :, :3] - 1
+            )
+
+        half = planes.new_full((3,), c.box_warp / 2)
+        return Solid(at, torch.stack([-half, half]))
 
     def sites(self) -> tuple[Site, ...]:
         """Mapping, backbone, decoder, super-resolution: weights, biases, noise strengths, and the constant.

@@ -29,12 +29,17 @@ def stratified(
     return depths + step * _uniform((batch, rays, n), like, rng)
 
 
+def activated(densities: Tensor, *, gain: float = 1.0, offset: float = 0.0) -> Tensor:
+    """Density per world unit, above 0, for a raw one of any shape."""
+    return F.softplus(densities * gain + (offset - 1))
+
+
 def march(
     depths: Tensor, densities: Tensor, *, gain: float = 1.0, offset: float = 0.0, opaque_far: bool = False
 ) -> tuple[Tensor, Tensor]:
     """Weights of the intervals [B, R, S-1] and of the samples [B, R, S], for sorted depths and raw densities."""
     middle = (densities[..., 1:] + densities[..., :-1]) / 2
-    thickness = F.softplus(middle * gain + (offset - 1)) * depths.diff(dim=-1)
+    thickness = activated(middle, gain=gain, offset=offset) * depths.diff(dim=-1)
     alpha = -torch.expm1(-thickness)
     if opaque_far:
         alpha = torch.cat([alpha[..., :-1], torch.ones_like(alpha[..., -1:])], -1)

@@ -33,6 +33,14 @@ def gpk_tasks() -> Sequence[Task]:
             views=True,
         ),
         Task(
+            "mesh",
+            "the subject's surface as a coloured mesh, for any 3D viewer",
+            _later("mesh", "mesh"),
+            settings=_named("mesh", "Meshing"),
+            persona="optional",
+            views=True,
+        ),
+        Task(
             "interpolate",
             "from one anchor of the subject to another: paths, and an animation along them",
             _later("interpolate", "interpolate"),

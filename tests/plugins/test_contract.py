@@ -109,6 +109,27 @@ class TestContract:
             alone = generator(w[i : i + 1], None if camera is None else camera[i])
             assert torch.allclose(alone.image[0], together.image[i], rtol=1e-4, atol=1e-5)
 
+    def test_matter_is_dense_and_coloured_and_the_same_for_any_points_beside_it(
+        self, backend: Backend, card: Card, config: Mapping[str, Any]
+    ) -> None:
+        generator = small(backend, config)
+        one, other = (generator.solid(w[None]) for w in latents(generator, 2))
+        if one is None or other is None:
+            assert not backend.cameras
+            return
+        low, high = one.box
+        assert (low < high).all()
+        points = low + (high - low) * torch.rand(100, 3, generator=seeded(2))
+        density, colour = one.at(points)
+        assert (density.shape, colour.shape) == ((100,), (100, 3))
+        assert torch.isfinite(density).all()
+        assert density.min() >= 0
+        assert colour.abs().max() <= 1.002  # as pictures are, a little more than [-1, 1]
+        alone = one.at(points[:1])
+        torch.testing.assert_close(alone.density, density[:1])
+        torch.testing.assert_close(alone.colour, colour[:1])
+        assert not torch.allclose(other.at(points).density, density)
+
     def test_seeds_decide_what_is_random(self, backend: Backend, card: Card, config: Mapping[str, Any]) -> None:
         generator = small(backend, config)
         w = latents(generator, 1)
