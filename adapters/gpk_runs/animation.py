@@ -26,6 +26,8 @@ EFFORT = 4
 """Of WebP's six: 6 takes twenty times as long as 4 for the same bytes."""
 SAMPLES, COLOURS, REFINED = 8, 256, 2
 """A GIF's palette: the frames it is chosen from, its colours, and the rounds of k-means after the choice."""
+ENOUGH = 256
+"""Pixels along a side of such a frame, at most; of a larger one every n-th is taken."""
 
 
 def write_animation(path: Path, frames: Sequence[Image.Image], *, rate: float = 24.0, quality: int = 80) -> None:
@@ -77,11 +79,13 @@ def write_gif(path: Path, frames: Sequence[Image.Image], *, rate: float = 24.0) 
 
 
 def _side_by_side(frames: Sequence[Image.Image]) -> Image.Image:
-    """The frames as one picture."""
+    """The frames as one picture, with no colour that they have not."""
     width, height = frames[0].size
+    scale = min(1.0, ENOUGH / max(width, height))
+    width, height = max(1, round(scale * width)), max(1, round(scale * height))
     together = Image.new("RGB", (width * len(frames), height))
     for place, frame in enumerate(frames):
-        together.paste(frame, (width * place, 0))
+        together.paste(frame.resize((width, height), Image.Resampling.NEAREST), (width * place, 0))
     return together
 
 

@@ -104,7 +104,7 @@ class Shot:
 
 
 def render(bench: Bench, settings: Rendering, run: Run) -> Mapping[str, Any]:
-    """Writes a video of that motion in each format, the strip `grid.png`, every frame as a PNG in `frames`, and
+    """Writes a video of that motion in each format, the strip `grid.png`, every frame as a PNG in `pictures`, and
     `codes.safetensors`: the codes `w` [N, L, D], their `weights` [K, N] on the way through them, the cameras' labels.
 
     Returns how each scene moves (`figures_of_loop`), measured on the frames in the generator's own size, and the number
@@ -151,13 +151,13 @@ def scenes_of(bench: Bench, settings: Rendering) -> tuple[list[Scene], dict[str,
     if cameras is None and (still or s.depth):
         what, instead = ("views", "give --motion interpolation") if still else ("depth", "leave out --depth")
         raise InputError(f"{bench.backend.name} is a 2D generator and has no {what}: {instead}")
+    cameras = None if cameras is None else cameras.to(w.device)
     told = {"w": w} | ({} if cameras is None else {"cameras": cameras.label()})
     if still:
-        named = zip(numbers, w, strict=True)
-        return [Scene(f"{kind} {number}", row[None], cameras, count) for number, row in named], told
+        named = {f"{kind} {number}": row[None] for number, row in zip(numbers, w, strict=True)}
+        return [Scene(name, row, cameras, count) for name, row in named.items()], told
     weights = through(len(w), s.frames)
-    name = f"{kind}s {' to '.join(map(str, numbers))}"
-    return [Scene(name, LatentHull(w).points(weights.to(w)), cameras, count)], told | {"weights": weights}
+    return [Scene("path", LatentHull(w).points(weights.to(w)), cameras, count)], told | {"weights": weights}
 
 
 def looks_of(bench: Bench, settings: Rendering) -> list[Look]:
@@ -176,12 +176,12 @@ def taken(generator: Generator, scene: Scene, frames: Sequence[int]) -> Iterator
             yield generator(scene.w[k, None], None if scene.cameras is None else scene.cameras[k])
     elif frames:
         assert scene.cameras is not None
-        yield from generator.views(scene.w, scene.cameras[torch.tensor(frames)].to(scene.w.device))
+        yield from generator.views(scene.w, scene.cameras[torch.tensor(frames, device=scene.w.device)])
 
 
 def _shot(run: Run, settings: Rendering, scene: Scene, look: Look, *, alone: bool) -> Shot:
     name = scene.name if alone else f"{scene.name}, {look}"
-    folder = run.directory / "frames" / name.replace(", ", ".").replace(" ", "-")
+    folder = run.pictures / name.replace(", ", ".").replace(" ", "-")
     return Shot(name, scene, look, Reel(folder, scene.count, depth=settings.depth))
 
 
@@ -197,18 +197,18 @@ def _told(bench: Bench, settings: Rendering, run: Run, shots: Sequence[Shot], lo
     """Writes the videos and the strip, and returns the task's facts."""
     s, reels = settings, {shot.name: shot.reel for shot in shots}
     film = Film(reels, looks=looks, side=s.side or max(LEAST, bench.generator.resolution))
-    files = [f"{s.motion}.{name}" for name in s.formats]
-    for file in files:
-        loops = s.loops if file.endswith("mp4") else 1
+    files, pictures = [CODES], ["pictures"]
+    for name in dict.fromkeys(s.formats):
+        file, loops = f"{s.motion}.{name}", s.loops if name == "mp4" else 1
         stills = _shown(bench, file, film.stills(loops=loops), loops * film.count)
         write_video(run.directory / file, stills, rate=s.fps)
-    pictures = ["frames"]
+        files.insert(-1, file)
     if s.grid:
         title = f"{bench.backend.name} · {s.motion}"
         film.write_strip(run.directory / "grid.png", s.grid, rate=s.fps, title=title)
         pictures.insert(0, "grid.png")
     figures = {name: figures_of_loop(reel.pictures()) for name, reel in reels.items()}
-    return {"figures": figures, "pictures": pictures, "files": [*files, CODES]}
+    return {"figures": figures, "pictures": pictures, "files": files}
 
 
 def _shown(bench: Bench, file: str, stills: Iterator[T], total: int) -> Iterator[T]:
