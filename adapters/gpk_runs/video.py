@@ -24,6 +24,7 @@ from gpk_runs.animation import write_animation, write_gif
 from gpk_runs.pictures import SYNTHETIC
 
 Format = Literal["mp4", "webp", "gif"]
+Frame = Image.Image
 QUALITY = 17
 """H.264's constant rate factor, from 0 (lossless) to 51: at 17 nobody tells a frame from its original."""
 BT709, LIMITED = 1, 1
@@ -32,7 +33,7 @@ FINEST = 1001
 """The largest denominator of a rate, that of television's 30000/1001."""
 
 
-def write_video(path: Path, frames: Iterable[Image.Image], *, rate: float = 24.0) -> None:
+def write_video(path: Path, frames: Iterable[Frame], *, rate: float = 24.0) -> None:
     """Replaces the file at `path` by the frames, all of one size and at least one, `rate` a second.
 
     WebP and GIF go on for ever from the start. An odd side of an mp4 gets one more row or column, its last one again.
@@ -59,7 +60,7 @@ def check_format(name: str) -> Format:
     raise InputError(f"{name!r} is no format of videos: give one of {', '.join(get_args(Format))}")
 
 
-def _write_mp4(path: Path, frames: Iterable[Image.Image], rate: float) -> None:
+def _write_mp4(path: Path, frames: Iterable[Frame], rate: float) -> None:
     import av
 
     whole = iter(frames)
@@ -84,7 +85,7 @@ def _write_mp4(path: Path, frames: Iterable[Image.Image], rate: float) -> None:
         container.mux(stream.encode())
 
 
-def _even(frame: Image.Image) -> Image.Image:
+def _even(frame: Frame) -> Frame:
     """The frame with even sides: the last row or column twice where one is odd."""
     width, height = frame.size
     if not (width % 2 or height % 2):

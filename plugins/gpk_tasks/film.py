@@ -9,17 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from gpk_runs.sheet import GAP, contact_sheet, write_sheet
+from gpk_runs.video import Frame
 from gpk_tasks.reel import Reel
 from gpk_tasks.views import greys
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 ACROSS = 4
 """Pictures in a row where each is of another code."""
@@ -49,7 +46,7 @@ class Film:
                 shown[f"{name}, depth"] = self._shades[row, index]
         return shown
 
-    def stills(self, *, loops: int = 1) -> Iterator[Image.Image]:
+    def stills(self, *, loops: int = 1) -> Iterator[Frame]:
         """Every frame in turn, `loops` times over; none of them is held. Without headings it has no margin."""
         each = [""] if self._shades is None else ["", "depth"]
         headings = [name or look for look in self._looks for name in each] if len(self._looks) > 1 else []

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -25,7 +25,7 @@ from corekit.generator import Generator, Render
 from corekit.hull import LatentHull
 from corekit.plugin import option
 from gpk_checkpoints.files import read_safetensors
-from gpk_runs.video import Format, check_format, write_video
+from gpk_runs.video import Format, Frame, check_format, write_video
 from gpk_tasks.codes import codes_of, picked, write_codes
 from gpk_tasks.film import Film
 from gpk_tasks.keeping import kept
@@ -38,7 +38,6 @@ LEAST = 256
 """Pixels of a picture, of a smaller generator too."""
 CODES = "codes.safetensors"
 Look = Literal["pretrained", "personalized"]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -211,7 +210,7 @@ def _told(bench: Bench, settings: Rendering, run: Run, shots: Sequence[Shot], lo
     return {"figures": figures, "pictures": pictures, "files": files}
 
 
-def _shown(bench: Bench, file: str, stills: Iterator[T], total: int) -> Iterator[T]:
+def _shown(bench: Bench, file: str, stills: Iterator[Frame], total: int) -> Iterator[Frame]:
     """The stills as they are, each told as progress when the next one is asked for."""
     for done, still in enumerate(stills, 1):
         yield still
