@@ -16,6 +16,7 @@ from corekit.recipe import Recipe
 from corekit.registry import Registry
 from gpk_checkpoints.personas import save_persona
 from gpk_cli.app import build
+from gpk_cli.run import DIRECT
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -36,6 +37,7 @@ def test_commands_and_options_exist(page: Path) -> None:
     blocks = re.findall(r"(?m)^    gpk .*$|`gpk [^`]*`", page.read_text())
     for block in blocks:
         for name, rest in COMMAND.findall(block):
+            name = f"run {name}" if name in DIRECT else name  # its options are those of the task
             command = root
             for part in name.split():
                 context = typer.Context(command, obj=registry)
