@@ -9,6 +9,7 @@ import abc
 import copy
 import hashlib
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Self
 
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from corekit.camera import Camera
-from corekit.errors import PersonaError
+from corekit.errors import InputError, PersonaError
 from corekit.solid import Solid
 
 Kind = Literal["conv", "affine", "torgb", "linear", "bias", "noise", "const"]
@@ -120,6 +121,21 @@ class Generator(nn.Module, abc.ABC):
         only pictures. One that has matter renders depth too.
         """
         return None
+
+    @property
+    def depth_samples(self) -> int:
+        """Samples along each ray; 0 for a generator that has no rays, or none whose samples can be multiplied."""
+        return 0
+
+    @contextmanager
+    def finer(self, times: int) -> Iterator[Self]:
+        """This generator with `times` as many samples along each ray, inside the block: moving pictures flicker less.
+
+        Raises InputError where there are no samples to multiply, unless `times` is 1.
+        """
+        if times != 1:
+            raise InputError(f"{type(self).__name__} has no samples along rays: they cannot be multiplied by {times}")
+        yield self
 
     @abc.abstractmethod
     def sites(self) -> tuple[Site, ...]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from corekit.errors import RunError
@@ -22,14 +23,22 @@ def write_atomically(path: Path, chunks: Iterable[bytes | memoryview]) -> None:
 
     Raises RunError where that is impossible (no space, no permission, a folder of that name); the old file survives.
     """
+    with replacing(path) as part, part.open("wb") as file:
+        for chunk in chunks:
+            file.write(chunk)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Gives the path of a part to write in the block, for libraries that write files themselves; when the block ends,
+    the part becomes the file at `path`, and where it fails, nothing of it stays. Raises as `write_atomically` does.
+    """
     part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with part.open("wb") as file:
-                for chunk in chunks:
-                    file.write(chunk)
-                file.flush()
+            yield part
+            with part.open("rb+") as file:
                 os.fsync(file.fileno())
             part.replace(path)
         except BaseException:  # an interrupt included: nothing half-written stays behind

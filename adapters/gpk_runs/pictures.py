@@ -26,6 +26,8 @@ XMP = f"""\
  Iptc4xmpExt:DigitalSourceType="{SYNTHETIC}"/>
 </rdf:RDF></x:xmpmeta>
 """
+SYNTHETIC = f"Created using generative AI (IPTC trainedAlgorithmicMedia) by gpk {version('gpk')}"
+"""The same in a sentence, for files that take no XMP."""
 
 
 def to_image(picture: Tensor) -> Image.Image:

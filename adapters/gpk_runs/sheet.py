@@ -31,28 +31,29 @@ def contact_sheet(
     captions: Sequence[str] | None = None,
     title: str = "",
     side: int = 192,
+    margin: int = MARGIN,
 ) -> Image.Image:
-    """The rows of pictures [3, R, R] in [-1, 1], each enlarged (Lanczos) to `side`.
+    """The rows of pictures [3, R, R] in [-1, 1], each enlarged (Lanczos) to `side`, with `margin` around them.
 
     Rows may be of different lengths. A heading that is too long for its column is cut with an ellipsis, and so is a
     caption after three lines.
     """
     count = max((len(row) for row in rows), default=0)
-    left = MARGIN + (CAPTION_WIDTH + GAP if captions else 0)
-    top = MARGIN + (TITLE + MARGIN * 2 // 3 if title else 0) + (HEADING + GAP if columns else 0)
+    left = margin + (CAPTION_WIDTH + GAP if captions else 0)
+    top = margin + (TITLE + margin * 2 // 3 if title else 0) + (HEADING + GAP if columns else 0)
     step = side + GAP
-    titled = MARGIN + ceil(ImageFont.load_default(TITLE).getlength(_drawable(title)))
-    width = max(left + count * step - GAP, titled) + MARGIN
-    sheet = Image.new("RGB", (width, top + len(rows) * step - GAP + MARGIN), PAPER)
+    titled = margin + ceil(ImageFont.load_default(TITLE).getlength(_drawable(title)))
+    width = max(left + count * step - GAP, titled) + margin
+    sheet = Image.new("RGB", (width, top + len(rows) * step - GAP + margin), PAPER)
     draw = ImageDraw.Draw(sheet)
     if title:
-        _text(draw, (MARGIN, MARGIN), title, TITLE, INK, width)
+        _text(draw, (margin, margin), title, TITLE, INK, width)
     for i, heading in enumerate(columns[:count]):
         _text(draw, (left + i * step, top - GAP - HEADING), heading, HEADING, GREY, side)
     for j, row in enumerate(rows):
         y = top + j * step
         if captions and j < len(captions):
-            _caption(draw, y + side / 2, captions[j])
+            _caption(draw, margin + CAPTION_WIDTH, y + side / 2, captions[j])
         for i, picture in enumerate(row):
             sheet.paste(to_image(picture).resize((side, side), Image.Resampling.LANCZOS), (left + i * step, y))
     return sheet
@@ -71,7 +72,7 @@ def write_sheet(
     write_picture(path, contact_sheet(rows, columns=columns, captions=captions, title=title, side=side))
 
 
-def _caption(draw: ImageDraw.ImageDraw, middle: float, text: str) -> None:
+def _caption(draw: ImageDraw.ImageDraw, right: float, middle: float, text: str) -> None:
     """A row's caption in up to three lines, right-aligned against its pictures."""
     font = ImageFont.load_default(CAPTION)
     lines: list[str] = []
@@ -85,7 +86,7 @@ def _caption(draw: ImageDraw.ImageDraw, middle: float, text: str) -> None:
     leading = CAPTION * 1.35
     for i, line in enumerate(lines):
         y = middle + (i - len(lines) / 2) * leading
-        _text(draw, (MARGIN + CAPTION_WIDTH, y), line, CAPTION, INK if i == 0 else GREY, CAPTION_WIDTH, anchor="ra")
+        _text(draw, (right, y), line, CAPTION, INK if i == 0 else GREY, CAPTION_WIDTH, anchor="ra")
 
 
 def _drawable(text: str) -> str:

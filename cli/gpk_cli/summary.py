@@ -122,7 +122,9 @@ def _spread(over: Stats | None, digits: int) -> str:
 
 
 def _figure(value: float | None) -> str:
-    return "" if value is None else f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
+    if value is None or isinstance(value, int):
+        return "" if value is None else f"{value:,}"
+    return f"{value:.3f}" if value == 0 or abs(value) >= 0.01 else f"{value:.2g}"
 
 
 def show_plan(plan: Plan, *, as_json: bool) -> None:

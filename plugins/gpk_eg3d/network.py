@@ -10,7 +10,9 @@ N points, R image side, r side before super-resolution.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import cast, final
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Self, cast, final
 
 import torch
 from torch import Tensor, nn
@@ -123,6 +125,25 @@ class EG3D(Generator):
             rng=rng,
         )
         return Render(self.superresolution(features, w[:, -1], self.half_dtype), features[:, :3], depth)
+
+    @property
+    def depth_samples(self) -> int:
+        """Samples along each ray, of both passes."""
+        return self.config.depth_resolution + self.config.depth_resolution_importance
+
+    @contextmanager
+    def finer(self, times: int) -> Iterator[Self]:
+        """This generator with `times` as many samples along each ray in both passes, inside the block."""
+        whole = self.config
+        self.config = replace(
+            whole,
+            depth_resolution=times * whole.depth_resolution,
+            depth_resolution_importance=times * whole.depth_resolution_importance,
+        )
+        try:
+            yield self
+        finally:
+            self.config = whole
 
     def field(self, points: Tensor, planes: Tensor) -> tuple[Tensor, Tensor]:
         """Colour features [B, N, F] and raw density [B, N, 1] at world `points` [B, N, 3]."""

@@ -49,6 +49,13 @@ def gpk_tasks() -> Sequence[Task]:
             persona="optional",
         ),
         Task(
+            "render",
+            "videos of the subject: turning, or on the way from one anchor to another",
+            _later("render", "render"),
+            settings=_named("render", "Rendering"),
+            persona="optional",
+        ),
+        Task(
             "invert",
             "new photos into codes: reconstructions, other views, pivotal tuning",
             _later("reconstruct", "reconstruct"),

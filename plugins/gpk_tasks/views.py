@@ -1,7 +1,6 @@
 r"""Novel views of chosen codes: a grid of yaw and pitch with its depths, and a turntable.
 
-The turntable is the closed loop yaw = A sin t, pitch = -B cos t. The grid's ends are those of My3DGen's novel views
-(section 4.1): yaw +-0.35, pitch +-0.25.
+The grid's ends are those of My3DGen's novel views (section 4.1): yaw +-0.35, pitch +-0.25.
 
 Shapes: N codes, V views, P pitches, Y yaws, F frames, L latent layers, D latent width, R image side, r side of depth.
 """
@@ -27,6 +26,7 @@ from gpk_runs.pictures import write_picture
 from gpk_runs.sheet import contact_sheet, write_sheet
 from gpk_tasks.codes import codes_of, picked, write_codes
 from gpk_tasks.keeping import kept
+from gpk_tasks.motion import turntable
 from gpk_tasks.renders import AT_ONCE, check_angles, orbit
 from gpk_tasks.shots import Shots, as_bytes, as_pictures, figures_of_motion
 
@@ -64,7 +64,8 @@ def views(bench: Bench, settings: Views, run: Run) -> Mapping[str, Any]:
     Returns for each code how far its frames differ, and ID_sim of its views to the bench's album where there are both
     that and a judge.
     """
-    grid, loop = grid_of(settings.yaw, settings.pitch), turntable(settings)
+    grid = grid_of(settings.yaw, settings.pitch)
+    loop = turntable(settings.frames, turn=settings.turn, nod=settings.nod)
     cameras = orbit(bench, *torch.cat([grid, loop], dim=1).tolist())
     w, kind = codes_of(bench, settings.codes)
     numbers = settings.anchors or tuple(range(min(FIRST, len(w))))
@@ -94,12 +95,6 @@ def views(bench: Bench, settings: Views, run: Run) -> Mapping[str, Any]:
 def grid_of(yaw: Sequence[float], pitch: Sequence[float]) -> Tensor:
     """Yaws and pitches [2, P·Y] of a grid, row by row: the yaws of a pitch are together."""
     return torch.tensor([[y for _ in pitch for y in yaw], [p for p in pitch for _ in yaw]])
-
-
-def turntable(settings: Views) -> Tensor:
-    """Yaws and pitches [2, F] of a closed loop, each place once."""
-    phase = 2 * torch.pi * torch.arange(settings.frames) / max(1, settings.frames)
-    return torch.stack([settings.turn * phase.sin(), -settings.nod * phase.cos()])
 
 
 def references(bench: Bench) -> Tensor | None:

@@ -665,6 +665,12 @@ TASKS = [
     Case("a protocol that is none", "'synthesys'", commands=evaluating("--tasks synthesys")),
     Case("a judge that is none", "'arcfase'", commands=evaluating("--tasks synthesis --judge arcfase")),
     Case("runs to evaluate with one album", "one subject", commands=evaluating("run --album album")),
+    Case("a video in a format that is none", "'avi'", commands=(f"render {PERSONA} --formats avi --out new",)),
+    Case(
+        "a way through one anchor",
+        "there is 1",
+        commands=(f"render {PERSONA} --motion interpolation --anchors 0 --out new --device cpu",),
+    ),
 ]
 
 SECTIONS = {

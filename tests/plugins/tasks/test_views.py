@@ -24,7 +24,7 @@ from gpk_eg3d.network import EG3D
 from gpk_minicat import load_identity
 from gpk_photos.decode import read_image
 from gpk_tasks.codes import write_codes
-from gpk_tasks.views import Views, greys, grid_of, turntable, views
+from gpk_tasks.views import Views, greys, grid_of, views
 
 Do = Callable[..., Any]
 SETTINGS = Views(anchors=(3, 1), yaw=(-0.3, 0.1), pitch=(-0.2, 0.0, 0.2), frames=6)
@@ -41,16 +41,6 @@ def test_a_grid_has_the_yaws_of_a_pitch_together() -> None:
     assert (
         grid_of([-0.3, 0.1], [-0.2, 0.2]).tolist() == torch.tensor([[-0.3, 0.1] * 2, [-0.2, -0.2, 0.2, 0.2]]).tolist()
     )
-
-
-def test_a_turntable_is_a_closed_loop_of_even_steps() -> None:
-    yaw, pitch = turntable(Views(frames=48, turn=0.4, nod=0.1))
-    assert yaw.max() == -yaw.min() == pytest.approx(0.4)
-    assert pitch.max() == -pitch.min() == pytest.approx(0.1)
-    along = torch.stack([yaw / 0.4, pitch / 0.1])
-    steps = (along - along.roll(1, 1)).norm(dim=0)
-    torch.testing.assert_close(steps, steps[:1].expand(48))  # the last to the first is a step as any other
-    assert turntable(Views(frames=0)).shape == (2, 0)
 
 
 def test_near_is_white_in_one_range_for_all() -> None:
