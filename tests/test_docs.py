@@ -43,7 +43,7 @@ def test_commands_and_options_exist(page: Path) -> None:
                 context = typer.Context(command, obj=registry)
                 assert part in command.list_commands(context), f"gpk {name}"  # pyright: ignore[reportAttributeAccessIssue]
                 command = command.get_command(context, part)  # pyright: ignore[reportAttributeAccessIssue]
-            options = {option for parameter in command.params for option in parameter.opts}
+            options = {option for p in command.params for option in (*p.opts, *p.secondary_opts)}
             for option in re.findall(r"--[a-z-]+", rest):
                 assert option in options | {"--help"}, f"gpk {name} {option}"
 
