@@ -22,7 +22,7 @@ SIDES = (512, 384, 256, 192, 128)
 """Widths that are tried, in pixels."""
 QUALITY = (84, 80, 76, 72, 66)
 """WebP's, at each of them."""
-TRIED = 12
+TRIED = 4
 """Pictures that tell how large the others will be."""
 LONGEST = 16383
 """Pixels of a side that WebP can have."""
@@ -37,18 +37,19 @@ class Picture(NamedTuple):
 
 
 def embed(pictures: Mapping[Key, Picture], *, budget: int, sides: Sequence[int] = SIDES) -> dict[Key, str]:
-    """The pictures as URIs, of no more than `budget` characters together; what is no WebP or PNG is left out.
+    """The pictures as URIs, of no more than `budget` characters together; what is no whole WebP or PNG is left out.
 
     `sides` are the widths that are tried, from the first on, and past the last one by halves.
     """
-    whole = {key: picture for key, picture in pictures.items() if _readable(picture.path)}
+    whole = {key: picture for key, picture in pictures.items() if _is_whole(picture.path)}
     if sum(_encoded(picture.path.stat().st_size) for picture in whole.values()) <= budget:
         return {key: uri(picture.path.read_bytes()) for key, picture in whole.items()}
     plain, others = 0, 0
     while True:
         widths = {True: _width(sides, plain), False: _width(sides, others)}
         if _estimate(list(whole.values()), widths) <= budget:
-            made = {key: uri(_smaller(picture.path, *widths[picture.plain])) for key, picture in whole.items()}
+            small = {key: _smaller(picture.path, *widths[picture.plain]) for key, picture in whole.items()}
+            made = {key: uri(content) for key, content in small.items() if content}
             if sum(map(len, made.values())) <= budget or widths[False][0] <= 1:
                 return made
         plain, others = (plain + 1, others) if plain == others else (plain, others + 1)
@@ -56,7 +57,7 @@ def embed(pictures: Mapping[Key, Picture], *, budget: int, sides: Sequence[int] 
 
 def still(path: Path) -> str | None:
     """The first frame of an animation as a URI; None where the file is no picture."""
-    if not _readable(path):
+    if not _is_whole(path):
         return None
     file = io.BytesIO()
     with Image.open(path) as image:
@@ -82,29 +83,39 @@ def _estimate(pictures: Sequence[Picture], widths: Mapping[bool, tuple[int, int]
     total = 0.0
     for kind, (width, quality) in widths.items():
         alike = [picture for picture in pictures if picture.plain is kind]
-        few = alike[:: max(1, len(alike) // TRIED)]
+        few = alike[:: max(1, -(-len(alike) // TRIED))]
         total += sum(_encoded(len(_smaller(p.path, width, quality))) for p in few) * len(alike) / max(1, len(few))
     return total
 
 
 def _smaller(path: Path, width: int, quality: int) -> bytes:
-    """The picture as a WebP, shrunk to `width` where it is wider."""
+    """The picture as a WebP no wider than `width`, or the file as it is where that is smaller; nothing where its pixels
+    are damaged.
+    """
     file = io.BytesIO()
-    with Image.open(path) as image:
-        kept = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp", "").encode()
-        small = image.convert("RGB")
-        small.thumbnail((width, LONGEST))
-        small.save(file, format="WEBP", quality=quality, method=2, xmp=kept)
-    return file.getvalue()
-
-
-def _readable(path: Path) -> bool:
     try:
         with Image.open(path, formats=list(FORMATS)) as image:
-            image.load()
+            kept = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp", "").encode()
+            fits = max(image.width / width, image.height / LONGEST) <= 1
+            small = image.convert("RGB")
+    except (OSError, SyntaxError, ValueError):
+        return b""
+    small.thumbnail((width, LONGEST))
+    small.save(file, format="WEBP", quality=quality, method=2, xmp=kept)
+    made = file.getvalue()
+    return path.read_bytes() if fits and path.stat().st_size <= len(made) else made
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether that is a WebP or PNG, and not cut short; its pixels are not looked at."""
+    try:
+        with Image.open(path, formats=list(FORMATS)):
+            content = path.read_bytes()
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return False
-    return True
+    if content.startswith(b"RIFF"):
+        return len(content) >= 8 + int.from_bytes(content[4:8], "little")
+    return b"IEND" in content[-12:]
 
 
 def _encoded(size: int) -> int:
