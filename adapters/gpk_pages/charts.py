@@ -24,8 +24,10 @@ LINES = 4
 """Kinds of line that the style knows."""
 ROW = 34
 """Pixels from one bar to the next."""
-LETTER = 7.2
+LETTER = 8.2
 """Pixels of a letter, about."""
+LONGEST = 30
+"""Letters of a bar's label that are shown beside it."""
 
 
 class Series(NamedTuple):
@@ -53,7 +55,7 @@ class Chart(NamedTuple):
     rows: tuple[tuple[str, ...], ...]
 
 
-def line_chart(series: Sequence[Series], *, title: str, across: str, log: bool | None = None, unit: str = "") -> Chart:
+def line_chart(series: Sequence[Series], *, title: str, across: str, log: bool | None = None) -> Chart:
     """Lines over one axis, which is called `across`.
 
     The other axis is logarithmic as `log` says, where None if that helps. At most MOST points of a line are drawn,
@@ -71,16 +73,14 @@ def line_chart(series: Sequence[Series], *, title: str, across: str, log: bool |
     ]
     places = sorted({place for line in series for place in line.xs})
     known = [dict(zip(line.xs, line.ys, strict=True)) for line in series]
-    rows = [
-        (spelled(place), *(f"{spelled(ys[place])}{unit}" if place in ys else "" for ys in known)) for place in places
-    ]
+    rows = [(spelled(place), *(spelled(ys[place]) if place in ys else "" for ys in known)) for place in places]
     svg = _svg("lines", WIDTH, HEIGHT, title, parts, across=across)
     return Chart(svg, (across, *(line.name for line in series)), tuple(rows))
 
 
 def bar_chart(bars: Sequence[Bar], *, title: str, across: str, unit: str = "") -> Chart:
     """Bars from the left, one below the other, each with its value beside it; `across` says what they are of."""
-    left = min(180.0, 14 + LETTER * max((len(bar.label) for bar in bars), default=0))
+    left = 14 + LETTER * min(LONGEST, max((len(bar.label) for bar in bars), default=0))
     ends = [end for bar in bars for end in (bar.value, bar.low, bar.high) if end is not None]
     x = axis_of([0.0, *ends], left, WIDTH - 70)
     height = 12 + ROW * len(bars) + 40
@@ -139,8 +139,9 @@ def _legend(names: Sequence[str]) -> Iterator[str]:
 
 
 def _bar(bar: Bar, x: Axis, top: float, left: float, unit: str) -> Iterator[str]:
+    label = bar.label if len(bar.label) <= LONGEST else f"{bar.label[: LONGEST - 1]}…"
     start, end, middle = x.place(0.0), x.place(bar.value), top + ROW / 2
-    yield f'<text class="label" x="{left - 10}" y="{middle + 4}" text-anchor="end">{escape(bar.label)}</text>'
+    yield f'<text class="label" x="{left - 10}" y="{middle + 4}" text-anchor="end">{escape(label)}</text>'
     yield (
         f'<rect class="bar" x="{min(start, end)}" y="{top + 6}" width="{max(abs(end - start), 1):.1f}" '
         f'height="{ROW - 12}" rx="3"><title>{escape(bar.label)}: {spelled(bar.value)}{escape(unit)}</title></rect>'

@@ -71,8 +71,9 @@ def write_report(directory: Path, out: Path | None = None) -> Written:
     done = record.last("done")
     shown = shown_of(record, budget=BUDGET)
     kinds = _kinds(record)
+    name = directory.resolve().name
     context = {
-        "name": directory.resolve().name,
+        "name": name,
         "finished": bool(done),
         "lead": _lead(record),
         "notes": [*([] if done else [_where(record)]), *shown.missing],
@@ -90,7 +91,7 @@ def write_report(directory: Path, out: Path | None = None) -> Written:
         "environment": _environment(record),
         "provenance": _provenance(record),
         "config": (directory / CONFIG).read_text(encoding="utf-8"),
-        "command": _command(directory, finished=bool(done)),
+        "command": _command(name, finished=bool(done)),
     }
     file = directory / REPORT if out is None else out
     count = write_page(file, "report.html.j2", context)
@@ -224,7 +225,7 @@ def _provenance(record: Record) -> dict[str, str]:
     return facts
 
 
-def _command(directory: Path, *, finished: bool) -> str:
-    config = shlex.quote(str(Path(directory.name) / CONFIG))
-    out = shlex.quote(f"{directory.name}-again" if finished else directory.name)
+def _command(name: str, *, finished: bool) -> str:
+    """What repeats the run of that name, or goes on with it, beside its folder."""
+    config, out = shlex.quote(f"{name}/{CONFIG}"), shlex.quote(f"{name}-again" if finished else name)
     return f"gpk personalize ALBUM --config {config} --out {out}"

@@ -665,6 +665,8 @@ TASKS = [
     Case("a protocol that is none", "'synthesys'", commands=evaluating("--tasks synthesys")),
     Case("a judge that is none", "'arcfase'", commands=evaluating("--tasks synthesis --judge arcfase")),
     Case("runs to evaluate with one album", "one subject", commands=evaluating("run --album album")),
+    Case("a report of what is no run", "is no run's folder", commands=("report album",)),
+    Case("a report onto a file of one's own", "no page of gpk's", put("a.html", "mine"), ("report run --out a.html",)),
 ]
 
 SECTIONS = {
