@@ -7,25 +7,20 @@ finished it shows what is there.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
-from gpk_pages.charts import Bar, Chart, bar_chart
 from gpk_pages.page import write_page
 from gpk_runs.folder import CONFIG
 from gpk_runs.words import duration, size
 from gpk_tasks.learning import curves
-from gpk_tasks.measures import MEASURES, Measure
-from gpk_tasks.record import PERSONALIZED, PRETRAINED, Record, read_record
-from gpk_tasks.report_pictures import LABELS, shown_of
+from gpk_tasks.record import Record, read_record
+from gpk_tasks.report_figures import highlights_of, layers_of, lines_of, measures_of
+from gpk_tasks.report_pictures import shown_of
 
 REPORT = "report.html"
 BUDGET = 14_000_000
 """Characters of all pictures, so that a page is under 15 MB."""
-HIGHLIGHTS = ("id_sim", "psnr", "distance")
-"""Measures of the summary."""
 HASH = 16
 """Letters of a sha256 that are shown: enough to compare by eye."""
 
@@ -43,25 +38,6 @@ class Written:
     missing: tuple[str, ...]
 
 
-class Tile(NamedTuple):
-    """A figure of the summary, before and after."""
-
-    label: str
-    photos: str
-    before: str
-    after: str
-    meaning: str
-
-
-class Line(NamedTuple):
-    """A line of the table of figures."""
-
-    photos: str
-    generator: str
-    cells: tuple[str, ...]
-    personalized: bool
-
-
 def write_report(directory: Path, out: Path | None = None) -> Written:
     """Replaces the report of the run in `directory`: `out`, or report.html in the folder.
 
@@ -70,7 +46,7 @@ def write_report(directory: Path, out: Path | None = None) -> Written:
     record = read_record(directory)
     done = record.last("done")
     shown = shown_of(record, budget=BUDGET)
-    kinds = _kinds(record)
+    measures = measures_of(record)
     name = directory.resolve().name
     context = {
         "name": name,
@@ -78,15 +54,15 @@ def write_report(directory: Path, out: Path | None = None) -> Written:
         "lead": _lead(record),
         "notes": [*([] if done else [_where(record)]), *shown.missing],
         "summary": _summary(record),
-        "highlights": _highlights(record, kinds),
+        "highlights": highlights_of(record, measures),
         "albums": shown.albums,
         "columns": shown.columns,
         "sheets": shown.sheets,
         "turntable": shown.turntable,
-        "kinds": list(kinds.values()),
-        "lines": _lines(record, kinds),
+        "kinds": list(measures.values()),
+        "lines": lines_of(record, measures),
         "learning": curves(record),
-        "layers": _layers(record),
+        "layers": layers_of(record),
         "recipe": _recipe(record),
         "environment": _environment(record),
         "provenance": _provenance(record),
@@ -131,57 +107,6 @@ def _summary(record: Record) -> dict[str, str]:
         "file": f"{size(done['bytes'])}, {done['persona']}",
         "time": f"{duration(done['seconds'])}, {done['images_seen']:,} looks at {done['album']} photos",
     }
-
-
-def _kinds(record: Record) -> dict[str, Measure]:
-    """The measures that the run has, in their order."""
-    figures = [f for by_label in _figures(record).values() for f in by_label.values()]
-    known = {name: measure for name, measure in MEASURES.items() if any(name in f for f in figures)}
-    judges = record.last("provenance").get("judges", {})
-    if "distance" in known and (who := judges.get("reporting") or judges.get("loss")):
-        seen = "which no loss has seen" if "reporting" in judges else "the one of the loss itself"
-        told = f"{known['distance'].meaning} The network is {who['name']}, {seen}."
-        known["distance"] = known["distance"]._replace(meaning=told)
-    return known
-
-
-def _figures(record: Record) -> Mapping[str, Mapping[str, Mapping[str, float]]]:
-    return record.last("done").get("figures", {})
-
-
-def _highlights(record: Record, kinds: Mapping[str, Measure]) -> list[Tile]:
-    """The summary's figures: of held-out photos, or else of the album."""
-    photos, by_label = next(reversed([(p, f) for p, f in _figures(record).items() if p != "novel views"]), ("", {}))
-    before, after = by_label.get(PRETRAINED, {}), by_label.get(PERSONALIZED, {})
-    return [
-        Tile(m.label, LABELS.get(photos, photos), _spelled(m, before[name]), _spelled(m, after[name]), m.meaning)
-        for name in HIGHLIGHTS
-        if (m := kinds.get(name)) and name in before and name in after
-    ]
-
-
-def _lines(record: Record, kinds: Mapping[str, Measure]) -> list[Line]:
-    return [
-        Line(
-            LABELS.get(photos, photos),
-            label,
-            tuple(_spelled(m, figures.get(name)) for name, m in kinds.items()),
-            personalized=label == PERSONALIZED,
-        )
-        for photos, by_label in _figures(record).items()
-        for label, figures in by_label.items()
-    ]
-
-
-def _spelled(measure: Measure, value: float | None) -> str:
-    return "" if value is None else measure.form.format(value)
-
-
-def _layers(record: Record) -> Chart | None:
-    """How much the change of each block counts, where somebody measured that."""
-    blocks = record.last("importance").get("blocks", ())
-    bars = [Bar(b["name"], b["percent"], b.get("low"), b.get("high")) for b in blocks]
-    return bar_chart(bars, title="Importance of each block", across="share", unit=" %") if bars else None
 
 
 def _recipe(record: Record) -> dict[str, str]:
