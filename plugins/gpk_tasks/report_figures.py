@@ -1,4 +1,4 @@
-"""The figures of a report, out of a run's log: all of them, the main ones, those of layers. Light: never imports torch."""
+"""The figures of a report, out of a run's log: all, the main ones, those of layers. Light: never imports torch."""
 
 from __future__ import annotations
 
