@@ -20,7 +20,7 @@ from pathlib import Path
 from PIL import Image
 
 from gpk_checkpoints.atomic import write_atomically
-from gpk_runs.pictures import SYNTHETIC, XMP
+from gpk_runs.pictures import COMMENT, XMP
 
 EFFORT = 4
 """Of WebP's six: 6 takes twenty times as long as 4 for the same bytes."""
@@ -73,7 +73,7 @@ def write_gif(path: Path, frames: Sequence[Image.Image], *, rate: float = 24.0) 
         duration=durations(len(frames), rate, unit=10),
         loop=0,
         optimize=False,
-        comment=SYNTHETIC.encode(),
+        comment=COMMENT.encode(),
     )
     write_atomically(path, [file.getvalue()])
 

@@ -1,4 +1,4 @@
-"""Pictures as PNG files that say they are synthetic.
+"""Pictures as files that say they are synthetic, where they are.
 
 The XMP packet names gpk's version and IPTC's digital source type `trainedAlgorithmicMedia` ("created using generative
 AI"): viewers and platforms read it there (IPTC Photo Metadata Standard 2023.1, "Digital Source Type").
@@ -26,8 +26,10 @@ XMP = f"""\
  Iptc4xmpExt:DigitalSourceType="{SYNTHETIC}"/>
 </rdf:RDF></x:xmpmeta>
 """
-SYNTHETIC = f"Created using generative AI (IPTC trainedAlgorithmicMedia) by gpk {version('gpk')}"
+COMMENT = f"Created using generative AI (IPTC trainedAlgorithmicMedia) by gpk {version('gpk')}"
 """The same in a sentence, for files that take no XMP."""
+EXACT = 128
+"""The widest picture that is kept exactly, in pixels."""
 
 
 def to_image(picture: Tensor) -> Image.Image:
@@ -42,4 +44,18 @@ def write_picture(path: Path, picture: Tensor | Image.Image) -> None:
     info, file = PngInfo(), io.BytesIO()
     info.add_itxt("XML:com.adobe.xmp", XMP)
     image.save(file, format="PNG", pnginfo=info)
+    write_atomically(path, [file.getvalue()])
+
+
+def write_small(path: Path, picture: Tensor, *, synthetic: bool, side: int = 512) -> None:
+    """Replaces the WebP at `path` by the picture [3, H, W], no wider than `side`, and marked as synthetic or not.
+
+    Raises RunError where it cannot be written.
+
+    Small pictures are kept exactly: enlarged, as they will be, they would show what WebP does to colours.
+    """
+    image, file = to_image(picture), io.BytesIO()
+    image.thumbnail((side, side), Image.Resampling.LANCZOS)
+    exact = image.width <= EXACT
+    image.save(file, format="WEBP", lossless=exact, quality=75 if exact else 90, xmp=XMP.encode() if synthetic else b"")
     write_atomically(path, [file.getvalue()])

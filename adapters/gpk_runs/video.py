@@ -21,7 +21,7 @@ from PIL import Image
 from corekit.errors import ExtraError, InputError
 from gpk_checkpoints.atomic import replacing
 from gpk_runs.animation import write_animation, write_gif
-from gpk_runs.pictures import SYNTHETIC
+from gpk_runs.pictures import COMMENT
 
 Format = Literal["mp4", "webp", "gif"]
 Frame = Image.Image
@@ -69,7 +69,7 @@ def _write_mp4(path: Path, frames: Iterable[Frame], rate: float) -> None:
         replacing(path) as part,
         av.open(str(part), "w", format="mp4", options={"movflags": "+faststart"}) as container,
     ):
-        container.metadata["comment"] = SYNTHETIC
+        container.metadata["comment"] = COMMENT
         stream = container.add_stream("libx264", rate=Fraction(rate).limit_denominator(FINEST))
         stream.width, stream.height = (side + side % 2 for side in first.size)
         stream.pix_fmt = "yuv420p"

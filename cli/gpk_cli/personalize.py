@@ -136,6 +136,7 @@ def run_job(
     from corekit.persona import changing_sites
     from gpk_runs.run import Run
     from gpk_tasks.personalize import describe, personalize
+    from gpk_tasks.report_page import REPORT, write_report
 
     bench = make_bench(
         registry,
@@ -157,6 +158,8 @@ def run_job(
     with progress() as show, Run.open(out, facts, show=show, device=bench.album.photos.device) as run:
         if run.finished:
             outcome = _outcome_there(run)
+            if not (out / REPORT).exists():
+                write_report(out)
             say(f"{out} is finished already; give another --out to do it anew.")
         else:
             for name, reason in bench.album.left_out:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
+from gpk_runs.words import duration
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, TaskID
@@ -101,17 +103,3 @@ def spelled(figures: Mapping[str, float]) -> str:
     'loss 0.1235  faces 12000'
     """
     return "  ".join(f"{name} {value:{'.4g' if abs(value) < 1e4 else '.0f'}}" for name, value in figures.items())
-
-
-def duration(seconds: float) -> str:
-    """A duration in the two units that matter.
-
-    >>> duration(42.4), duration(61), duration(7322)
-    ('42 s', '1 min 01 s', '2 h 02 min')
-    """
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02} min"

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gpk_cli.progress import duration
+from gpk_runs.words import duration
+from gpk_tasks.measures import MEASURES
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -20,29 +21,25 @@ if TYPE_CHECKING:
     from gpk_tasks.layers import Stats
     from gpk_tasks.plan import Plan
 
-FIGURES = {
-    "psnr": ("PSNR", "{:.1f} dB"),
-    "psnr_inside": ("PSNR inside", "{:.1f} dB"),
-    "ssim": ("SSIM", "{:.3f}"),
-    "distance": ("distance", "{:.3f}"),
-    "id_sim": ("ID_sim", "{:.3f}"),
-}
-
 
 def show_outcome(outcome: Mapping[str, Any], out: Path, *, as_json: bool) -> None:
     """Prints what a personalization gave: JSON, or a table and a few plain sentences."""
+    from gpk_tasks.report_page import REPORT
+
     persona, pictures = out / outcome["persona"], [out / picture for picture in outcome["pictures"]]
+    report = out / REPORT
     if as_json:
         plain = {k: v for k, v in outcome.items() if k not in ("event", "time")}
-        print(json.dumps(plain | {"persona": str(persona), "pictures": list(map(str, pictures))}, indent=2))
+        files = {"persona": str(persona), "pictures": list(map(str, pictures)), "report": str(report)}
+        print(json.dumps(plain | files, indent=2))
         return
-    kinds = [k for k in FIGURES if any(k in f for by in outcome["figures"].values() for f in by.values())]
+    kinds = [k for k in MEASURES if any(k in f for by in outcome["figures"].values() for f in by.values())]
     rows = [
-        [photos, label, *(FIGURES[k][1].format(figures[k]) if k in figures else "" for k in kinds)]
+        [photos, label, *(MEASURES[k].form.format(figures[k]) if k in figures else "" for k in kinds)]
         for photos, by_label in outcome["figures"].items()
         for label, figures in by_label.items()
     ]
-    _print(_table(["photos", "generator", *(FIGURES[k][0] for k in kinds)], rows))
+    _print(_table(["photos", "generator", *(MEASURES[k].label for k in kinds)], rows))
     print(
         f"\n{outcome['numbers']:,} numbers learned from {outcome['album']} photos ({outcome['images_seen']:,} looks) "
         f"in {duration(outcome['seconds'])}\n"
@@ -50,6 +47,7 @@ def show_outcome(outcome: Mapping[str, Any], out: Path, *, as_json: bool) -> Non
     )
     for picture in pictures:
         print(f"Pictures  {picture}")
+    print(f"Report    {report}: open it in a browser")
 
 
 def show_task(outcome: Mapping[str, Any], out: Path, *, as_json: bool) -> None:

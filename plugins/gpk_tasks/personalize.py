@@ -1,6 +1,6 @@
 r"""The main job: an album into a persona, resumable at any moment.
 
-    photos ──invert──▶ anchors ──tune──▶ persona ──▶ file, contact sheet, figures
+    photos ──invert──▶ anchors ──tune──▶ persona ──▶ file, figures, pictures, report.html
 
 The run directory holds the state; every part of the work derives its randomness from (seed, position), so a run that
 was killed and started again ends, bit for bit on the CPU, in the persona of one that was not.
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from corekit.album import Album
 from corekit.bench import Bench
@@ -33,6 +33,7 @@ from gpk_runs.run import Run
 from gpk_tasks.descent import State
 from gpk_tasks.invert import invert
 from gpk_tasks.report import Figures, report
+from gpk_tasks.report_page import write_report
 from gpk_tasks.settings import Settings, to_json
 from gpk_tasks.tune import tune
 
@@ -81,6 +82,27 @@ def describe(bench: Bench, settings: Settings) -> dict[str, Any]:
     }
 
 
+def provenance(bench: Bench) -> dict[str, Any]:
+    """What a persona is made from and judged by, in JSON types: the base's licence and size, and every network that
+    looks at pictures, with the sha256 of its weights.
+    """
+    networks = {
+        "loss": (bench.backend.distance, bench.distance),
+        "reporting": (bench.backend.reporting, bench.reporting),
+        "identity": (bench.backend.judge, bench.judge),
+    }
+    return {
+        "title": bench.card.title,
+        "licence": bench.card.licence,
+        "numbers": sum(parameter.numel() for parameter in bench.generator.parameters()),
+        "judges": {
+            role: {"name": name, "sha256": fingerprint(network)}
+            for role, (name, network) in networks.items()
+            if isinstance(network, nn.Module)
+        },
+    }
+
+
 def personalize(
     bench: Bench,
     settings: Settings,
@@ -99,6 +121,7 @@ def personalize(
         state = run.load_state()
         if state is None:
             run.record("album", {"photos": list(bench.album.names), "left_out": dict(bench.album.left_out)})
+            run.record("provenance", provenance(bench))
         clock = _Clock(0.0 if state is None else state[1]["seconds"])
         tick = _keeper(run, clock, stopping)
         anchors = _anchors(bench, settings, run, clock, state, tick)
@@ -113,7 +136,7 @@ def personalize(
     figures, pictures = report(
         bench,
         persona,
-        run.pictures,
+        run.directory,
         inverted=anchors,
         held_out=held_out,
         masks=masks or {},
@@ -124,6 +147,7 @@ def personalize(
     run.record("importance", {"norm": "frobenius", "blocks": told})
     outcome = Outcome(persona, file, figures, pictures, clock.seconds())
     run.record("done", outcome.to_json())
+    write_report(run.directory)
     run.finish()
     return outcome
 

@@ -1,4 +1,4 @@
-"""What a persona changed: figures and contact sheets, before and after.
+"""What a persona changed: figures, contact sheets and small pictures, before and after.
 
 Shapes: N photos, L latent layers, D latent width, R image side.
 """
@@ -17,7 +17,9 @@ from corekit.bench import Bench
 from corekit.latents import anchors_as_ws
 from corekit.persona import Persona
 from gpk_runs.sheet import write_sheet
+from gpk_tasks.looks import turn, write_looks, write_turntable
 from gpk_tasks.placement import Placement, place
+from gpk_tasks.record import PERSONALIZED, PHOTO, PRETRAINED
 from gpk_tasks.renders import novel_views, render_album
 from gpk_tasks.scores import score, similarity
 
@@ -31,14 +33,16 @@ TURN = 0.35
 def report(
     bench: Bench,
     persona: Persona,
-    pictures: Path,
+    directory: Path,
     *,
     inverted: Tensor,
     held_out: Album | None,
     masks: Mapping[str, Tensor],
     memory: float | None = None,
 ) -> tuple[Figures, tuple[Path, ...]]:
-    """The figures, and a contact sheet for each album in the folder `pictures`.
+    """The figures, and a contact sheet for each album in `pictures` of the run's folder `directory`.
+
+    Into the folder go the single pictures and a turntable too (`looks`).
 
     `inverted` are the anchors that the pretrained generator is shown with, for the persona's own may have moved with
     its changes. `masks` [N, 1, R, R] by "train" and "held-out" are where the subject is, as far as that is known;
@@ -46,7 +50,8 @@ def report(
     """
     albums = {"train": bench.album} | ({} if held_out is None else {"held-out": held_out})
     figures: Figures = {name: {} for name in albums}
-    columns = {name: {"photo": resize(album.photos, bench.generator.resolution)} for name, album in albums.items()}
+    columns = {name: {PHOTO: resize(album.photos, bench.generator.resolution)} for name, album in albums.items()}
+    loops: list[Tensor] = []
 
     def look(label: str, anchors: Tensor) -> None:
         for name, album in albums.items():
@@ -62,19 +67,24 @@ def report(
         if bench.judge is not None and views is not None:
             alike = similarity(bench.judge, views, bench.album.photos)
             figures.setdefault("novel views", {})[label] = {"id_sim": alike}
+        if (loop := turn(bench, anchors[:1], label)) is not None:
+            loops.append(loop)
 
     before, after = (anchors_as_ws(w, bench.generator.latent.num_ws) for w in (inverted, persona.anchors))
-    look("pretrained", before)
+    look(PRETRAINED, before)
     with attached(bench.generator, persona):
-        look("personalized", after)
+        look(PERSONALIZED, after)
         columns["train"] |= _unseen(bench, after)
     paths = []
     for name, shown in columns.items():
-        path = pictures / f"{name}.png"
+        path = directory / "pictures" / f"{name}.png"
         rows = [list(row) for row in zip(*shown.values(), strict=True)]
         title = f"{name} photos · {bench.backend.name} · {persona.numbers:,} numbers"
         write_sheet(path, rows, columns=list(shown), captions=albums[name].names, title=title)
         paths.append(path)
+    write_looks(directory, bench, albums, columns)
+    if loops:
+        write_turntable(directory, loops)
     return figures, tuple(paths)
 
 

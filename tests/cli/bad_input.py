@@ -671,6 +671,8 @@ TASKS = [
         "there is 1",
         commands=(f"render {PERSONA} --motion interpolation --anchors 0 --out new --device cpu",),
     ),
+    Case("a report of what is no run", "is no run's folder", commands=("report album",)),
+    Case("a report onto a file of one's own", "no page of gpk's", put("a.html", "mine"), ("report run --out a.html",)),
 ]
 
 SECTIONS = {

@@ -75,10 +75,15 @@ def test_an_album_becomes_a_persona(gpk: Gpk, job: list[str], tmp_path: Path, we
     assert told["figures"]["train"]["personalized"]["psnr"] > told["figures"]["train"]["pretrained"]["psnr"]
 
     before = persona.read_bytes()
+    report = Path(told["report"])
+    assert "halfway to the next" in report.read_text()  # as 2D has no other views
+    report.unlink()
     again = gpk("personalize", *job)
     assert again.returncode == 0, again.stderr
     assert "is finished already" in again.stderr
     assert f"{told['numbers']:,} numbers" in again.stdout
+    assert f"Report    {report}" in again.stdout
+    assert report.exists()  # it costs a second: the same command makes it again
     assert persona.read_bytes() == before
 
     shown = gpk("show", str(persona), "--json")

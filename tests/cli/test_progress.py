@@ -8,7 +8,7 @@ import sys
 import pytest
 from rich.console import Console
 
-from gpk_cli.progress import Lines, duration, progress
+from gpk_cli.progress import Lines, progress
 
 
 class Clock:
@@ -85,7 +85,3 @@ def test_terminal_gets_bars_and_stdout_stays_clean(
     assert "10/10" in captured.err
     assert "loss 0.125" in captured.err
     assert "[red]" in captured.err
-
-
-def test_durations_carry_over() -> None:
-    assert [duration(s) for s in (59.4, 59.6, 3599.6, 86400)] == ["59 s", "1 min 00 s", "1 h 00 min", "24 h 00 min"]

@@ -150,4 +150,5 @@ def test_twenty_kills_change_nothing(usual: Usual, tmp_path: Path, seed: int) ->
     lines = (run / "log.jsonl").read_text().splitlines()
     assert len(lines) == len(set(lines))
     assert not list(run.rglob("*.part"))
+    assert (run / "report.html").exists()
     assert {"inversion", "tuning", "report"} <= places.keys()

@@ -50,6 +50,9 @@ def test_the_run_directory_holds_everything(whole: Path) -> None:
         "environment.json",
         "log.jsonl",
         "pictures/train.png",
+        "pictures/looks/train/003-novel-view.webp",
+        "pictures/turntable.webp",
+        "report.html",
         "small.persona.safetensors",
     } <= names
     header = read_header(whole / "small.persona.safetensors")
@@ -76,6 +79,22 @@ def test_a_killed_run_goes_on_and_ends_bitwise_as_if_it_never_was(whole: Path, t
         return [{k: v for k, v in line.items() if k not in ("time", "seconds")} for line in lines]
 
     assert events(tmp_path / "run") == events(whole)
+
+
+def test_a_report_that_was_killed_is_made_by_the_same_command(whole: Path, tmp_path: Path) -> None:
+    command = [sys.executable, str(HERE / "job.py"), str(tmp_path / "run")]
+    killed = subprocess.run([*command, str(20 + 2 * 24 + 7)], check=False)  # two turntables, and seven small pictures
+    assert killed.returncode == -signal.SIGKILL
+    assert (tmp_path / "run" / "small.persona.safetensors").exists()
+    assert len(list((tmp_path / "run").rglob("*.webp"))) == 7
+    subprocess.run(command, check=True)
+
+    def files(directory: Path) -> dict[str, bytes]:
+        return {str(p.relative_to(directory)): p.read_bytes() for p in directory.rglob("*.webp")}
+
+    assert files(tmp_path / "run") == files(whole)
+    assert (tmp_path / "run" / "report.html").exists()
+    assert not (tmp_path / "run" / "state.safetensors").exists()
 
 
 def test_asked_to_stop_it_saves_and_says_so(job: ModuleType, tmp_path: Path) -> None:
