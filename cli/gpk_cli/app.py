@@ -13,11 +13,11 @@ from typer.core import TyperGroup
 
 from corekit.errors import GpkError, PluginError
 from corekit.registry import Registry
-from gpk_cli import benchmark, catalogue, demo, evaluate, personalize, personas, plugins, run, weights
+from gpk_cli import benchmark, catalogue, demo, evaluate, personalize, personas, plugins, run, view, weights
 from gpk_cli.endings import Ended, told
 from gpk_cli.output import say
 
-GROUPS = (personalize, run, evaluate, personas, demo, benchmark, weights, catalogue, plugins)
+GROUPS = (personalize, run, view, evaluate, personas, demo, benchmark, weights, catalogue, plugins)
 """The modules of gpk's own commands, in the order of `gpk --help`; each has `add_commands(app)`."""
 
 

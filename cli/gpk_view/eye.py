@@ -1,0 +1,85 @@
+"""A browser's camera: from which side it looks, how near it is, what its window measures.
+
+The mouse moves it at will; the generator's views end at `limit`. So while it moves, what is shown stops there, and when
+it rests the camera is put back to what is shown. In 2D all views are one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from corekit.generator import Generator
+from gpk_view.camera import CLOSEST, FRONT, TRUSTED, Angles, angles_from, position_at, zoomed
+
+if TYPE_CHECKING:
+    import viser
+
+REST = 0.4
+"""Seconds without a movement that are a rest; so long, too, a camera that was steered may be on its way."""
+
+
+class Eye:
+    """The camera of `client`; `moved` is called after every change that came from there."""
+
+    def __init__(self, client: viser.ClientHandle, generator: Generator, moved: Callable[[], None]) -> None:
+        self.angles = FRONT
+        self.limit = TRUSTED
+        self.zoom = 1.0
+        self._client, self._generator, self._moved = client, generator, moved
+        self._solid = generator.orbit() is not None
+        self._radius = home_distance(generator)
+        self._steered_until = 0.0
+        self._settling: asyncio.TimerHandle | None = None
+        client.camera.min_orbit_distance, client.camera.max_orbit_distance = self._radius / CLOSEST, self._radius
+        client.camera.on_update(self._follow)
+
+    @property
+    def window(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return max(1, self._client.camera.image_width), max(1, self._client.camera.image_height)
+
+    def steer(self, angles: Angles) -> None:
+        """Looks from there; called on the server's event loop."""
+        self.angles = angles.within(self.limit)
+        self._steered_until = asyncio.get_running_loop().time() + REST
+        self._place()
+
+    def close(self) -> None:
+        """Forgets what was to come."""
+        if self._settling is not None:
+            self._settling.cancel()
+
+    async def _follow(self, camera: viser.CameraHandle) -> None:
+        loop = asyncio.get_running_loop()
+        offset = (camera.position - camera.look_at).tolist()
+        self.zoom = zoomed(math.hypot(*offset), self._radius)
+        if self._solid and loop.time() >= self._steered_until:
+            self.angles = angles_from(offset).within(self.limit)
+        self.close()
+        self._settling = loop.call_later(REST, self._settle)
+        self._moved()
+
+    def _settle(self) -> None:
+        camera = self._client.camera
+        offset = (camera.position - camera.look_at).tolist()
+        astray = math.hypot(*camera.look_at) > 1e-3
+        if astray or (self._solid and not angles_from(offset).near(self.angles)):
+            self._place()
+
+    def _place(self) -> None:
+        """Puts the browser's camera where it shows these angles."""
+        position = (0.0, 0.0, self._radius / self.zoom)
+        if self._solid:
+            position = position_at(self._generator, self.angles, zoom=self.zoom)
+        with self._client.atomic():
+            self._client.camera.position = position
+            self._client.camera.look_at = (0.0, 0.0, 0.0)
+            self._client.camera.up_direction = (0.0, 1.0, 0.0)
+
+
+def home_distance(generator: Generator) -> float:
+    """How far from the centre the generator's own camera is; 1 in 2D, where any distance serves."""
+    return math.hypot(*position_at(generator, FRONT)) if generator.orbit() is not None else 1.0
