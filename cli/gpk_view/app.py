@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from corekit.errors import ExtraError, GpkError, InputError
-from gpk_view.camera import FRONT, field_of_view, position_at
-from gpk_view.eye import home_distance
+from gpk_view.camera import field_of_view
 from gpk_view.lessons import Edit, known_edits, learn_edits
 from gpk_view.painter import Painter
 from gpk_view.panel import Panel
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 LOCAL = ("127.0.0.1", "localhost", "::1")
 TRIED = 100
 """Ports after one in use among which a free one is looked for."""
+BLUE = (47, 93, 140)
 FOREIGN = 1008
 """WebSocket's code for a connection that is against the rules (RFC 6455, section 7.4.1)."""
 
@@ -128,9 +128,9 @@ def serving(
         # viser prints a banner, and words of its own at the end: stdout is for data.
         silence = held.enter_context(Path(os.devnull).open("w"))
         held.enter_context(contextlib.redirect_stdout(silence))
-        painter = held.enter_context(Painter())
         server = viser.ViserServer(host, port, label="gpk view", verbose=False)
         held.callback(server.stop)
+        painter = held.enter_context(Painter())  # ends before the server does, whose connections it writes to
         _keep_private(server)
         _furnish(server, stage)
         Viewer(server, stage, painter, folder, tell)
@@ -160,17 +160,12 @@ def _keep_private(server: viser.ViserServer) -> None:
 
 
 def _furnish(server: viser.ViserServer, stage: Stage) -> None:
-    """The room: y up, the camera in front, the panel at the side."""
-    generator = stage.bench.generator
-    front = generator.orbit()
+    """The room: y up, the generator's field of view, the panel at the side."""
+    front = stage.bench.generator.orbit()
     server.scene.set_up_direction("+y")
-    server.initial_camera.position = (
-        (0.0, 0.0, home_distance(generator)) if front is None else position_at(generator, FRONT)
-    )
-    server.initial_camera.look_at = (0.0, 0.0, 0.0)
     if front is not None:
         server.initial_camera.fov = field_of_view(front.intrinsics[0, 1, 1].item())
-    server.gui.configure_theme(show_logo=False, show_share_button=False, control_width="medium")
+    server.gui.configure_theme(show_logo=False, show_share_button=False, brand_color=BLUE)
     server.gui.main_panel.dock_right()
 
 

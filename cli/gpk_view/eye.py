@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from corekit.generator import Generator
@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     import viser
 
 REST = 0.4
-"""Seconds without a movement that are a rest; so long, too, a camera that was steered may be on its way."""
+"""Seconds without a movement that are a rest."""
+ON_ITS_WAY = 2.0
+"""Seconds that a camera may take to where it is steered; until it is there, what it tells is of before."""
+THERE = 0.02
+"""Radians."""
 
 
 class Eye:
@@ -35,6 +39,7 @@ class Eye:
         self._settling: asyncio.TimerHandle | None = None
         client.camera.min_orbit_distance, client.camera.max_orbit_distance = self._radius / CLOSEST, self._radius
         client.camera.on_update(self._follow)
+        self.steer(self.angles)
 
     @property
     def window(self) -> tuple[int, int]:
@@ -44,7 +49,8 @@ class Eye:
     def steer(self, angles: Angles) -> None:
         """Looks from there; called on the server's event loop."""
         self.angles = angles.within(self.limit)
-        self._steered_until = asyncio.get_running_loop().time() + REST
+        if not angles_from(self._offset()).near(self.angles, tolerance=THERE):
+            self._steered_until = asyncio.get_running_loop().time() + ON_ITS_WAY
         self._place()
 
     def close(self) -> None:
@@ -53,21 +59,26 @@ class Eye:
             self._settling.cancel()
 
     async def _follow(self, camera: viser.CameraHandle) -> None:
-        loop = asyncio.get_running_loop()
-        offset = (camera.position - camera.look_at).tolist()
+        loop, offset = asyncio.get_running_loop(), self._offset()
         self.zoom = zoomed(math.hypot(*offset), self._radius)
-        if self._solid and loop.time() >= self._steered_until:
-            self.angles = angles_from(offset).within(self.limit)
+        told = angles_from(offset)
+        if told.near(self.angles, tolerance=THERE):
+            self._steered_until = 0.0
+        seen = told.within(self.limit)
+        if self._solid and loop.time() >= self._steered_until and not seen.near(self.angles):
+            self.angles = seen
         self.close()
         self._settling = loop.call_later(REST, self._settle)
         self._moved()
 
     def _settle(self) -> None:
-        camera = self._client.camera
-        offset = (camera.position - camera.look_at).tolist()
-        astray = math.hypot(*camera.look_at) > 1e-3
-        if astray or (self._solid and not angles_from(offset).near(self.angles)):
+        astray = math.hypot(*self._client.camera.look_at) > 1e-3
+        if astray or (self._solid and not angles_from(self._offset()).near(self.angles)):
             self._place()
+
+    def _offset(self) -> Sequence[float]:
+        """Where the browser's camera is, from what it looks at."""
+        return (self._client.camera.position - self._client.camera.look_at).tolist()
 
     def _place(self) -> None:
         """Puts the browser's camera where it shows these angles."""

@@ -17,18 +17,21 @@ GROUND = (242, 241, 238)
 """The colour around the pictures."""
 MARGIN = 0.03
 """Around the pictures and between them, in shares of the window's shorter side."""
+UNCOVERED = 0.4
+"""Of an upright window's height, what viser's panel leaves free on a phone."""
 MOST = 720
 """Pixels of a picture's side beyond which it is left to the browser to enlarge it, unless the generator makes more."""
 
 
 def frame(pictures: Tensor, width: int, height: int, *, zoom: float = 1.0) -> Tensor:
     """The frame [H, W, 3] in bytes for a window of `width` by `height` pixels: pictures [P, 3, R, R] in [-1, 1] in a
-    row, of each the middle 1/`zoom`. In an upright window they stand at the top, for on a phone the bottom is covered.
+    row, of each the middle 1/`zoom`. In an upright window they stand at the top, for the panel covers a phone's bottom.
     """
     count = len(pictures)
     margin = MARGIN * min(width, height)
-    side = min((width - margin * (count + 1)) / count, height - 2 * margin)
-    scale = min(1.0, max(MOST, pictures.shape[-1]) / max(side, 1))
+    room = height if width >= height else UNCOVERED * height
+    side = max(1, min((width - margin * (count + 1)) / count, room - 2 * margin))
+    scale = min(1.0, max(MOST, pictures.shape[-1]) / side)
     pixels = max(1, round(side * scale))
     wide, high, gap = round(width * scale), round(height * scale), round(margin * scale)
     wide, high = max(wide, count * pixels), max(high, pixels)

@@ -46,11 +46,12 @@ class Panel:
         self._client, self._stage, self._painter = client, stage, painter
         self._folder, self._tell = folder, tell
         self._asked: object = None
+        self._gone = False
         self._persona = next(iter(stage.personas), None)
         generator, gui = stage.bench.generator, client.gui
         self._eye = Eye(client, generator, self._moved)
         solid = generator.orbit() is not None
-        gui.add_markdown(f"**{stage.bench.backend.name}** · {'drag to turn, ' if solid else ''}scroll to come nearer")
+        gui.add_markdown(f"**{stage.bench.backend.name}** · {'drag to turn, ' if solid else ''}scroll to zoom")
         self._who = Who(gui, list(stage.personas), self._chosen) if stage.personas else None
         self._turn = Turn(gui, self._eye, self.ask) if solid else None
         self._hull = Hull(gui, self._current_hull, self.ask) if self._who else None
@@ -61,7 +62,7 @@ class Panel:
         parts: tuple[Section | None, ...] = (self._who, self._turn, self._hull, own, self._edits)
         self._sections = [part for part in parts if part is not None]
         save = gui.add_button("Save picture", hint=f"As a PNG that says it is synthetic, in {folder}.")
-        download = gui.add_button("Download picture", hint="The same PNG, to where this browser is.")
+        download = gui.add_button("Download picture", color="gray", hint="The same PNG, to where this browser is.")
         press(save, lambda: self._have(self._save, self._look()))
         press(download, lambda: self._have(self._send, self._look()))
         self.ask()
@@ -87,6 +88,7 @@ class Panel:
 
     def close(self) -> None:
         """Ends what was to come: the browser is gone."""
+        self._gone = True
         self._eye.close()
         self._painter.forget(self._client.client_id)
 
@@ -120,6 +122,8 @@ class Panel:
         """`work`, whose errors are told to the person who asked for it."""
 
         def job() -> None:
+            if self._gone:
+                return
             try:
                 work()
             except GpkError as error:
@@ -131,6 +135,8 @@ class Panel:
 
     def _draw(self, look: Look, width: int, height: int, zoom: float) -> None:
         shown = frame(self._stage.pictures(look), width, height, zoom=zoom).numpy()
+        if self._gone:
+            return
         self._client.scene.set_background_image(shown, format="jpeg", jpeg_quality=QUALITY)
         self._client.flush()
 

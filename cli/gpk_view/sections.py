@@ -19,7 +19,7 @@ from gpk_view.scene import Look, Mix, random_mix
 if TYPE_CHECKING:
     import viser
 
-AT_ONCE = 6
+AT_ONCE, FIRST = 6, 8
 """Anchors that have a slider, and edits that are shown before the others."""
 MOST_BETA, MOST_AMOUNT = 0.2, 3.0
 MIXED = "a mix"
@@ -100,7 +100,7 @@ class Turn:
             self._beyond = gui.add_checkbox(
                 "All around", False, hint="Beyond the sides that the generator learned from: expect it to break."
             )
-            front = gui.add_button("Front")
+            front = gui.add_button("Front", color="gray")
         heed(self._yaw, self._steer)
         heed(self._pitch, self._steer)
         heed(self._beyond, self._widen)
@@ -147,7 +147,7 @@ class Hull:
             self._beta = gui.add_slider(
                 "Beta", 0.0, MOST_BETA, 0.01, 0.0, hint="How far the hull is dilated: identity for freedom."
             )
-            draw = gui.add_button("Random mix")
+            draw = gui.add_button("Random mix", color="gray")
         for handle in (*self._sliders, self._beta):
             heed(handle, self._mixed)
         heed(self._anchor, self._one)
@@ -242,7 +242,7 @@ class Edits:
                 order=LAST,
                 hint="Edit freely, not only what the album itself varies.",
             )
-            self._reset = gui.add_button("No edits", visible=False, order=LAST + 1)
+            self._reset = gui.add_button("Reset edits", color="gray", visible=False, order=LAST + 1)
         if learn is not None:
             press(self._learn, learn)
         heed(self._freely, changed)
@@ -255,11 +255,11 @@ class Edits:
         """Adds a slider for each that has none; those beyond the first ones in a folder that is closed."""
         fresh = [edit for edit in edits if edit.name not in self._sliders]
         with self._folder:
-            for edit in fresh[:AT_ONCE]:
+            for edit in fresh[:FIRST]:
                 self._add(edit)
-            if fresh[AT_ONCE:]:
+            if fresh[FIRST:]:
                 with self._gui.add_folder("More edits", expand_by_default=False):
-                    for edit in fresh[AT_ONCE:]:
+                    for edit in fresh[FIRST:]:
                         self._add(edit)
         self._freely.visible, self._reset.visible = self._subject, True
 
