@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from corekit.errors import ExtraError, GpkError, InputError
 from gpk_view.camera import field_of_view
+from gpk_view.eye import home_distance
 from gpk_view.lessons import Edit, known_edits, learn_edits
 from gpk_view.painter import Painter
 from gpk_view.panel import Panel
@@ -160,9 +161,11 @@ def _keep_private(server: viser.ViserServer) -> None:
 
 
 def _furnish(server: viser.ViserServer, stage: Stage) -> None:
-    """The room: y up, the generator's field of view, the panel at the side."""
+    """The room: y up, the camera in front, with the generator's field of view; the panel at the side."""
     front = stage.bench.generator.orbit()
     server.scene.set_up_direction("+y")
+    server.initial_camera.position = (0.0, 0.0, home_distance(stage.bench.generator))
+    server.initial_camera.look_at = (0.0, 0.0, 0.0)
     if front is not None:
         server.initial_camera.fov = field_of_view(front.intrinsics[0, 1, 1].item())
     server.gui.configure_theme(show_logo=False, show_share_button=False, brand_color=BLUE)

@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 REST = 0.4
 """Seconds without a movement that are a rest."""
 ON_ITS_WAY = 2.0
-"""Seconds that a camera may take to where it is steered; until it is there, what it tells is of before."""
-THERE = 0.02
-"""Radians."""
+"""Seconds that a camera may take to where it is steered; until it rests there, what it tells is of before."""
 
 
 class Eye:
@@ -49,9 +47,10 @@ class Eye:
     def steer(self, angles: Angles) -> None:
         """Looks from there; called on the server's event loop."""
         self.angles = angles.within(self.limit)
-        if not angles_from(self._offset()).near(self.angles, tolerance=THERE):
+        if not self._there():
             self._steered_until = asyncio.get_running_loop().time() + ON_ITS_WAY
         self._place()
+        self._rest_later()
 
     def close(self) -> None:
         """Forgets what was to come."""
@@ -59,22 +58,29 @@ class Eye:
             self._settling.cancel()
 
     async def _follow(self, camera: viser.CameraHandle) -> None:
-        loop, offset = asyncio.get_running_loop(), self._offset()
+        offset = self._offset()
         self.zoom = zoomed(math.hypot(*offset), self._radius)
-        told = angles_from(offset)
-        if told.near(self.angles, tolerance=THERE):
-            self._steered_until = 0.0
-        seen = told.within(self.limit)
-        if self._solid and loop.time() >= self._steered_until and not seen.near(self.angles):
+        seen = angles_from(offset).within(self.limit)
+        on_its_way = asyncio.get_running_loop().time() < self._steered_until
+        if self._solid and not on_its_way and not seen.near(self.angles):
             self.angles = seen
-        self.close()
-        self._settling = loop.call_later(REST, self._settle)
+        self._rest_later()
         self._moved()
 
+    def _rest_later(self) -> None:
+        self.close()
+        self._settling = asyncio.get_running_loop().call_later(REST, self._settle)
+
     def _settle(self) -> None:
-        astray = math.hypot(*self._client.camera.look_at) > 1e-3
-        if astray or (self._solid and not angles_from(self._offset()).near(self.angles)):
+        if self._there():
+            self._steered_until = 0.0
+        else:
             self._place()
+
+    def _there(self) -> bool:
+        """Whether the browser's camera shows these angles."""
+        astray = math.hypot(*self._client.camera.look_at) > 1e-3
+        return not astray and (not self._solid or angles_from(self._offset()).near(self.angles))
 
     def _offset(self) -> Sequence[float]:
         """Where the browser's camera is, from what it looks at."""

@@ -15,6 +15,8 @@ from viser import _messages
 from websockets.sync.client import connect
 from websockets.typing import Origin, Subprotocol
 
+from gpk_view.eye import REST
+
 Point = tuple[float, float, float]
 
 
@@ -37,6 +39,11 @@ class Browser:
         """Moves the camera."""
         self.position = position
         self.send(_messages.ViewerCameraMessage((1, 0, 0, 0), position, 0.6, 0.01, 99, 480, 640, look_at, (0, 1, 0)))
+
+    def arrive(self) -> None:
+        """Has the camera where it was steered to, and rests there."""
+        self.look_from(self.position)
+        self.rest(REST + 0.2)
 
     def set(self, label: str, value: object) -> None:
         """Sets the input of that label, as a person does."""

@@ -66,8 +66,7 @@ def served(stage: Stage, browser: Open, port: int, tmp_path: Path) -> Iterator[O
             opened.append(browser(url))
             opened[-1].look_from((3.0, 3.0, 3.0))
             opened[-1].until(lambda: opened[-1].pictures)
-            opened[-1].look_from(opened[-1].position)  # where it was steered to
-            opened[-1].rest()
+            opened[-1].arrive()
             return opened[-1]
 
         yield open_one
@@ -139,7 +138,7 @@ def test_the_mouse_turns_and_the_sliders_follow(solid: Stage, served: Open, sees
     one.set("Yaw", -0.3)
     sees(one, Look("cat", angles=Angles(-0.3, -0.2)))
     assert one.position == pytest.approx(position_at(generator, Angles(-0.3, -0.2)), abs=1e-5)
-    one.look_from(one.position)
+    one.arrive()
     one.press("Front")
     sees(one, Look("cat"))
     assert one.part("Yaw")["value"] == 0
@@ -150,10 +149,9 @@ def test_beyond_the_range_the_picture_stops_and_the_camera_comes_back(solid: Sta
     one.look_from(position_at(generator, Angles(1.6, 0.0)), look_at=(0.0, 0.0, 0.0))
     sees(one, Look("cat", angles=Angles(0.8, 0.0)))
     one.until(lambda: one.position == pytest.approx(position_at(generator, Angles(0.8, 0.0)), abs=1e-5))
-    one.look_from(one.position)
+    one.arrive()
     one.set("All around", True)
-    one.rest()
-    assert one.part("Yaw")["max"] == 3.14
+    one.until(lambda: one.part("Yaw")["max"] == 3.14)
     one.look_from(position_at(generator, Angles(1.6, 0.0)))
     sees(one, Look("cat", angles=angles_from(position_at(generator, Angles(1.6, 0.0)))))
 
