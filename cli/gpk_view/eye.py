@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from corekit.generator import Generator
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 REST = 0.4
 """Seconds without a movement that are a rest."""
-ON_ITS_WAY = 2.0
+ON_ITS_WAY = 5.0
 """Seconds that a camera may take to where it is steered; until it rests there, what it tells is of before."""
 
 
@@ -34,6 +34,8 @@ class Eye:
         self._solid = generator.orbit() is not None
         self._radius = home_distance(generator)
         self._steered_until = 0.0
+        self._told, self._astray = self._tell()
+        self._before = self._told
         self._settling: asyncio.TimerHandle | None = None
         client.camera.min_orbit_distance, client.camera.max_orbit_distance = self._radius / CLOSEST, self._radius
         client.camera.on_update(self._follow)
@@ -49,6 +51,7 @@ class Eye:
         self.angles = angles.within(self.limit)
         if not self._there():
             self._steered_until = asyncio.get_running_loop().time() + ON_ITS_WAY
+            self._before = self._told
         self._place()
         self._rest_later()
 
@@ -58,11 +61,10 @@ class Eye:
             self._settling.cancel()
 
     async def _follow(self, camera: viser.CameraHandle) -> None:
-        offset = self._offset()
-        self.zoom = zoomed(math.hypot(*offset), self._radius)
-        seen = angles_from(offset).within(self.limit)
-        on_its_way = asyncio.get_running_loop().time() < self._steered_until
-        if self._solid and not on_its_way and not seen.near(self.angles):
+        self._told, self._astray = self._tell()
+        self.zoom = zoomed(math.hypot(*(camera.position - camera.look_at)), self._radius)
+        seen = self._told.within(self.limit)
+        if self._solid and not self._on_its_way() and not seen.near(self.angles):
             self.angles = seen
         self._rest_later()
         self._moved()
@@ -77,14 +79,20 @@ class Eye:
         else:
             self._place()
 
-    def _there(self) -> bool:
-        """Whether the browser's camera shows these angles."""
-        astray = math.hypot(*self._client.camera.look_at) > 1e-3
-        return not astray and (not self._solid or angles_from(self._offset()).near(self.angles))
+    def _on_its_way(self) -> bool:
+        """Whether the browser's camera may not have heard yet that it was steered; a slow page takes its time."""
+        if not self._steered_until:
+            return False
+        return self._told.near(self._before) or asyncio.get_running_loop().time() < self._steered_until
 
-    def _offset(self) -> Sequence[float]:
-        """Where the browser's camera is, from what it looks at."""
-        return (self._client.camera.position - self._client.camera.look_at).tolist()
+    def _there(self) -> bool:
+        """Whether the browser told that its camera shows these angles."""
+        return not self._astray and (not self._solid or self._told.near(self.angles))
+
+    def _tell(self) -> tuple[Angles, bool]:
+        """The browser's camera as angles, and whether it looks past the centre."""
+        camera = self._client.camera
+        return angles_from((camera.position - camera.look_at).tolist()), math.hypot(*camera.look_at) > 1e-3
 
     def _place(self) -> None:
         """Puts the browser's camera where it shows these angles."""
