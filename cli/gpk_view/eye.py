@@ -35,7 +35,7 @@ class Eye:
         self._radius = home_distance(generator)
         self._steered_until = 0.0
         self._told, self._astray = self._tell()
-        self._before = self._told
+        self._start = self._told
         self._settling: asyncio.TimerHandle | None = None
         client.camera.min_orbit_distance, client.camera.max_orbit_distance = self._radius / CLOSEST, self._radius
         client.camera.on_update(self._follow)
@@ -51,7 +51,6 @@ class Eye:
         self.angles = angles.within(self.limit)
         if not self._there():
             self._steered_until = asyncio.get_running_loop().time() + ON_ITS_WAY
-            self._before = self._told
         self._place()
         self._rest_later()
 
@@ -80,10 +79,11 @@ class Eye:
             self._place()
 
     def _on_its_way(self) -> bool:
-        """Whether the browser's camera may not have heard yet that it was steered; a slow page takes its time."""
-        if not self._steered_until:
-            return False
-        return self._told.near(self._before) or asyncio.get_running_loop().time() < self._steered_until
+        """Whether the browser's camera may not have heard yet that it was steered: for a while, and, for a slow page
+        tells it late, wherever it is just where viser's cameras start.
+        """
+        late = self._told == self._start and not self._start.near(FRONT)
+        return late or asyncio.get_running_loop().time() < self._steered_until
 
     def _there(self) -> bool:
         """Whether the browser told that its camera shows these angles."""
