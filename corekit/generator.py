@@ -8,7 +8,7 @@ from __future__ import annotations
 import abc
 import copy
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Self
@@ -40,6 +40,10 @@ class Render(NamedTuple):
     def pyramid(self) -> tuple[Tensor, ...]:
         """Every RGB image of the view, finest first: the loss is applied on each."""
         return (self.image,) if self.raw is None else (self.image, self.raw)
+
+
+Sight = Callable[[Camera | None], Render]
+"""What one w looks like from a camera, the frontal one where None."""
 
 
 @dataclass(frozen=True)
@@ -108,13 +112,18 @@ class Generator(nn.Module, abc.ABC):
         it.
         """
 
-    def views(self, w: Tensor, cameras: Camera) -> Iterator[Render]:
-        """What each of the `cameras` sees of w [B, L, D], one after the other: a render [B, …] each.
+    def looking_at(self, w: Tensor) -> Sight:
+        """What shows w [B, L, D] to one camera after the other, as long as the weights stay what they are.
 
-        A generator that makes the subject before it looks at it makes it once.
+        A generator that makes the subject before it looks at it makes it here, once.
         """
+        return lambda camera: self(w, camera)
+
+    def views(self, w: Tensor, cameras: Camera) -> Iterator[Render]:
+        """What each of the `cameras` sees of w [B, L, D], one after the other: a render [B, …] each."""
+        sight = self.looking_at(w)
         for index in range(len(cameras)):
-            yield self(w, cameras[index].expand(len(w)))
+            yield sight(cameras[index].expand(len(w)))
 
     def solid(self, w: Tensor) -> Solid | None:
         """The matter of one code w [1, L, D], as long as the weights stay what they are; None for a generator that has

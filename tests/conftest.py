@@ -14,7 +14,14 @@ import torch
 from filelock import FileLock
 from torch import nn
 
-from corekit.generator import Generator
+from corekit.album import Album
+from corekit.bench import Bench, Silence
+from corekit.generator import Generator, fingerprint
+from corekit.lowrank import LoRA
+from corekit.order import seeded
+from corekit.persona import Origin, Persona
+from corekit.plugin import Backend, Card
+from corekit.recipe import Recipe
 from gpk_cli import main
 from gpk_eg3d.config import EG3DConfig
 from gpk_eg3d.network import EG3D
@@ -97,6 +104,25 @@ def settled(generator: Net) -> Net:
         if name.endswith("noise_const"):
             nn.init.normal_(buffer, generator=rng)
     return generator.eval().requires_grad_(False)
+
+
+@pytest.fixture
+def subject(generator: Generator) -> Bench:
+    """Each family in turn, with a persona of five anchors that changes what it shows."""
+    anchors = generator.mapping(torch.randn(5, generator.latent.z_dim, generator=seeded(1)))[:, 0]
+    persona = Persona.create(
+        generator, Recipe(), origin=Origin("small", "small", fingerprint(generator)), anchors=anchors, rng=seeded(0)
+    )
+    with torch.no_grad():
+        for change in persona.changes.values():
+            if isinstance(change, LoRA):
+                change.B.normal_(std=0.3, generator=seeded(2))
+    card = Card("small", "Small", "none")
+    backend = Backend("small", "Small", (card,), lambda config: generator, cameras=generator.orbit() is not None)
+    album = Album(torch.empty(0, 3, generator.resolution, generator.resolution), ())
+    return Bench(
+        backend, card, generator, lambda a, b: (a - b).abs().mean((1, 2, 3)), album, Silence(), persona=persona
+    )
 
 
 class Cat(NamedTuple):

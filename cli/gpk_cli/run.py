@@ -21,11 +21,11 @@ from typer.core import TyperCommand, TyperGroup
 from corekit.errors import InputError
 from corekit.plugin import Task
 from corekit.registry import Registry
-from gpk_cli.bench import find_card, make_bench
+from gpk_cli.bench import make_bench
 from gpk_cli.options import options_of, stated, with_parameters
 from gpk_cli.output import AsJson, say
 from gpk_cli.progress import progress
-from gpk_cli.subject import made_for, persona_file
+from gpk_cli.subject import find_subject
 from gpk_cli.summary import show_task
 
 if TYPE_CHECKING:
@@ -196,21 +196,10 @@ def _bench(
     device: str,
 ) -> Bench:
     from corekit.bench import Silence
-    from gpk_checkpoints.personas import load_persona
 
-    persona = None
-    if subject is not None:
-        if backend is not None or card is not None:
-            raise InputError("a persona knows its generator: leave out --backend and --card, or SUBJECT")
-        file = persona_file(subject)
-        persona = load_persona(file)
-        family, checkpoint = made_for(registry, persona, file)
-    elif task.persona == "needed" or backend is None:
-        other = "" if task.persona == "needed" else ", or --backend NAME for a generator as it was pretrained"
-        raise InputError(f"who is it about? Give a *.persona.safetensors file, or the run that made one{other}")
-    else:
-        family = registry.backend(backend)
-        checkpoint = find_card(family, card)
+    family, checkpoint, persona = find_subject(
+        registry, subject, backend=backend, card=card, needed=task.persona == "needed"
+    )
     if task.views and not family.cameras:
         raise InputError(f"{family.name} is a 2D generator and has no views: `{task.name}` needs a 3D one")
     if task.photos == "some" and album is None:

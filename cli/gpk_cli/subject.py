@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from corekit.errors import PersonaError, UnknownNameError
+from corekit.errors import InputError, PersonaError, UnknownNameError
 from corekit.plugin import Backend, Card
 from corekit.registry import Registry
 from gpk_cli.bench import find_card
@@ -60,3 +60,25 @@ def made_for(registry: Registry, persona: Persona, file: Path) -> tuple[Backend,
         return backend, find_card(backend, persona.origin.card)
     except UnknownNameError as error:
         raise PersonaError(f"{file} was made for something that is not installed here: {error}") from error
+
+
+def find_subject(
+    registry: Registry, subject: Path | None, *, backend: str | None, card: str | None, needed: bool = False
+) -> tuple[Backend, Card, Persona | None]:
+    """Backend, card and persona of a subject; without one, those of the names, which is refused where one is `needed`.
+
+    Raises InputError where both are given, or neither.
+    """
+    from gpk_checkpoints.personas import load_persona
+
+    if subject is not None:
+        if backend is not None or card is not None:
+            raise InputError("a persona knows its generator: leave out --backend and --card, or SUBJECT")
+        file = persona_file(subject)
+        persona = load_persona(file)
+        return *made_for(registry, persona, file), persona
+    if needed or backend is None:
+        other = "" if needed else ", or --backend NAME for a generator as it was pretrained"
+        raise InputError(f"who is it about? Give a *.persona.safetensors file, or the run that made one{other}")
+    family = registry.backend(backend)
+    return family, find_card(family, card), None

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from corekit.camera import Camera
 from corekit.errors import InputError
-from corekit.generator import Generator, LatentSpace, Noise, Render, Site
+from corekit.generator import Generator, LatentSpace, Noise, Render, Sight, Site
 from corekit.solid import Matter, Solid
 from gpk_eg3d.config import EG3DConfig
 from gpk_eg3d.decoder import Decoder
@@ -93,11 +93,10 @@ class EG3D(Generator):
         """The view from `camera`, frontal where None, with `resolution` rays a side before super-resolution."""
         return self.view(self.planes(w, noise=noise, rng=rng), w, camera, rng=rng, resolution=resolution)
 
-    def views(self, w: Tensor, cameras: Camera) -> Iterator[Render]:
-        """What each camera sees of w [B, L, D]; the planes are drawn once."""
+    def looking_at(self, w: Tensor) -> Sight:
+        """What shows w [B, L, D] to one camera after the other; the planes are drawn once."""
         planes = self.planes(w)
-        for index in range(len(cameras)):
-            yield self.view(planes, w, cameras[index])
+        return lambda camera: self.view(planes, w, camera)
 
     def planes(self, w: Tensor, *, noise: Noise = "const", rng: torch.Generator | None = None) -> Tensor:
         """The planes [B, P, C, H, W] that w [B, L, D] draws: the subject, whatever the camera."""

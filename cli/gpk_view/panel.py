@@ -1,0 +1,171 @@
+"""What one browser has: a panel of its own, a camera of its own, and the newest picture of what they ask for."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from corekit.errors import GpkError
+from corekit.hull import LatentHull
+from gpk_runs.pictures import write_picture
+from gpk_runs.sheet import write_sheet
+from gpk_view.eye import Eye
+from gpk_view.frame import frame
+from gpk_view.lessons import Edit, can_learn
+from gpk_view.painter import Job, Painter
+from gpk_view.scene import Look, Stage
+from gpk_view.sections import Edits, Hull, Own, Section, Turn, Who, press
+
+if TYPE_CHECKING:
+    import viser
+
+QUALITY = 90
+"""Of the JPEGs on the way to the browser."""
+SHEET = 256
+"""Pixels of a picture on a sheet of two."""
+
+
+class Panel:
+    """The panel of `client`. Its own code runs on the server's event loop, and the drawing on the painter's thread."""
+
+    def __init__(
+        self,
+        client: viser.ClientHandle,
+        stage: Stage,
+        painter: Painter,
+        *,
+        edits: tuple[Edit, ...],
+        learn: Callable[[], None],
+        folder: Path,
+        tell: Callable[[str], None],
+    ) -> None:
+        self._client, self._stage, self._painter = client, stage, painter
+        self._folder, self._tell = folder, tell
+        self._asked: object = None
+        self._gone = False
+        self._persona = next(iter(stage.personas), None)
+        generator, gui = stage.bench.generator, client.gui
+        self._eye = Eye(client, generator, self._moved)
+        solid = generator.orbit() is not None
+        gui.add_markdown(f"**{stage.bench.backend.name}** · {'drag to turn, ' if solid else ''}scroll to zoom")
+        self._who = Who(gui, list(stage.personas), self._chosen) if stage.personas else None
+        self._turn = Turn(gui, self._eye, self.ask) if solid else None
+        self._hull = Hull(gui, self._current_hull, self.ask) if self._who else None
+        own = Own(gui, self.ask) if self._who is None else None
+        self._edits = Edits(
+            gui, edits, self.ask, learn=learn if can_learn(stage.bench) else None, subject=self._who is not None
+        )
+        parts: tuple[Section | None, ...] = (self._who, self._turn, self._hull, own, self._edits)
+        self._sections = [part for part in parts if part is not None]
+        save = gui.add_button("Save picture", hint=f"As a PNG that says it is synthetic, in {folder}.")
+        download = gui.add_button("Download picture", color="gray", hint="The same PNG, to where this browser is.")
+        press(save, lambda: self._have(self._save, self._look()))
+        press(download, lambda: self._have(self._send, self._look()))
+        self.ask()
+
+    def ask(self) -> None:
+        """Asks for the picture of what is set now, if it is not the one that was asked for last."""
+        wanted = (self._look(), *self._eye.window, self._eye.zoom)
+        if wanted != self._asked:
+            self._asked = wanted
+            self._painter.ask(self._client.client_id, self._told(lambda: self._draw(*wanted)))
+
+    def learning(self, share: float) -> None:
+        """Shows how far learning the edits is."""
+        self._edits.learning(share)
+
+    def show(self, edits: tuple[Edit, ...]) -> None:
+        """Adds the edits that are new."""
+        self._edits.show(edits)
+
+    def say(self, title: str, body: str) -> None:
+        """Tells the person in front of the browser something."""
+        self._client.add_notification(title, body, auto_close_seconds=8.0)
+
+    def close(self) -> None:
+        """Ends what was to come: the browser is gone."""
+        self._gone = True
+        self._eye.close()
+        self._painter.forget(self._client.client_id)
+
+    def _look(self) -> Look:
+        look = Look()
+        for part in self._sections:
+            look = part.applied(look)
+        return look
+
+    def _current_hull(self) -> LatentHull:
+        assert self._who is not None
+        return self._stage.hull(self._who.persona)
+
+    def _moved(self) -> None:
+        if self._turn is not None:
+            self._turn.follow()
+        self.ask()
+
+    def _chosen(self) -> None:
+        """Another persona, or another generator, was chosen."""
+        look = self._look()
+        if self._hull is not None and look.persona != self._persona:
+            self._persona = look.persona
+            self._hull.start()
+        self.ask()
+
+    def _have(self, work: Callable[[Look], None], look: Look) -> None:
+        self._painter.ask((self._client.client_id, work.__name__), self._told(lambda: work(look)))
+
+    def _told(self, work: Job) -> Job:
+        """`work`, whose errors are told to the person who asked for it."""
+
+        def job() -> None:
+            if self._gone:
+                return
+            try:
+                work()
+            except GpkError as error:
+                self.say("That did not work", str(error))
+
+        return job
+
+    # On the painter's thread.
+
+    def _draw(self, look: Look, width: int, height: int, zoom: float) -> None:
+        shown = frame(self._stage.pictures(look), width, height, zoom=zoom).numpy()
+        if self._gone:
+            return
+        self._client.scene.set_background_image(shown, format="jpeg", jpeg_quality=QUALITY)
+        self._client.flush()
+
+    def _save(self, look: Look) -> None:
+        name = (look.persona or self._stage.bench.backend.name).replace("/", "-")
+        file = free_name(self._folder, name)
+        write_pictures(file, self._stage.pictures(look))
+        self._tell(f"Saved {file}")
+        self.say("Saved", str(file))
+
+    def _send(self, look: Look) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / f"{(look.persona or self._stage.bench.backend.name).replace('/', '-')}.png"
+            write_pictures(file, self._stage.pictures(look))
+            self._client.send_file_download(file.name, file.read_bytes(), save_immediately=True)
+
+
+def free_name(folder: Path, name: str) -> Path:
+    """The first of `name`-001.png, `name`-002.png, … that is not there."""
+    number = 1
+    while (file := folder / f"{name}-{number:03}.png").exists():
+        number += 1
+    return file
+
+
+def write_pictures(file: Path, pictures: Tensor) -> None:
+    """Writes one picture [1, 3, R, R] as it is, or two as a sheet that tells which is which."""
+    if len(pictures) == 1:
+        write_picture(file, pictures[0])
+    else:
+        side = max(SHEET, pictures.shape[-1])
+        write_sheet(file, [list(pictures)], columns=("pretrained", "personalized"), side=side)

@@ -1,0 +1,330 @@
+"""The viewer's server, with real browsers' messages."""
+
+from __future__ import annotations
+
+import copy
+import threading
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from viser import _messages
+from viser._image_encoding import cv2_imencode_with_fallback
+from websockets.exceptions import ConnectionClosed
+
+from corekit.attach import is_attached
+from corekit.bench import Bench
+from corekit.errors import InputError
+from gpk_view import lessons
+from gpk_view.app import is_own, serving
+from gpk_view.camera import Angles, angles_from, position_at
+from gpk_view.frame import frame
+from gpk_view.panel import QUALITY
+from gpk_view.scene import Look, Stage
+
+Open = Callable[..., Any]
+Sees = Callable[[Any, Look], None]
+
+
+@pytest.fixture
+def stage(subject: Bench) -> Stage:
+    """Two personas of one generator, of whose noise something is known."""
+    assert subject.persona is not None
+    known = replace(subject.backend, meaning=lambda z: {"size": z[:, 0], "ears": z[:, 1]})
+    twin = replace(subject.persona.origin, album_size=3)
+    other = type(subject.persona)(
+        {}, subject.persona.recipe, twin, subject.persona.anchors[:3], subject.persona.cameras[:3]
+    )
+    return Stage(replace(subject, backend=known), {"cat": subject.persona, "other": other})
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lessons, "KNOWN", 256)
+
+
+@pytest.fixture
+def solid(stage: Stage) -> Stage:
+    if stage.bench.generator.orbit() is None:
+        pytest.skip("a 2D generator has no views")
+    return stage
+
+
+@pytest.fixture
+def served(stage: Stage, browser: Open, port: int, tmp_path: Path) -> Iterator[Open]:
+    """Opens browsers on the stage, which is served until the test ends."""
+    opened = []
+    with serving(stage, host="127.0.0.1", port=port, folder=tmp_path / "pictures", tell=lambda told: None) as (url, _):
+
+        def open_one() -> Any:
+            opened.append(browser(url))
+            opened[-1].look_from((3.0, 3.0, 3.0))
+            opened[-1].until(lambda: opened[-1].pictures)
+            opened[-1].arrive()
+            return opened[-1]
+
+        yield open_one
+        for one in opened:
+            one.close()
+
+
+@pytest.fixture
+def sent(stage: Stage) -> Callable[[Look], bytes]:
+    """The picture of a look as a browser gets it, by a stage of the test's own: a stage is for one thread."""
+    personas = {name: copy.deepcopy(persona) for name, persona in stage.personas.items()}
+    twin = Stage(replace(stage.bench, generator=copy.deepcopy(stage.bench.generator)), personas)
+
+    def made(look: Look) -> bytes:
+        twin.directions = dict(stage.directions)
+        shown = frame(twin.pictures(look), 640, 480).numpy()
+        return cv2_imencode_with_fallback("jpeg", shown, QUALITY, channel_ordering="rgb")
+
+    return made
+
+
+@pytest.fixture
+def sees(sent: Callable[[Look], bytes]) -> Sees:
+    """Waits until a browser sees just that look."""
+
+    def wait(one: Any, look: Look) -> None:
+        wanted = sent(look)
+        one.until(lambda: one.pictures and one.pictures[-1] == wanted)
+
+    return wait
+
+
+@contextmanager
+def nothing_left_behind() -> Iterator[None]:
+    before = set(threading.enumerate())
+    yield
+    assert [thread for thread in set(threading.enumerate()) - before if thread.is_alive()] == []
+
+
+def test_the_page_is_served_here_and_nothing_stays_behind(
+    stage: Stage, browser: Open, port: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (
+        nothing_left_behind(),
+        serving(stage, host="127.0.0.1", port=port, folder=tmp_path, tell=print) as (url, painter),
+    ):
+        assert url == f"http://127.0.0.1:{port}"
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(url) as page:
+            assert page.status == 200
+            assert b"<html" in page.read()
+        one = browser(url)
+        one.look_from((3.0, 3.0, 3.0))
+        one.until(lambda: one.pictures)
+        one.close()
+    painter.wait()
+    assert not is_attached(stage.bench.generator)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_mouse_turns_and_the_sliders_follow(solid: Stage, served: Open, sees: Sees) -> None:
+    generator, one = solid.bench.generator, served()
+    assert one.position == pytest.approx((0, 0, 2.7), abs=1e-5)
+    sees(one, Look("cat"))
+    one.look_from(position_at(generator, Angles(0.4, -0.2)))
+    one.until(lambda: (one.part("Yaw")["value"], one.part("Pitch")["value"]) == (0.4, -0.2))
+    exact = angles_from(position_at(generator, Angles(0.4, -0.2)))
+    sees(one, Look("cat", angles=exact))
+    one.set("Yaw", -0.3)
+    sees(one, Look("cat", angles=Angles(-0.3, -0.2)))
+    assert one.position == pytest.approx(position_at(generator, Angles(-0.3, -0.2)), abs=1e-5)
+    one.arrive()
+    one.press("Front")
+    sees(one, Look("cat"))
+    assert one.part("Yaw")["value"] == 0
+
+
+def test_beyond_the_range_the_picture_stops_and_the_camera_comes_back(solid: Stage, served: Open, sees: Sees) -> None:
+    generator, one = solid.bench.generator, served()
+    one.look_from(position_at(generator, Angles(1.6, 0.0)), look_at=(0.0, 0.0, 0.0))
+    sees(one, Look("cat", angles=Angles(0.8, 0.0)))
+    one.until(lambda: one.position == pytest.approx(position_at(generator, Angles(0.8, 0.0)), abs=1e-5))
+    one.arrive()
+    one.set("All around", True)
+    one.until(lambda: one.part("Yaw")["max"] == 3.14)
+    one.look_from(position_at(generator, Angles(1.6, 0.0)))
+    sees(one, Look("cat", angles=angles_from(position_at(generator, Angles(1.6, 0.0)))))
+
+
+def test_pretrained_and_personalized_can_be_compared(stage: Stage, served: Open, sees: Sees) -> None:
+    one = served()
+    first = one.pictures[-1]
+    one.set("Pretrained", True)
+    sees(one, Look("cat", shown="pretrained"))
+    one.set("Side by side", True)
+    sees(one, Look("cat", shown="both"))
+    one.set("Side by side", False)
+    one.set("Pretrained", False)
+    one.until(lambda: one.pictures[-1] == first)
+
+
+def test_each_browser_has_a_look_of_its_own(stage: Stage, served: Open, sees: Sees) -> None:
+    one, two = served(), served()
+    two.set("Persona", "other")
+    sees(two, Look("other"))
+    one.set("anchor 0", 0.0)
+    one.set("anchor 1", 0.5)
+    sees(one, Look("cat", mix=((1, 1.0),)))
+    assert one.part("Anchor")["value"] == "a mix"
+    assert two.part("Anchor")["value"] == "0"
+    sees(two, Look("other"))
+    assert "anchor 2" in two.labels()
+    assert "anchor 3" not in two.labels()  # the other has three
+    one.set("Anchor", "3")
+    sees(one, Look("cat", mix=((3, 1.0),)))
+    one.press("Random mix")
+    one.rest()
+    shares = [one.part(f"anchor {number}")["value"] for number in range(5)]
+    assert sum(shares) == pytest.approx(1, abs=0.02)
+    assert sum(share > 0 for share in shares) <= 3
+
+
+def test_edits_are_learned_for_everybody(stage: Stage, served: Open, sees: Sees) -> None:
+    one, two = served(), served()
+    assert "size" not in one.labels()
+    one.press("Learn edits")
+    for each in (one, two):
+        each.until(lambda each=each: {"size", "ears"} <= set(each.labels()))
+        assert "Learn edits" not in each.labels()
+    plain = one.pictures[-1]
+    one.set("size", 3.0)
+    one.until(lambda: one.pictures[-1] != plain)
+    sees(one, Look("cat", edits=(("size", 3.0),)))
+    one.set("Beyond the album", True)
+    sees(one, Look("cat", edits=(("size", 3.0),), freely=True))
+    one.press("Reset edits")
+    one.until(lambda: one.pictures[-1] == plain)
+    assert one.part("size")["value"] == 0
+    assert {"size", "ears"} <= set(served().labels())
+
+
+def test_pictures_are_saved_marked_and_none_is_replaced(stage: Stage, served: Open, tmp_path: Path) -> None:
+    one = served()
+    for name in ("cat-001.png", "cat-002.png"):
+        one.told.clear()
+        one.press("Save picture")
+        one.until(lambda: one.told)
+        assert one.told == [f"Saved: {tmp_path / 'pictures' / name}"]
+    with Image.open(tmp_path / "pictures/cat-002.png") as saved:
+        assert saved.size == (stage.bench.generator.resolution,) * 2
+        assert "trainedAlgorithmicMedia" in saved.info["XML:com.adobe.xmp"]
+    one.press("Download picture")
+    one.until(lambda: one.files)
+    assert one.files == (tmp_path / "pictures/cat-001.png").read_bytes()
+    one.set("Side by side", True)
+    one.told.clear()
+    one.press("Save picture")
+    one.until(lambda: one.told)
+    with Image.open(tmp_path / "pictures/cat-003.png") as saved:
+        assert saved.width > 2 * 256
+
+
+def test_a_picture_that_cannot_be_saved_is_told(served: Open, tmp_path: Path, sees: Sees) -> None:
+    one = served()
+    (tmp_path / "pictures").write_text("a file")
+    one.press("Save picture")
+    one.until(lambda: one.told)
+    assert one.told[0].startswith("That did not work: cannot write ")
+    one.set("anchor 0", 0.0)
+    one.set("anchor 1", 1.0)
+    sees(one, Look("cat", mix=((1, 1.0),)))  # and it goes on
+
+
+def test_without_a_subject_there_are_the_generators_own(
+    stage: Stage, browser: Open, port: int, tmp_path: Path, sees: Sees
+) -> None:
+    alone = Stage(stage.bench, {})
+    with serving(alone, host="127.0.0.1", port=port, folder=tmp_path, tell=print) as (url, _):
+        one = browser(url)
+        one.look_from((3.0, 3.0, 3.0))
+        one.until(lambda: one.pictures)
+        assert {"Pretrained", "Anchor", "Beta"}.isdisjoint(one.labels())
+        assert ("Yaw" in one.labels()) == (stage.bench.generator.orbit() is not None)
+        sees(one, Look(None, truncation=0.7))
+        one.press("Another one")
+        sees(one, Look(None, seed=1, truncation=0.7))
+        one.set("Seed", 0)
+        sees(one, Look(None, truncation=0.7))
+        one.close()
+
+
+def test_pages_of_other_sites_are_turned_away(stage: Stage, browser: Open, port: int, tmp_path: Path) -> None:
+    with serving(stage, host="127.0.0.1", port=port, folder=tmp_path, tell=print) as (url, _):
+        own = browser(url, origin=url)
+        own.look_from((3.0, 3.0, 3.0))
+        own.until(lambda: own.pictures)
+        own.close()
+        foreign = browser(url, origin="https://example.org")
+        foreign.look_from((3.0, 3.0, 3.0))
+        with pytest.raises(ConnectionClosed, match="1008"):
+            foreign.until(lambda: foreign.pictures)
+        assert foreign.labels() == []
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "local", "own"),
+    [
+        (None, "127.0.0.1:8080", True, True),
+        ("http://127.0.0.1:8080", "127.0.0.1:8080", True, True),
+        ("http://[::1]:8080", "[::1]:8080", True, True),
+        ("http://127.0.0.1:9999", "127.0.0.1:8080", True, False),
+        ("http://rebound.org:8080", "rebound.org:8080", True, False),
+        ("http://rebound.org:8080", "rebound.org:8080", False, True),
+        ("null", "127.0.0.1:8080", True, False),
+    ],
+)
+def test_a_page_is_known_by_its_origin(origin: str | None, host: str, local: bool, own: bool) -> None:
+    assert is_own(origin, host, local=local) is own
+
+
+def test_no_browser_can_have_it_published(served: Open, monkeypatch: pytest.MonkeyPatch, sees: Sees) -> None:
+    import viser
+
+    asked = []
+    monkeypatch.setattr(viser.ViserServer, "request_share_url", lambda server: asked.append(server))
+    one = served()
+    one.send(_messages.ShareUrlRequest())
+    one.set("Anchor", "1")  # what comes after it is answered
+    sees(one, Look("cat", mix=((1, 1.0),)))
+    assert asked == []
+
+
+def test_a_port_in_use_is_told_with_a_free_one(stage: Stage, port: int, tmp_path: Path) -> None:
+    with (
+        serving(stage, host="127.0.0.1", port=port, folder=tmp_path, tell=print),
+        pytest.raises(InputError, match=rf"port {port} is in use here: give another one, such as --port \d+"),
+        serving(stage, host="127.0.0.1", port=port, folder=tmp_path, tell=print),
+    ):
+        pass
+
+
+def test_what_fails_unforeseen_ends_the_viewer(
+    stage: Stage, browser: Open, port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(stage.bench.generator, "looking_at", fail)
+    with serving(stage, host="127.0.0.1", port=port, folder=tmp_path, tell=print) as (url, painter):
+        one = browser(url)
+        one.look_from((3.0, 3.0, 3.0))
+        with pytest.raises(ZeroDivisionError):
+            painter.wait()
+        one.close()
+
+
+def test_random_numbers_of_torch_are_left_alone(stage: Stage) -> None:
+    state = torch.get_rng_state()
+    stage.pictures(Look("cat"))
+    stage.pictures(Look(None, seed=3))
+    assert torch.equal(torch.get_rng_state(), state)
