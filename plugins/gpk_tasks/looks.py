@@ -15,11 +15,13 @@ from corekit.album import Album
 from corekit.bench import Bench
 from gpk_runs.animation import write_animation
 from gpk_runs.pictures import to_image, write_small
+from gpk_tasks.motion import turntable
 from gpk_tasks.record import PHOTO, TURNTABLE, look_file
-from gpk_tasks.views import Views, turntable
 
-ROUND = Views(frames=24, seconds=2.4)
-"""The turntable's way."""
+FRAMES, RATE = 24, 10.0
+"""Of the turntable, and how many a second."""
+ROUND = turntable(FRAMES, turn=0.35, nod=0.12)
+"""The camera's way."""
 SIDE = 256
 """Pixels of a frame of the turntable."""
 
@@ -46,7 +48,7 @@ def write_looks(
 @torch.no_grad()
 def turn(bench: Bench, w: Tensor, label: str) -> Tensor | None:
     """Frames [F, 3, R, R] of one code w [1, L, D] of the generator as it is now, all round; None for a 2D generator."""
-    cameras = bench.generator.orbit(*turntable(ROUND))
+    cameras = bench.generator.orbit(*ROUND)
     if cameras is None:
         return None
     frames = []
@@ -60,4 +62,4 @@ def write_turntable(directory: Path, loops: Sequence[Tensor]) -> None:
     """Writes loops [F, 3, R, R], beside each other, as one animation into a run's folder."""
     beside = torch.cat(list(loops), dim=3)
     images = [to_image(frame).resize((SIDE * len(loops), SIDE)) for frame in beside]
-    write_animation(directory / TURNTABLE, images, rate=ROUND.frames / ROUND.seconds)
+    write_animation(directory / TURNTABLE, images, rate=RATE)

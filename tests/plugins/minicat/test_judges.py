@@ -22,7 +22,7 @@ from gpk_minicat.parameters import IDENTITY, NAMES, PRIOR, from_noise
 from gpk_minicat.perceptual import load_perceptual
 from gpk_minicat.pictures import random_cameras, render_shard
 from gpk_minicat.prior_2d import noise_of
-from gpk_minicat.ranking import ladder, orders, rank_correlation
+from gpk_minicat.ranking import ladder, orders, ranked
 from gpk_minicat.readings import READINGS, explained, readings
 from gpk_minicat.render import Photo, coats, layers, render
 from gpk_minicat.train_judges import JUDGES, RECIPES, JudgeName, JudgeRecipe, train_judge
@@ -223,8 +223,8 @@ def test_twin_cosines_compare_other_photos_of_seen_views_only() -> None:
 
 def test_rank_correlation_of_known_distances() -> None:
     distances = torch.tensor([[1.0, 4, 1, 5], [2, 3, 1, 6], [3, 2, 1, 8], [4, 1, 1, 7]])
-    torch.testing.assert_close(rank_correlation(distances), torch.tensor([1.0, -1, 0, 0.8]))
-    tied = rank_correlation(torch.tensor([[1.0], [2], [2], [3]]))
+    torch.testing.assert_close(ranked(distances), torch.tensor([1.0, -1, 0, 0.8]))
+    tied = ranked(torch.tensor([[1.0], [2], [2], [3]]))
     torch.testing.assert_close(tied, torch.tensor([math.sqrt(0.9)]))
 
 
