@@ -66,6 +66,7 @@ def run_analysis(
     from gpk_runs.typed import to_dataclass
     from gpk_tasks.analyze import analyze
     from gpk_tasks.layer_files import to_json, write_files, write_plot
+    from gpk_tasks.layer_page import write_layers
 
     settings = to_dataclass(Analysis, given, source="the command line")
     if len(subjects) > 1 and album is not None:
@@ -92,6 +93,8 @@ def run_analysis(
         found = analyze([(name, maker(name)) for name in files], settings, run)
     groupings = tuple(GROUPINGS) if found[0].placed else ("kind", "site")
     written = list(write_files(out, found, settings, groupings))
+    write_layers(out / "layers.html", found, settings, groupings, title=_title(personas))
+    written.append("layers.html")
     try:
         for name in ("layers.png", "layers.svg"):
             write_plot(out / name, found, title=_title(personas))

@@ -31,7 +31,7 @@ def test_a_run_is_told_layer_by_layer(gpk: Gpk, tmp_path: Path, cat: Any) -> Non
     assert "backbone.32" in told.stdout
     assert "Does the size of a change tell what it does?" in told.stdout
     assert "Ranks for 50% of the LoRA numbers" in told.stdout
-    for name in ("layers.json", "layers.csv", "layers.png", "layers.svg", "ranks.yaml"):
+    for name in ("layers.json", "layers.csv", "layers.png", "layers.svg", "layers.html", "ranks.yaml"):
         assert (out / name).stat().st_size > 0
     again = gpk(*command, "--json")
     plain = json.loads(again.stdout)
@@ -39,6 +39,11 @@ def test_a_run_is_told_layer_by_layer(gpk: Gpk, tmp_path: Path, cat: Any) -> Non
     (subject,) = plain["subjects"]
     assert subject["trial"]["alike_to"] == "photos"
     assert subject["trial"]["whole"]["distance"] == 0
+
+    page = (out / "layers.html").read_text()
+    assert "backbone.32" in page
+    assert "http://" not in page.replace("http://www.w3.org/2000/svg", "")
+    assert "https://" not in page
 
     # what is suggested can be tuned
     plan = gpk("personalize", "--dry-run", "--backend", "eg3d-minicat", "--config", str(out / "ranks.yaml"), "--json")
