@@ -82,7 +82,7 @@ def show_tables(measured: Sequence[Measured]) -> None:
 def _figure(value: float | None) -> str:
     if value is None or isinstance(value, int):
         return "" if value is None else f"{value:,}"
-    return f"{value:.3f}" if value == 0 or abs(value) >= 0.01 else f"{value:.2g}"
+    return f"{value:.2g}" if 0 < abs(value) < 0.01 else f"{value:.3f}"
 
 
 def show_plan(plan: Plan, *, as_json: bool) -> None:
