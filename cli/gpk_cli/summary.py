@@ -122,7 +122,7 @@ def _spread(over: Stats | None, digits: int) -> str:
 def _figure(value: float | None) -> str:
     if value is None or isinstance(value, int):
         return "" if value is None else f"{value:,}"
-    return f"{value:.3f}" if value == 0 or abs(value) >= 0.01 else f"{value:.2g}"
+    return f"{value:.2g}" if 0 < abs(value) < 0.01 else f"{value:.3f}"
 
 
 def show_plan(plan: Plan, *, as_json: bool) -> None:

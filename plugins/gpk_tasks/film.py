@@ -19,7 +19,7 @@ from gpk_tasks.reel import Reel
 from gpk_tasks.views import greys
 
 ACROSS = 4
-"""Pictures in a row where each is of another code."""
+"""Pictures in a row where each is of another subject."""
 STRIP = 192
 """Pixels of a picture on the strip, at most."""
 
@@ -27,8 +27,8 @@ STRIP = 192
 class Film:
     """`reels` by name, all of one length, each picture enlarged to `side` pixels.
 
-    `looks` is how many reels in turn show the same, a row of the frame; where it is one, and there are no depths, a
-    row has four of them.
+    `looks` names the reels that in turn show one subject: they are a row of the frame, and its headings. Where there is
+    but one, and no depths, a row is of four subjects.
     """
 
     def __init__(self, reels: Mapping[str, Reel], *, looks: Sequence[str], side: int) -> None:
