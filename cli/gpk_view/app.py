@@ -8,6 +8,7 @@ publish a server on the internet at any browser's wish: that is taken out.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -42,9 +43,12 @@ def check_place(host: str, port: int) -> None:
     try:
         _listen(host, port)
     except OSError as error:
-        if (free := _free_port(host, port)) is None:
-            raise InputError(f"cannot serve at {host}: {error.strerror or error}. Use --host 127.0.0.1") from error
-        raise InputError(f"port {port} is in use here: give another one, such as --port {free}") from error
+        if error.errno != errno.EADDRINUSE:
+            told = f"cannot serve at {host}, port {port}: {error.strerror or error}"
+            raise InputError(f"{told}: give another --host or --port") from error
+        free = _free_port(host, port)
+        such = "" if free is None else f", such as --port {free}"
+        raise InputError(f"port {port} is in use here: give another one{such}") from error
 
 
 class Viewer:
@@ -95,6 +99,7 @@ class Viewer:
         try:
             left_out = learn_edits(self._stage, told)
         except GpkError as error:
+            on_loop(self._told_share, 1.0)
             on_loop(self._say, "Nothing learned", str(error))
             return
         if left_out:
@@ -187,7 +192,7 @@ def _listen(host: str, port: int) -> None:
 
 
 def _free_port(host: str, taken: int) -> int | None:
-    """The first free port after `taken`; None where there is none near, as at an address that is not this machine's."""
+    """The first free port after `taken`; None where there is none near."""
     for port in range(taken + 1, min(taken + TRIED, 2**16)):
         with contextlib.suppress(OSError):
             _listen(host, port)

@@ -93,7 +93,7 @@ def test_another_host_is_served_with_a_warning(gpk_process: Start) -> None:
         ),
         (("eg3d-minicat", "--out", "wide.safetensors"), "wide.safetensors is a file, and pictures need a folder"),
         (("eg3d-minicat", "--port", "70000"), "a port is a number from 1 to 65535, not 70000"),
-        (("eg3d-minicat", "--host", "203.0.113.7"), "cannot serve at 203.0.113.7: "),
+        (("eg3d-minicat", "--host", "203.0.113.7"), "cannot serve at 203.0.113.7, port 8080: "),
     ],
 )
 def test_what_cannot_be_viewed_is_told(
