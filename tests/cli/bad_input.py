@@ -388,6 +388,9 @@ OPTIONS = [
     configured(
         "`inversion: {batch: many}` in `--config`", "inversion: {batch: many}", "where a whole number is needed"
     ),
+    configured("`recipe: {ranks: {backbone.7: 1}}`", "recipe: {ranks: {backbone.7: 1}}", "unknown block 'backbone.7'"),
+    configured("`recipe: {ranks: {decoder: -1}}`", "recipe: {ranks: {decoder: -1}}", "must be a whole number"),
+    configured("`recipe: {ranks: {superres.64: 999}}`", "recipe: {ranks: {superres.64: 999}}", "of superres.64"),
     configured("a key twice in `--config`", "seed: 1\nseed: 2", "a.yaml, line 2"),
     configured(
         "`seed: !!python/object/apply:os.mkdir [poisoned]` in `--config`",
@@ -671,6 +674,8 @@ TASKS = [
         "there is 1",
         commands=(f"render {PERSONA} --motion interpolation --anchors 0 --out new --device cpu",),
     ),
+    Case("a budget of more than all", "above 0 and at most 1", commands=("analyze run --budget 2 --out new",)),
+    Case("several subjects with one album", "is of one subject", commands=("analyze run run --album album --out new",)),
     Case("a report of what is no run", "is no run's folder", commands=("report album",)),
     Case("a report onto a file of one's own", "no page of gpk's", put("a.html", "mine"), ("report run --out a.html",)),
 ]
