@@ -63,10 +63,10 @@ def gpk(
 @pytest.fixture
 def gpk_process(site: Path) -> Callable[..., subprocess.Popen[str]]:
     """Starts gpk as a process of its own, with what is installed in `site`."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("GPK_", "_GPK"))}
-    environment = kept | {"GPK_CACHE": os.environ["GPK_CACHE"]}
 
     def start(*arguments: str) -> subprocess.Popen[str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("GPK_", "_GPK"))}
+        environment = kept | {"GPK_CACHE": os.environ["GPK_CACHE"]}
         return subprocess.Popen(
             [sys.executable, "-c", "import sys; from gpk_cli import main; sys.exit(main())", *arguments],
             env=environment | {"PYTHONPATH": str(site), "OMP_NUM_THREADS": "1"},
