@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from gpk_photos.decode import read_image
     from gpk_photos.labels import read_labels, write_labels
     from gpk_photos.masks import read_masks
-    from gpk_photos.write import write_png
+    from gpk_photos.write import write_jpeg, write_png
 
-__all__ = ["open_album", "read_image", "read_labels", "read_masks", "write_labels", "write_png"]
+__all__ = ["open_album", "read_image", "read_labels", "read_masks", "write_jpeg", "write_labels", "write_png"]
 
 gpk_api = 1
 
@@ -28,6 +28,7 @@ _HOME = {
     "read_image": "decode",
     "read_labels": "labels",
     "read_masks": "masks",
+    "write_jpeg": "write",
     "write_labels": "labels",
     "write_png": "write",
 }
