@@ -1,0 +1,95 @@
+r"""Who an album is about: the identity that most of its photos show, and which faces are somebody else's.
+
+A judge maps a picture to a unit feature f, and cosines tell likeness. The photo with the most others near it starts the
+album's core; the core's mean direction c is the identity, and a face's likeness is c·f. What is near is the judge's own
+affair, so it is asked: strangers are drawn from the generator, random subjects from random views, and a likeness that
+one in a hundred of them reaches is no likeness. Where there is no generator to draw from, the likenesses themselves are
+split in two (Otsu, 1979) and believed where the two parts lie far apart.
+
+Shapes: N faces, M strangers, F features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+CHANCE = 0.01
+"""The share of strangers that would pass: at 500 photos, a handful, which the contact sheet shows."""
+ROUNDS = 3
+"""Of core and centre, each from the other; they stand still after two."""
+APART = 4.0
+"""How many standard deviations part two groups that are believed without strangers to compare with: two parts of one
+bell curve are 2.6 apart (means at +-0.8 deviations, deviations of 0.6)."""
+FEWEST = 3
+"""Photos below which nobody is in the majority."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The album's identity: `centre` [F], unit; the likeness `least` below which a face is another's, None where the
+    judge cannot tell.
+    """
+
+    centre: Tensor
+    least: float | None
+
+    def likeness(self, features: Tensor) -> Tensor:
+        """The likeness [N] of features [N, F], cosines."""
+        return features @ self.centre
+
+
+def main_identity(features: Tensor, photos: Sequence[int], strangers: Tensor | None = None) -> Identity | None:
+    """The identity that most photos show, of faces with unit features [N, F] in the photos of these numbers.
+
+    `strangers` are features [M, F] of random subjects. None below FEWEST photos.
+    """
+    if len(set(photos)) < FEWEST:
+        return None
+    cosines = features @ features.T
+    near = _reached(strangers @ strangers.T, pairs=True) if strangers is not None else _split(cosines)[0]
+    number = torch.tensor(list(photos))
+    # Photos count, not faces: a crowd in one photo is nobody's majority.
+    votes = [len(set(number[row >= near].tolist())) for row in cosines]
+    support = torch.tensor(votes) + cosines.mean(1)  # among equals the most central
+    core = cosines[int(support.argmax())] >= near
+    least: float | None = None
+    for _ in range(ROUNDS):
+        centre = F.normalize(features[core].mean(0), dim=0)
+        likeness = features @ centre
+        if strangers is not None:
+            least = _reached(strangers @ centre)
+            core = likeness >= least
+        else:
+            middle, apart = _split(likeness)
+            least = middle if apart >= APART else None
+            core = likeness >= middle if apart >= APART else core
+        if not core.any():
+            return None
+    return Identity(F.normalize(features[core].mean(0), dim=0), least)
+
+
+def _reached(likeness: Tensor, *, pairs: bool = False) -> float:
+    """What CHANCE of these likenesses reach; of `pairs` [M, M], each once and nobody with himself."""
+    if pairs:
+        likeness = likeness[torch.ones_like(likeness).triu(1) > 0]
+    return torch.quantile(likeness.flatten().float(), 1 - CHANCE).item()
+
+
+def _split(values: Tensor) -> tuple[float, float]:
+    """The value between two groups that parts them best, and how many of their own deviations their means lie apart."""
+    ordered = values.flatten().double().sort().values
+    if len(ordered) < 2:
+        return ordered.min().item(), 0.0
+    sums, squares = ordered.cumsum(0), ordered.square().cumsum(0)
+    low = torch.arange(1, len(ordered), dtype=torch.float64)
+    high = len(ordered) - low
+    gap = (sums[-1] - sums[:-1]) / high - sums[:-1] / low
+    between = low * high / len(ordered) * gap.square()
+    best = int(between.argmax())
+    within = (squares[-1] - sums[-1].square() / len(ordered) - between[best]).clamp_min(0) / len(ordered)
+    return (ordered[best] + ordered[best + 1]).item() / 2, (gap[best] / within.sqrt().clamp_min(1e-6)).item()
