@@ -17,12 +17,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from corekit.album import Album
+from corekit.album import Album, resize
 from corekit.camera import Camera
-from corekit.errors import AlbumError
-from gpk_photos.contents import Reader, album_files
-from gpk_photos.decode import decode, tensor
-from gpk_photos.labels import HOW_TO_LABEL, LABEL_FILE, label_of, parse_labels
+from corekit.errors import AlbumError, InputError, LabelError
+from gpk_photos.contents import Reader, album_files, is_album
+from gpk_photos.decode import decode, is_square, read_image, tensor
+from gpk_photos.labels import HOW_TO_LABEL, LABEL_FILE, label_of, parse_labels, read_labels
+from gpk_photos.selection import SELECTION, used_crops
 
 PHOTOS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
 FOREIGN_PHOTOS = frozenset({".heic", ".heif", ".avif", ".jxl", ".jp2", ".psd", ".dng", ".cr2", ".cr3", ".nef", ".arw"})
@@ -38,11 +39,12 @@ def open_album(path: Path, *, side: int, cameras: bool, minimum: int = 1) -> Alb
     reasons: dict[str, str] = {}
     kept: dict[str, Tensor] = {}
     seen: dict[bytes, str] = {}
+    masks: dict[str, Tensor] = {}
     with album_files(path) as files:
         if not any(PurePosixPath(name).suffix.lower() in PHOTOS | FOREIGN_PHOTOS for name in files):
             raise AlbumError(f"no photos in {path}: put PNG, JPEG, WebP, BMP, TIFF or GIF files there")
         labels = _labels(path, files, reasons) if cameras else {}
-        for name, read in files.items():
+        for name, read in _selected(path, files, reasons).items():
             suffix = PurePosixPath(name).suffix.lower()
             if suffix in FOREIGN_PHOTOS:
                 reasons[name] = f"{suffix} is not read here: convert it to PNG or JPEG"
@@ -51,6 +53,8 @@ def open_album(path: Path, *, side: int, cameras: bool, minimum: int = 1) -> Alb
             elif suffix in PHOTOS:
                 try:
                     kept[name] = _photo(read, name, side, seen, crop=not cameras)
+                    if mask_of(name) in files:
+                        masks[name] = _mask(files[mask_of(name)], side)
                 except AlbumError as error:
                     reasons[name] = str(error)
     if len(kept) < max(minimum, 1):
@@ -60,7 +64,63 @@ def open_album(path: Path, *, side: int, cameras: bool, minimum: int = 1) -> Alb
         names=tuple(kept),
         cameras=Camera.from_label(torch.stack([labels[name] for name in kept])) if cameras else None,
         left_out=tuple(sorted(reasons.items())),
+        masks=torch.stack([masks.get(name, torch.ones(1, side, side)) for name in kept]) if masks else None,
     )
+
+
+def known_labels(path: Path, file: Path | None) -> dict[str, Tensor]:
+    """Camera labels [25] of the photos at `path`, by name: those in the label file `file`, or where None those that lie
+    among the photos, if any. Raises LabelError, or AlbumError where there is no album.
+    """
+    with album_files(path) as files:
+        if file is None:
+            there = any(PurePosixPath(name).name == LABEL_FILE for name in files)
+            return _labels(path, files, {}) if there else {}
+        found = read_labels(file)
+        if not any(name in files for name in found):
+            raise LabelError(f"{file} labels none of the photos in {path}: its names are relative to that folder")
+        return {name: label for name, label in found.items() if name in files}
+
+
+def is_raw(path: Path, *, cameras: bool) -> bool:
+    """Whether the album at `path` has to be prepared before it can be learned from: with `cameras`, where nobody has
+    labelled it, and without them, where a photo is not square.
+    """
+    if not is_album(path):
+        return False
+    with album_files(path) as files:
+        if SELECTION in files or not any(PurePosixPath(name).suffix.lower() in PHOTOS for name in files):
+            return False
+        if cameras:
+            return not any(PurePosixPath(name).name == LABEL_FILE for name in files)
+        return any(not is_square(files[name]) for name in files if PurePosixPath(name).suffix.lower() in PHOTOS)
+
+
+def mask_of(crop: str) -> str:
+    """Where in a prepared album the mask of a crop is: white where the crop is the photo's own.
+
+    >>> mask_of("photos/tom-9f0da4.png")
+    'masks/tom-9f0da4.png'
+    """
+    return f"masks/{PurePosixPath(crop).name}"
+
+
+def _selected(path: Path, files: Mapping[str, Reader], reasons: dict[str, str]) -> Mapping[str, Reader]:
+    """The files that `selection.csv` says to use, where the album has one; notes in `reasons` why not the others."""
+    if SELECTION not in files:
+        return files
+    try:
+        used, left_out = used_crops(files[SELECTION](), path / SELECTION)
+    except InputError as error:
+        raise AlbumError(str(error)) from error
+    reasons |= left_out
+    reasons |= {name: "its crop is gone: run `gpk prepare` again" for crop, name in used.items() if crop not in files}
+    return {crop: files[crop] for crop in used if crop in files}
+
+
+def _mask(read: Reader, side: int) -> Tensor:
+    """The share [1, side, side] of each pixel that is the photo's own."""
+    return resize((read_image(read())[None, :1] + 1) / 2, side)[0]
 
 
 def _photo(read: Reader, name: str, side: int, seen: dict[bytes, str], *, crop: bool) -> Tensor:

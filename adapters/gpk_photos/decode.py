@@ -11,6 +11,7 @@ import io
 import struct
 import warnings
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -88,6 +89,17 @@ def decode(data: bytes | BinaryIO) -> Image.Image:
             raise AlbumError("unreadable: the content is no PNG, JPEG, WebP, BMP, TIFF or GIF") from error
         except DAMAGE as error:
             raise AlbumError(f"unreadable: damaged or cut off ({error})") from error
+
+
+def is_square(read: Callable[[], bytes]) -> bool:
+    """Whether the picture in a file is as wide as high, told from its head alone; what is no picture is not asked."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(read()), formats=FORMATS) as image:
+                return image.width == image.height
+    except (AlbumError, Image.DecompressionBombError, UnidentifiedImageError, *DAMAGE):
+        return True
 
 
 def tensor(image: Image.Image) -> Tensor:

@@ -24,26 +24,28 @@ from torch.nn import functional as F
 FLAT = 0.02
 """Contrast below which there is nothing: five of 255 steps, the noise of a sensor behind a lens cap."""
 DARKEST, BRIGHTEST = 4 / 255, 251 / 255
-"""Luminance from which a pixel counts as clipped: JPEG moves the ends of the scale by up to four steps."""
-TOO_DARK, TOO_BRIGHT = 0.5, 0.35
+"""Where a channel counts as clipped: JPEG moves the ends of the scale by up to four steps. A pixel is black where all
+three are, and white where two are: its hue is gone then, while strong colours clip one."""
+TOO_DARK, TOO_BRIGHT = 0.5, 0.15
 """Shares of clipped pixels in the middle half. A black coat or hair is dark and seldom black, so half of the subject
-is without any drawing; a highlight on a nose takes a twentieth, and from a third on the cheeks are gone."""
-BLURRED = 0.3
-"""Of the album's own median: a Gaussian of one pixel does that to a sharp crop of 64 pixels."""
-BLURRED_ALONE = 0.004
-"""For any album, where the median tells nothing as all are soft: a sharp crop whose smallest detail is an eighth of it
-wide."""
+is without any drawing; highlights take a twentieth, and at a sixth cheeks and forehead are gone."""
+BLURRED = 0.2
+"""Of the album's own median. Sharp photos of one subject spread over a factor of four, with what is behind it."""
+BLURRED_ALONE = 0.05 * 64**2
+"""Of the sharpness times R^2, for an album that is soft altogether. A Gaussian whose deviation is a fortieth of the
+side brings sharp photographs of a face and of a cat there at sides from 64 to 512."""
 TOO_SMALL = 0.5
 """Of the generator's side: below it three of four pixels would be invented (`album.open_album` has the same rule)."""
 
 
 @dataclass(frozen=True)
 class Quality:
-    """Numbers of one crop: `sharpness`; `dark` and `bright`, shares of clipped pixels in the middle half; `mean` and
+    """Numbers of one crop: `sharpness` at this `side`; `dark` and `bright`, shares of clipped pixels in the middle half; `mean` and
     `contrast`, the mean and standard deviation of luminance; `scale`, pixels of the photo per pixel of the crop.
     """
 
     sharpness: float
+    side: int
     dark: float
     bright: float
     mean: float
@@ -61,13 +63,15 @@ def quality_of(picture: Tensor, *, scale: float) -> Quality:
     """The numbers of a crop [3, R, R] in [-1, 1], cut where the photo has `scale` pixels to one of it."""
     y = luminance(picture)
     quarter = y.shape[-1] // 4
-    middle = y[quarter : y.shape[-1] - quarter, quarter : y.shape[-1] - quarter]
+    inner = slice(quarter, y.shape[-1] - quarter)
+    channels = ((picture[:, inner, inner].float().clamp(-1, 1) + 1) / 2).sort(0).values
     kernel = y.new_tensor([[0.0, 1.0, 0.0], [1.0, -4.0, 1.0], [0.0, 1.0, 0.0]])
     edges = F.conv2d(y[None, None], kernel[None, None])
     return Quality(
         sharpness=(edges.var() / y.var().clamp_min(FLAT**2)).item(),
-        dark=(middle <= DARKEST).float().mean().item(),
-        bright=(middle >= BRIGHTEST).float().mean().item(),
+        side=y.shape[-1],
+        dark=(channels[2] <= DARKEST).float().mean().item(),
+        bright=(channels[1] >= BRIGHTEST).float().mean().item(),
         mean=y.mean().item(),
         contrast=y.std().item(),
         scale=scale,
@@ -89,8 +93,8 @@ def _complaints(quality: Quality, usual: float) -> list[str]:
     if quality.bright > TOO_BRIGHT:
         found.append(f"overexposed: {quality.bright:.0%} of the middle is white")
     if quality.scale < TOO_SMALL:
-        found.append(f"too small: {1 / quality.scale:.1f} times enlarged")
-    elif quality.sharpness < BLURRED_ALONE or quality.sharpness < BLURRED * usual:
+        return [*found, f"too small: it would be enlarged {1 / quality.scale:.1f} times"]  # and is soft for that
+    if quality.sharpness * quality.side**2 < BLURRED_ALONE or quality.sharpness < BLURRED * usual:
         against = f", {quality.sharpness / usual:.2f} of the album's median" if usual else ""
         found.append(f"blurred: sharpness {quality.sharpness:.3g}{against}")
     return found

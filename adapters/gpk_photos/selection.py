@@ -2,8 +2,8 @@
 edit.
 
     file,crop,use,decided by,gpk says,why,...
-    IMG_0001.jpg,IMG_0001-3fa9c2.png,yes,gpk,yes,,...
-    IMG_0002.jpg,IMG_0002-9bd0e1.png,yes,you,no,blurred: ...,...
+    IMG_0001.jpg,photos/IMG_0001-3fa9c2.png,yes,gpk,yes,,...
+    IMG_0002.jpg,photos/IMG_0002-9bd0e1.png,yes,you,no,blurred: ...,...
 
 A decision is the user's where `use` differs from what `gpk says`, and stays so by `decided by`, whatever gpk says later;
 an empty `use` gives the photo back to gpk. So the file tells all by itself, and no memory of ours can contradict it.
@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from corekit.errors import AlbumError, InputError
+from corekit.errors import InputError
 from gpk_checkpoints.atomic import write_atomically
 
 SELECTION = "selection.csv"
@@ -83,25 +83,20 @@ def read_decisions(path: Path, names: Sequence[str]) -> tuple[dict[str, bool], l
     return decisions, strangers
 
 
-def used_crops(content: bytes, where: Path | str) -> tuple[dict[str, str], dict[str, str]]:
+def used_crops(content: bytes, path: Path) -> tuple[dict[str, str], dict[str, str]]:
     """The crops that are used, each with its photo's name, and the photos that are not, each with the reason; a column
-    `use` that is empty counts as gpk's own suggestion. Raises AlbumError.
+    `use` that is empty counts as gpk's own suggestion. Raises InputError that names the line; `path` is whence it came.
     """
     used: dict[str, str] = {}
     left_out: dict[str, str] = {}
-    try:
-        for line, row in _rows(Path(where), content):
-            use = _decision(row["use"], line)
-            if use is None:
-                use = _decision(row["gpk says"], line)
-            if use and row["crop"]:
-                used[_plain(row["crop"])] = _plain(row["file"])
-            else:
-                left_out[_plain(row["file"])] = row["why"] or "not wanted"
-    except AlbumError:
-        raise
-    except InputError as error:
-        raise AlbumError(str(error)) from error
+    for where, row in _rows(path, content):
+        use = _decision(row["use"], where)
+        if use is None:
+            use = _decision(row["gpk says"], where)
+        if use and row["crop"]:
+            used[_plain(row["crop"])] = _plain(row["file"])
+        else:
+            left_out[_plain(row["file"])] = row["why"] or "not wanted"
     return used, left_out
 
 

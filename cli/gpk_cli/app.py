@@ -13,11 +13,23 @@ from typer.core import TyperGroup
 
 from corekit.errors import GpkError, PluginError
 from corekit.registry import Registry
-from gpk_cli import analyze, benchmark, catalogue, demo, evaluate, personalize, personas, plugins, run, weights
+from gpk_cli import (
+    analyze,
+    benchmark,
+    catalogue,
+    demo,
+    evaluate,
+    personalize,
+    personas,
+    plugins,
+    prepare,
+    run,
+    weights,
+)
 from gpk_cli.endings import Ended, told
 from gpk_cli.output import say
 
-GROUPS = (personalize, run, evaluate, analyze, personas, demo, benchmark, weights, catalogue, plugins)
+GROUPS = (prepare, personalize, run, evaluate, analyze, personas, demo, benchmark, weights, catalogue, plugins)
 """The modules of gpk's own commands, in the order of `gpk --help`; each has `add_commands(app)`."""
 
 
