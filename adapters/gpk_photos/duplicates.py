@@ -3,9 +3,9 @@ r"""Pictures that show the same moment twice: two hashes of 64 bits each, and gr
     differences   the luminance in 9 x 8 cells, a bit where a cell is darker than its right neighbour
     waves         the 8 x 8 slowest waves of its cosine transform in 32 x 32 cells, a bit where one is above the median
 
-(the "dHash" and the "pHash" of N. Krawetz, Looks Like It, 2011, and Kind of Like That, 2013). Scaling, recompression and
-another exposure leave nearly all bits; of unrelated pictures about half differ. The first is blind to where brightness
-lies in the large, the second to fine edges, and pictures of one subject before plain walls are near by one of them.
+(the "pHash" and the "dHash" of N. Krawetz, Looks Like It, 2011, and Kind of Like That, 2013). Scaling, recompression
+and another exposure leave nearly all bits; of unrelated pictures about half differ. The one is blind to where brightness
+lies in the large, the other to fine edges, and pictures of one subject before plain walls are near by one of them.
 
 Shapes: H and W sides of a picture.
 """

@@ -80,9 +80,7 @@ def labelled(find: Find, labels: Mapping[str, object]) -> Find:
 def as_labelled(image: Image.Image) -> Sequence[Square]:
     """The photo itself, where it is square."""
     if image.width != image.height:
-        raise AlbumError(
-            f"not square: {image.width}x{image.height}, and a crop would no longer fit its camera label"
-        )
+        raise AlbumError(f"not square: {image.width}x{image.height}, and a crop would no longer fit its camera label")
     return [middle(*image.size)]
 
 

@@ -92,7 +92,10 @@ def take(name: str, content: bytes, sha256: str, *, find: Find, side: int, album
     try:
         squares = find(image, name)
         trouble = "" if squares else "nobody was found in it: `--crop box.csv` says where somebody is"
-        faces = tuple(_face(image, square, f"{CROPS}/{crop}{_further(k)}.png", side, album) for k, square in enumerate(squares[:FACES]))
+        faces = tuple(
+            _face(image, square, f"{CROPS}/{crop}{_further(k)}.png", side, album)
+            for k, square in enumerate(squares[:FACES])
+        )
     except AlbumError as error:
         trouble = str(error)
     return Reading(sha256, *image.size, perceptual_hash(small), faces, trouble, f"{crop}.png")

@@ -5,8 +5,8 @@ edit.
     IMG_0001.jpg,photos/IMG_0001-3fa9c2.png,yes,gpk,yes,,...
     IMG_0002.jpg,photos/IMG_0002-9bd0e1.png,yes,you,no,blurred: ...,...
 
-A decision is the user's where `use` differs from what `gpk says`, and stays so by `decided by`, whatever gpk says later;
-an empty `use` gives the photo back to gpk. So the file tells all by itself, and no memory of ours can contradict it.
+A decision is the user's where `use` differs from what `gpk says`, and stays so by `decided by`, whatever gpk says
+later; an empty `use` gives the photo back to gpk. So the file tells all by itself, and no memory of ours contradicts it.
 
 Spreadsheets run a cell that begins like a formula: names that do so are written with an apostrophe before them, and
 control characters as escapes. Files saved by spreadsheets are read with commas, semicolons or tabs.
@@ -48,6 +48,16 @@ class Choice:
     reasons: tuple[str, ...] = ()
     measured: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def word(self) -> str:
+        """The first reason in a word or two.
+
+        >>> Choice("a.jpg", "", False, "gpk", False, ("too small: it would be enlarged 3.1 times",)).word
+        'too small'
+        """
+        first = self.reasons[0] if self.reasons else "by your decision"
+        return "duplicates" if first.startswith("repeats ") else first.partition(":")[0]
+
 
 def write_selection(path: Path, choices: Iterable[Choice]) -> None:
     """Replaces the file at `path`, whole or not at all."""
@@ -77,9 +87,10 @@ def read_decisions(path: Path, names: Sequence[str]) -> tuple[dict[str, bool], l
         use = _decision(row["use"], where)
         if name is None:
             strangers.append(f"{where}: {cell!r} is not among the photos: the line is dropped")
-        elif use is not None and (row["decided by"].lower() == "you" or use is not _decision(row["gpk says"], where)):
-            if decisions.setdefault(name, use) is not use:
-                raise InputError(f"{where}: {cell} is decided twice, and differently: keep one of the lines")
+            continue
+        theirs = row["decided by"].lower() == "you" or use is not _decision(row["gpk says"], where)
+        if use is not None and theirs and decisions.setdefault(name, use) is not use:
+            raise InputError(f"{where}: {cell} is decided twice, and differently: keep one of the lines")
     return decisions, strangers
 
 

@@ -85,7 +85,9 @@ def _caption(draw: ImageDraw.ImageDraw, middle: float, text: str) -> None:
     leading = CAPTION * 1.35
     for i, line in enumerate(lines):
         y = middle + (i - len(lines) / 2) * leading
-        write_text(draw, (MARGIN + CAPTION_WIDTH, y), line, CAPTION, INK if i == 0 else GREY, CAPTION_WIDTH, anchor="ra")
+        write_text(
+            draw, (MARGIN + CAPTION_WIDTH, y), line, CAPTION, INK if i == 0 else GREY, CAPTION_WIDTH, anchor="ra"
+        )
 
 
 def _drawable(text: str) -> str:

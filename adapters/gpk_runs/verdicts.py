@@ -21,17 +21,15 @@ SIDE, GAP, COLUMNS = 132, 18, 8
 NAME, REASON = 13, 12
 """Type sizes."""
 REASON_LINES = 3
-BELOW = NAME + REASON_LINES * (REASON + 2) + 8
-"""Room for the words under a thumbnail."""
 HEADING = 20
-PALE = 0.6
+PALE = 0.5
 """How much of the paper shines through what is left out."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """A photo: the file of its thumbnail (None where it cannot be read), its name, and what is said of it: why it is left
-    out, or what to know of one that is kept.
+    """A photo: the file of its thumbnail (None where it cannot be read), its name, whether it is kept, and what is said
+    of it.
     """
 
     picture: Path | None
@@ -43,23 +41,30 @@ class Verdict:
 def write_verdicts(path: Path, verdicts: Sequence[Verdict], *, title: str) -> None:
     """Writes the sheet to the PNG at `path`, whole or not at all."""
     parts = [[each for each in verdicts if each.kept], [each for each in verdicts if not each.kept]]
-    rows = [ceil(len(part) / COLUMNS) for part in parts]
     width = 2 * MARGIN + COLUMNS * (SIDE + GAP) - GAP
-    heights = [(HEADING + GAP + count * (SIDE + BELOW + GAP)) if count else 0 for count in rows]
+    steps = [SIDE + _below(part) + GAP for part in parts]
+    heights = [
+        HEADING + GAP + ceil(len(part) / COLUMNS) * step if part else 0 for part, step in zip(parts, steps, strict=True)
+    ]
     sheet = Image.new("RGB", (width, 2 * MARGIN + TITLE + GAP + sum(heights)), PAPER)
     draw = ImageDraw.Draw(sheet)
     write_text(draw, (MARGIN, MARGIN), title, TITLE, INK, width - 2 * MARGIN)
     y = MARGIN + TITLE + GAP
-    for part, heading, height in zip(parts, ("Used", "Left out"), heights, strict=True):
+    for part, heading, step, height in zip(parts, ("Used", "Left out"), steps, heights, strict=True):
         if not part:
             continue
         write_text(draw, (MARGIN, y), f"{heading}: {len(part)}", HEADING, INK if heading == "Used" else RED, width)
         for place, each in enumerate(part):
             row, column = divmod(place, COLUMNS)
-            corner = (MARGIN + column * (SIDE + GAP), y + HEADING + GAP + row * (SIDE + BELOW + GAP))
+            corner = (MARGIN + column * (SIDE + GAP), y + HEADING + GAP + row * step)
             _put(sheet, draw, each, corner)
         y += height
     write_picture(path, sheet)
+
+
+def _below(part: Sequence[Verdict]) -> int:
+    """Room for the words under the thumbnails."""
+    return NAME + 8 + (REASON_LINES * (REASON + 2) if any(each.reason for each in part) else 0)
 
 
 def _put(sheet: Image.Image, draw: ImageDraw.ImageDraw, verdict: Verdict, corner: tuple[int, int]) -> None:
@@ -69,7 +74,8 @@ def _put(sheet: Image.Image, draw: ImageDraw.ImageDraw, verdict: Verdict, corner
         with Image.open(verdict.picture) as file:
             small = file.convert("RGB")
         factor = SIDE / max(small.size)
-        small = small.resize(tuple(max(round(side * factor), 1) for side in small.size), Image.Resampling.LANCZOS)
+        sides = max(round(small.width * factor), 1), max(round(small.height * factor), 1)
+        small = small.resize(sides, Image.Resampling.LANCZOS)
         tile.paste(small, ((SIDE - small.width) // 2, (SIDE - small.height) // 2))
     if not verdict.kept:
         tile = Image.blend(tile, Image.new("RGB", tile.size, PAPER), PALE)

@@ -46,9 +46,7 @@ def add_commands(app: typer.Typer) -> None:
 
 def personalize(
     ctx: typer.Context,
-    album: Annotated[
-        Path | None, typer.Argument(help="Folder or zip of photos, raw or prepared.")
-    ] = None,
+    album: Annotated[Path | None, typer.Argument(help="Folder or zip of photos, raw or prepared.")] = None,
     backend: Annotated[str | None, typer.Option(help="Family of generators: see `gpk backends`.")] = None,
     card: Annotated[str | None, typer.Option(help="Checkpoint of the backend; its first by default.")] = None,
     weights: Annotated[Path | None, typer.Option(help="Safetensors in the official state-dict layout.")] = None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +15,7 @@ from corekit.plugin import Backend, Card
 from corekit.registry import Registry
 from gpk_cli.bench import find_card, make_bench
 from gpk_cli.output import AsJson, printable, say, show
-from gpk_cli.progress import progress
+from gpk_cli.progress import Show, progress
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -95,7 +96,6 @@ def prepare_album(
     """Prepares the photos in `folder` for `card`, in `out`; says what is missing before the work begins."""
     import torch
 
-    from corekit.bench import Silence
     from gpk_photos.album import known_labels
     from gpk_prepare.prepare import Instruments, prepare
     from gpk_prepare.settings import Preparation, read_pick
@@ -124,7 +124,7 @@ def prepare_album(
     if missing is not None and backend.cameras:
         say(f"Photos are cut and judged now; their cameras have to wait, because {missing}")
     with progress() as shown:
-        prepared = prepare(folder, out, settings, eyes, _Shown(shown) if shown else Silence())
+        prepared = prepare(folder, out, settings, eyes, _Shown(shown))
     for note in prepared.notes:
         say(note)
     return prepared
@@ -133,11 +133,15 @@ def prepare_album(
 class _Shown:
     """A journal that shows progress and keeps nothing."""
 
-    def __init__(self, shown: object) -> None:
-        self.progress = shown
+    def __init__(self, shown: Show) -> None:
+        self._shown = shown
 
-    def record(self, event: str, facts: object) -> None:
+    def record(self, event: str, facts: Mapping[str, object]) -> None:
         """Keeps nothing."""
+
+    def progress(self, stage: str, done: int, total: int, figures: Mapping[str, float]) -> None:
+        """Shows it."""
+        self._shown(stage, done, total, figures)
 
 
 def _bench(
@@ -229,15 +233,14 @@ def _show(prepared: Prepared, *, as_json: bool) -> None:
     if as_json:
         show(rows, (), as_json=True)
     else:
-        show([row for row in rows if not row["use"] or row["why"]], ("photo", "use", "decided by", "why"), as_json=False)
+        told = [row for row in rows if not row["use"] or row["why"]]
+        show(told, ("photo", "use", "decided by", "why"), as_json=False)
     say(sentence(prepared))
 
 
 def sentence(prepared: Prepared) -> str:
     """How many photos are used, why the others are not, and what to do about it."""
-    reasons = Counter(
-        each.reasons[0].partition(":")[0].split(" IMG")[0].split(" ")[0] for each in prepared.choices if not each.use and each.reasons
-    )
+    reasons = Counter(each.word for each in prepared.choices if not each.use)
     told = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
     return (
         f"{len(prepared.used)} of {len(prepared.choices)} photos are used{f'; left out: {told}' if told else ''}. "

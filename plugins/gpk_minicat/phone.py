@@ -29,7 +29,7 @@ from corekit.portable import sampled_at
 from gpk_minicat import paint
 from gpk_minicat.album import new_folder, write_photos, write_truth
 from gpk_minicat.parameters import columns
-from gpk_minicat.pictures import FOCAL, random_cameras
+from gpk_minicat.pictures import random_cameras
 from gpk_minicat.render import layers
 from gpk_minicat.traits import ALL_TRAITS, Trait, individual, photos_of
 from gpk_photos import write_jpeg
@@ -106,8 +106,9 @@ def write_phone_folder(
 @torch.no_grad()
 def _write_raw(folder: Path, cat: Tensor, count: int, rng: torch.Generator) -> dict[str, Mapping[str, Any]]:
     folder.mkdir()
-    kinds = [kind for kind, share in SHARES.items() for _ in range(max(round(share * count), 1))]
-    kinds = [*(["good"] * (count - len(kinds))), *kinds]
+    bad = [kind for kind, share in SHARES.items() for _ in range(max(round(share * count), 1))]
+    good_ones: list[Kind] = ["good"] * (count - len(bad))
+    kinds = [*good_ones, *bad]
     order = torch.randperm(count, generator=rng).tolist()  # names must not tell the kinds
     told: dict[str, Mapping[str, Any]] = {}
     good: list[tuple[Shot, Tensor]] = []
@@ -181,7 +182,7 @@ def _places(shot: Shot) -> Tensor:
 
 
 def _room(shot: Shot, params: Tensor, rng: torch.Generator) -> Tensor:
-    """A room out of focus [1, 3, H, W]: a wall of the cat's background colour with soft light and shade, and a floor."""
+    """A room out of focus [1, 3, H, W]: a wall of the background's colour with soft light and shade, and a floor."""
     seeded = torch.Generator().manual_seed(round(1e6 * shot.side))  # a burst stands in the same room
     colour = torch.cat([columns(params)[name] for name in ("red", "green", "blue")], 1)[..., None, None]
     shade = F.interpolate(torch.rand(1, 1, 4, 5, generator=seeded), (shot.height, shot.width), mode="bicubic")

@@ -3,8 +3,9 @@ r"""Who an album is about: the identity that most of its photos show, and which 
 A judge maps a picture to a unit feature f, and cosines tell likeness. The photo with the most others near it starts the
 album's core; the core's mean direction c is the identity, and a face's likeness is c·f. What is near is the judge's own
 affair, so it is asked: strangers are drawn from the generator, random subjects from random views, and a likeness that
-one in a hundred of them reaches is no likeness. Where there is no generator to draw from, the likenesses themselves are
-split in two (Otsu, 1979) and believed where the two parts lie far apart.
+one in a hundred of them reaches is no likeness. More than chance is asked where the album itself falls into two parts
+(Otsu, 1979) that lie far apart: half the way from chance to what is usual in it, at most. Where there is no generator
+to draw from, the two parts alone decide.
 
 Shapes: N faces, M strangers, F features.
 """
@@ -61,13 +62,12 @@ def main_identity(features: Tensor, photos: Sequence[int], strangers: Tensor | N
     for _ in range(ROUNDS):
         centre = F.normalize(features[core].mean(0), dim=0)
         likeness = features @ centre
+        middle, apart = _split(likeness)
+        least = middle if apart >= APART else None
         if strangers is not None:
-            least = _reached(strangers @ centre)
-            core = likeness >= least
-        else:
-            middle, apart = _split(likeness)
-            least = middle if apart >= APART else None
-            core = likeness >= middle if apart >= APART else core
+            chance, usual = _reached(strangers @ centre), likeness[core].median().item()
+            least = chance if least is None else max(chance, min(least, (chance + usual) / 2))
+        core = core if least is None else likeness >= least
         if not core.any():
             return None
     return Identity(F.normalize(features[core].mean(0), dim=0), least)

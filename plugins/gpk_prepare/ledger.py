@@ -68,9 +68,7 @@ class Ledger:
 
     def _read(self, tensors: Mapping[str, Tensor], position: Mapping[str, Any]) -> None:
         self.readings = {name: _reading(told) for name, told in position["photos"].items()}
-        self.poses = {
-            crop: Pose(**{**told, "label": tuple(told["label"])}) for crop, told in position["poses"].items()
-        }
+        self.poses = {crop: Pose(**{**told, "label": tuple(told["label"])}) for crop, told in position["poses"].items()}
         self.posing_of = tuple(position["posing_of"])
         self.strangers = tensors.get("strangers")
         for name, tensor in tensors.items():

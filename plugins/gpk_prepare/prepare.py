@@ -113,7 +113,15 @@ def prepare(source: Path, out: Path, settings: Preparation, eyes: Instruments, j
             poses = _given(eyes.labels or {}, found.faces)
             unlabelled = [name for name in wanted if name not in poses]
             if eyes.bench is not None and unlabelled:
-                poses |= _posed(unlabelled, {name: found.faces[name].crop for name in unlabelled}, ledger, eyes.bench, out, journal, tick)
+                poses |= _posed(
+                    unlabelled,
+                    {name: found.faces[name].crop for name in unlabelled},
+                    ledger,
+                    eyes.bench,
+                    out,
+                    journal,
+                    tick,
+                )
         lines = choices(readings, found, poses, decisions)
         if settings.cameras:
             labelled = {found.faces[name].crop: pose.label for name, pose in sorted(poses.items())}

@@ -1,8 +1,8 @@
 """Which photos of an album are worth learning from, and why not the others: every measure becomes a sentence here.
 
 Reasons begin with a word that stays the same (stranger, mirrored, repeats, blurred, ...), so that they can be counted.
-They are looked for in an order in which one does not hide another: who is nobody's likeness is no duplicate to keep, and
-of a burst the sharpest of those photos stays with which nothing else is wrong.
+They are looked for in an order in which one does not hide another: a stranger is no duplicate to keep, and of a burst
+the sharpest of those photos stays with which nothing else is wrong.
 
 Shapes: F features.
 """
@@ -73,11 +73,8 @@ def sort_photos(
 ) -> Sorted:
     """Everything that is known before cameras are; `seen` by a crop's name, `strangers` [M, F] features of others."""
     reasons: dict[str, list[str]] = {name: [each.trouble] if each.trouble else [] for name, each in readings.items()}
-    visible = {
-        name: [face for face in each.faces if face.quality.contrast >= 0] for name, each in readings.items() if each.faces
-    }
     identity = None if not seen else _identity(readings, seen, strangers)
-    faces = {name: chosen(candidates, seen, identity, pick) for name, candidates in visible.items()}
+    faces = {name: chosen(each.faces, seen, identity, pick) for name, each in readings.items() if each.faces}
     for name, found in complaints({name: face.quality for name, face in faces.items()}).items():
         reasons[name] += found
     likeness: dict[str, float] = {}
@@ -142,9 +139,7 @@ def choices(
     return lines
 
 
-def _identity(
-    readings: Mapping[str, Reading], seen: Mapping[str, Seen], strangers: Tensor | None
-) -> Identity | None:
+def _identity(readings: Mapping[str, Reading], seen: Mapping[str, Seen], strangers: Tensor | None) -> Identity | None:
     import torch
 
     faces = [
@@ -163,7 +158,7 @@ def _about(identity: Identity, likeness: float, mirrored: float) -> list[str]:
     if mirrored - likeness > MIRRORED and (identity.least is None or mirrored >= identity.least):
         return [f"mirrored: its mirror image is more like the others ({mirrored:.2f} against {likeness:.2f})"]
     if identity.least is not None and likeness < identity.least:
-        return [f"stranger: likeness {likeness:.2f}, where chance reaches {identity.least:.2f}"]
+        return [f"stranger: likeness {likeness:.2f}, below {identity.least:.2f}"]
     return []
 
 
