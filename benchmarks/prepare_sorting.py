@@ -45,10 +45,11 @@ def sorted_folder(folder: Path, work: Path, backend: str, *, boxes: bool) -> lis
         work.mkdir(parents=True, exist_ok=True)
         with file.open("w", newline="") as stream:
             table = csv.writer(stream)
-            table.writerow(["file", "left", "top", "side", "roll"])
+            table.writerow(["file", "left", "top", "right", "bottom", "roll"])
             for name, shot in truth.items():
                 roll = shot["roll"] * 180 / 3.141592653589793
-                table.writerow([name, shot["left"], shot["top"], shot["side"], roll])
+                left, top, side = shot["left"], shot["top"], shot["side"]
+                table.writerow([name, left, top, left + side, top + side, roll])
         options = ["--crop", str(file)]
     out = io.StringIO()
     command = ["prepare", str(folder / "raw"), "--backend", backend, "--out", str(album), "--device", "cpu", "--json"]

@@ -1,25 +1,17 @@
-"""Where in a photo the crops are: what a detector finds, the photo's middle, the photo itself, or what the user says.
-
-    file,left,top,side,roll
-    IMG_0001.jpg,412,96,640,0
-
-A line of the user's is a square in pixels of the photo as it is seen upright; `roll`, in degrees clockwise, may be left
-out. Several lines of one photo are several faces.
-"""
+"""Where in a photo the crops are: what a detector finds, the photo's middle, the photo itself, or what the user says."""
 
 from __future__ import annotations
 
-import csv
-import math
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from PIL import Image
 
 from corekit.detector import Detector
-from corekit.errors import AlbumError, InputError
+from corekit.errors import AlbumError
 from corekit.framing import Framing, Square, middle
+from gpk_photos.boxes import read_boxes
 from gpk_photos.decode import tensor
 from gpk_photos.reading import Find
 
@@ -58,16 +50,17 @@ def as_it_is(image: Image.Image, name: str) -> Sequence[Square]:
     return [middle(*image.size)]
 
 
-def by_boxes(boxes: Mapping[str, Sequence[Square]]) -> Find:
-    """The user's squares."""
+def by_boxes(file: Path, names: Collection[str]) -> Find:
+    """The user's squares, of photos called `names`. Raises InputError where the file cannot be used."""
+    boxes = read_boxes(file, names)
 
     def find(image: Image.Image, name: str) -> Sequence[Square]:
         if name not in boxes:
             raise AlbumError("no line of the boxes' file is about it")
-        for square in boxes[name]:
-            if not (0 <= square.x <= image.width and 0 <= square.y <= image.height):
-                raise AlbumError(f"its box lies outside: the photo is {image.width}x{image.height}")
-        return boxes[name]
+        square = Framing().square(boxes[name])
+        if not (0 <= square.x <= image.width and 0 <= square.y <= image.height):
+            raise AlbumError(f"its box lies outside: the photo is {image.width}x{image.height}")
+        return [square]
 
     return find
 
@@ -82,30 +75,3 @@ def as_labelled(image: Image.Image) -> Sequence[Square]:
     if image.width != image.height:
         raise AlbumError(f"not square: {image.width}x{image.height}, and a crop would no longer fit its camera label")
     return [middle(*image.size)]
-
-
-def read_boxes(path: Path) -> dict[str, list[Square]]:
-    """The user's squares by photo. Raises InputError that names the line."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = csv.DictReader(file)
-            lines = [(rows.line_num, row) for row in rows]
-            columns = rows.fieldnames or []
-    except (OSError, UnicodeError, csv.Error) as error:
-        raise InputError(f"cannot read {path} as a CSV file in UTF-8: {error}") from error
-    if missing := [name for name in ("file", "left", "top", "side") if name not in columns]:
-        raise InputError(f"{path} has no column {missing[0]!r}: its first line is file,left,top,side,roll")
-    boxes: dict[str, list[Square]] = {}
-    for number, row in lines:
-        boxes.setdefault(row["file"] or "", []).append(_square(row, f"{path}, line {number}"))
-    return boxes
-
-
-def _square(row: Mapping[str, str | None], where: str) -> Square:
-    try:
-        left, top, side, roll = (float(row.get(name) or 0) for name in ("left", "top", "side", "roll"))
-    except ValueError as error:
-        raise InputError(f"{where}: {error}: left, top, side and roll are numbers") from error
-    if not (side > 0 and all(map(math.isfinite, (left, top, side, roll)))):
-        raise InputError(f"{where}: a box needs a side of more than 0 pixels, not {side:g}")
-    return Square(left + side / 2, top + side / 2, side, roll)

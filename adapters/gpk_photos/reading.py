@@ -1,7 +1,7 @@
 """One raw photo read: who is in it, a crop of each at the generator's side, and everything that is measured on pixels.
 
     ALBUM/photos/IMG_0001-3fa9c2.png       the crop; -2, -3, ... are of further faces, which nobody may want
-    ALBUM/masks/IMG_0001-3fa9c2.png        white where the crop is the photo's own; only where it reaches over the edge
+    ALBUM/masks/photos/....png             its mask, where it reaches over the photo's edge (`gpk_photos.validity`)
     ALBUM/.prepare/small/....png           the whole photo, small: for the contact sheet, where there is no crop
 
 A reading depends on the file's bytes and name alone, so photos are read in any order, in many threads, and only once.
@@ -21,12 +21,12 @@ from PIL import Image
 
 from corekit.errors import AlbumError
 from corekit.framing import Square
-from gpk_photos.album import mask_of
 from gpk_photos.contents import Reader
 from gpk_photos.crop import cropped
 from gpk_photos.decode import decode, tensor
 from gpk_photos.duplicates import perceptual_hash
 from gpk_photos.quality import Quality, quality_of
+from gpk_photos.validity import write_validity
 from gpk_photos.write import write_png
 
 CROPS, SMALL = "photos", ".prepare/small"
@@ -115,11 +115,9 @@ def crop_name(name: str, sha256: str) -> str:
 def _face(image: Image.Image, square: Square, name: str, side: int, album: Path) -> Face:
     crop = cropped(image, square, side)
     write_png(album / name, crop.picture)
-    real = crop.mask.mean().item()
-    if real < 1:
-        write_png(album / mask_of(name), crop.mask.expand(3, -1, -1) * 2 - 1)
+    write_validity(album, name, crop.mask)
     quality = quality_of(crop.picture, scale=square.side / side)
-    return Face(name, square, real, quality, perceptual_hash(crop.picture))
+    return Face(name, square, crop.mask.mean().item(), quality, perceptual_hash(crop.picture))
 
 
 def _further(place: int) -> str:

@@ -39,7 +39,9 @@ def prepare(
     weights: Annotated[Path | None, typer.Option(help="The generator's weights, if not those of gpk's cache.")] = None,
     crop: Annotated[
         str | None,
-        typer.Option(help="detect, centre, none (photos are crops already), or a CSV file of file,left,top,side,roll."),
+        typer.Option(
+            help="detect, centre, none (photos are crops already), or a CSV file of file,left,top,right,bottom,roll."
+        ),
     ] = None,
     detector: Annotated[str | None, typer.Option(help="What finds faces, as NAME or NAME=FILE.")] = None,
     labels: Annotated[
@@ -102,7 +104,7 @@ def prepare_album(
 
     picked = read_pick(pick)
     known = known_labels(folder, labels) if backend.cameras else {}
-    find, how, named = _finder(registry, backend, crop, detector, known)
+    find, how, named = _finder(registry, backend, folder, crop, detector, known)
     with torch.device("meta"):
         side = backend.build(card.config).resolution
     bench, missing = _bench(registry, backend, card, weights, device)
@@ -177,11 +179,12 @@ def _judge(registry: Registry, backend: Backend, named: str | None) -> tuple[nn.
 
 
 def _finder(
-    registry: Registry, backend: Backend, crop: str | None, detector: str | None, known: dict[str, Tensor]
+    registry: Registry, backend: Backend, folder: Path, crop: str | None, detector: str | None, known: dict[str, Tensor]
 ) -> tuple[Find, str, str | None]:
     """Where crops come from, that in a word for the settings, and the detector's name."""
     from corekit.framing import Framing
-    from gpk_photos.finding import as_it_is, by_boxes, by_detector, in_the_middle, labelled, read_boxes
+    from gpk_photos.album import photo_names
+    from gpk_photos.finding import as_it_is, by_boxes, by_detector, in_the_middle, labelled
 
     name, _, file = (detector or backend.detector or "").partition("=")
     how = crop or ("detect" if name else "centre")
@@ -203,7 +206,7 @@ def _finder(
             path = Path(how)
             if path.suffix.lower() != ".csv":
                 raise InputError(f"--crop is detect, centre, none, or a CSV file of boxes, not {how!r}")
-            find, named = by_boxes(read_boxes(path)), None
+            find, named = by_boxes(path, photo_names(folder)), None
             how = f"boxes {hashlib.sha256(path.read_bytes()).hexdigest()[:16]}"
     return labelled(find, known), how, named
 

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -28,10 +28,11 @@ from corekit.album import Album
 from corekit.bench import Bench, Journal
 from corekit.errors import AlbumError, GpkError
 from gpk_photos import read_image, write_labels
-from gpk_photos.album import FOREIGN_PHOTOS, PHOTOS, mask_of
+from gpk_photos.album import photo_names
 from gpk_photos.contents import Reader, album_files
 from gpk_photos.reading import Find, Reading, sha256_of, take
 from gpk_photos.selection import SELECTION, Choice, read_decisions, write_selection
+from gpk_photos.validity import mask_name
 from gpk_prepare.ledger import Ledger, opened, saving
 from gpk_prepare.settings import Preparation
 from gpk_prepare.sheet import write_contact_sheet
@@ -83,9 +84,7 @@ def prepare(source: Path, out: Path, settings: Preparation, eyes: Instruments, j
     """
     _require_apart(source, out)
     with album_files(source) as files, opened(out, settings) as ledger, asked_to_stop() as stopping:
-        names = [name for name in files if PurePosixPath(name).suffix.lower() in PHOTOS | FOREIGN_PHOTOS]
-        if not names:
-            raise AlbumError(f"no photos in {source}: put PNG, JPEG, WebP, BMP, TIFF or GIF files there")
+        names = photo_names(source)
         path = out / SELECTION
         decisions, notes = read_decisions(path, names) if path.exists() else ({}, [])
         save = saving(ledger, SAVE_EVERY, time.monotonic)
@@ -229,7 +228,7 @@ def _posed(
     if of != ledger.posing_of:
         ledger.posing_of, ledger.posing, ledger.poses = of, None, {}
     if len(ledger.poses) != len(of):
-        album = Album(torch.stack([read_image(out / crop) for crop in of]), of, masks=read_masks_of(out, of))
+        album = Album(torch.stack([read_image(out / crop) for crop in of]), of, masks=real_shares(out, of))
 
         def keep(state: Callable[[], tuple[dict[str, Tensor], dict[str, object]]]) -> None:
             ledger.posing = state()
@@ -245,9 +244,9 @@ def _posed(
     return {name: ledger.poses[crops[name]] for name in names}
 
 
-def read_masks_of(out: Path, crops: Sequence[str]) -> Tensor | None:
+def real_shares(out: Path, crops: Sequence[str]) -> Tensor | None:
     """The masks [N, 1, R, R] of these crops; None where every pixel of all is the photo's own."""
-    files = [out / mask_of(crop) for crop in crops]
+    files = [out / mask_name(crop) for crop in crops]
     if not any(file.exists() for file in files):
         return None
     masks = [(read_image(file)[:1] + 1) / 2 if file.exists() else None for file in files]

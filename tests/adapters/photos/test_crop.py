@@ -1,4 +1,4 @@
-"""A crop undoes a known turn, size and place; beyond the photograph's edge is its mirror image, and the mask says so."""
+"""A crop undoes a known turn, size and place; beyond the photograph is its mirror image, and the mask says so."""
 
 from __future__ import annotations
 
