@@ -4,8 +4,9 @@ r"""Pictures that show the same moment twice: two hashes of 64 bits each, and gr
     waves         the 8 x 8 slowest waves of its cosine transform in 32 x 32 cells, a bit where one is above the median
 
 (the "pHash" and the "dHash" of N. Krawetz, Looks Like It, 2011, and Kind of Like That, 2013). Scaling, recompression
-and another exposure leave nearly all bits; of unrelated pictures about half differ. The one is blind to where brightness
-lies in the large, the other to fine edges, and pictures of one subject before plain walls are near by one of them.
+and another exposure leave nearly all bits; of unrelated pictures about half differ. The one is blind to where
+brightness lies in the large, the other to fine edges: pictures of one subject before plain walls are near by one of
+them alone.
 
 Shapes: H and W sides of a picture.
 """

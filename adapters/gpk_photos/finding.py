@@ -1,4 +1,4 @@
-"""Where in a photo the crops are: what a detector finds, the photo's middle, the photo itself, or what the user says."""
+"""Where in a photo the crops are: what a detector finds, the photo's middle, all of it, or what the user says."""
 
 from __future__ import annotations
 

@@ -39,8 +39,8 @@ TOO_SMALL = 0.5
 
 @dataclass(frozen=True)
 class Quality:
-    """Numbers of one crop: `sharpness` at this `side`; `dark` and `bright`, shares of clipped pixels in the middle half;
-    `mean` and `contrast`, the mean and standard deviation of luminance; `scale`, pixels of the photo to one of the crop.
+    """Numbers of one crop: `sharpness` at this `side`; `dark` and `bright`, shares of clipped pixels in its middle;
+    `mean` and `contrast`, mean and standard deviation of luminance; `scale`, pixels of the photo to one of the crop.
     """
 
     sharpness: float

@@ -6,7 +6,7 @@ edit.
     IMG_0002.jpg,photos/IMG_0002-9bd0e1.png,yes,you,no,blurred: ...,...
 
 A decision is the user's where `use` differs from what `gpk says`, and stays so by `decided by`, whatever gpk says
-later; an empty `use` gives the photo back to gpk. So the file tells all by itself, and no memory of ours contradicts it.
+later; an empty `use` gives the photo back to gpk. So the file tells all by itself: no memory of ours contradicts it.
 
 Spreadsheets run a cell that begins like a formula: names that do so are written with an apostrophe before them, and
 control characters as escapes. Files saved by spreadsheets are read with commas, semicolons or tabs.

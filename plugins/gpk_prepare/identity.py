@@ -26,6 +26,8 @@ ROUNDS = 3
 APART = 4.0
 """How many standard deviations part two groups that are believed without strangers to compare with: two parts of one
 bell curve are 2.6 apart (means at +-0.8 deviations, deviations of 0.6)."""
+GAP = 0.25
+"""Cosines by which their means differ too, or a single odd photo of a very even album would be a group."""
 FEWEST = 3
 """Photos below which nobody is in the majority."""
 
@@ -52,7 +54,11 @@ def main_identity(features: Tensor, photos: Sequence[int], strangers: Tensor | N
     if len(set(photos)) < FEWEST:
         return None
     cosines = features @ features.T
-    near = _reached(strangers @ strangers.T, pairs=True) if strangers is not None else _split(cosines)[0]
+    if strangers is not None:
+        near = _reached(_pairs(strangers @ strangers.T))
+    else:
+        parted = _split(_pairs(cosines))
+        near = -1.0 if parted is None else parted
     number = torch.tensor(list(photos))
     # Photos count, not faces: a crowd in one photo is nobody's majority.
     votes = [len(set(number[row >= near].tolist())) for row in cosines]
@@ -62,8 +68,7 @@ def main_identity(features: Tensor, photos: Sequence[int], strangers: Tensor | N
     for _ in range(ROUNDS):
         centre = F.normalize(features[core].mean(0), dim=0)
         likeness = features @ centre
-        middle, apart = _split(likeness)
-        least = middle if apart >= APART else None
+        least = _split(likeness)
         if strangers is not None:
             chance, usual = _reached(strangers @ centre), likeness[core].median().item()
             least = chance if least is None else max(chance, min(least, (chance + usual) / 2))
@@ -73,18 +78,21 @@ def main_identity(features: Tensor, photos: Sequence[int], strangers: Tensor | N
     return Identity(F.normalize(features[core].mean(0), dim=0), least)
 
 
-def _reached(likeness: Tensor, *, pairs: bool = False) -> float:
-    """What CHANCE of these likenesses reach; of `pairs` [M, M], each once and nobody with himself."""
-    if pairs:
-        likeness = likeness[torch.ones_like(likeness).triu(1) > 0]
-    return torch.quantile(likeness.flatten().float(), 1 - CHANCE).item()
+def _pairs(cosines: Tensor) -> Tensor:
+    """Each pair of [N, N] once, and nobody with himself."""
+    return cosines[torch.ones_like(cosines).triu(1) > 0]
 
 
-def _split(values: Tensor) -> tuple[float, float]:
-    """The value between two groups that parts them best, and how many of their own deviations their means lie apart."""
-    ordered = values.flatten().double().sort().values
+def _reached(likeness: Tensor) -> float:
+    """What CHANCE of these likenesses reach."""
+    return torch.quantile(likeness.float(), 1 - CHANCE).item()
+
+
+def _split(values: Tensor) -> float | None:
+    """The value between two groups [n] that parts them best; None where they do not lie far enough apart."""
+    ordered = values.double().sort().values
     if len(ordered) < 2:
-        return ordered.min().item(), 0.0
+        return None
     sums, squares = ordered.cumsum(0), ordered.square().cumsum(0)
     low = torch.arange(1, len(ordered), dtype=torch.float64)
     high = len(ordered) - low
@@ -92,4 +100,5 @@ def _split(values: Tensor) -> tuple[float, float]:
     between = low * high / len(ordered) * gap.square()
     best = int(between.argmax())
     within = (squares[-1] - sums[-1].square() / len(ordered) - between[best]).clamp_min(0) / len(ordered)
-    return (ordered[best] + ordered[best + 1]).item() / 2, (gap[best] / within.sqrt().clamp_min(1e-6)).item()
+    apart = gap[best] / within.sqrt().clamp_min(1e-6)
+    return (ordered[best] + ordered[best + 1]).item() / 2 if apart >= APART and gap[best] >= GAP else None

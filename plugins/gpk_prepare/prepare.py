@@ -128,9 +128,9 @@ def prepare(source: Path, out: Path, settings: Preparation, eyes: Instruments, j
         write_selection(path, lines)
         write_contact_sheet(out / SHEET, out, lines, readings)
         save(True)
-    if eyes.missing is not None and any(name not in poses for name in wanted):
+    if eyes.missing is not None and len(poses) < len(found.faces):
         raise type(eyes.missing)(
-            f"{len(wanted)} photos are cut and judged in {out}, and their cameras are missing still: {eyes.missing}"
+            f"{len(found.faces)} photos are cut and judged in {out}, and cameras are missing still: {eyes.missing}"
         )
     return Prepared(out, lines, notes)
 
