@@ -24,6 +24,8 @@ from torch.nn import functional as F
 from gpk_photos.quality import luminance
 
 CELLS, WAVES = 32, 8
+STEP = 0.01
+"""Of luminance: a smaller difference is the noise of a plain wall, whose bits would be drawn by lot."""
 NEAR_WHOLE = 6
 """Bits of 128 in which whole photos of a burst differ: on three albums of procedural cats 4 at most, and unrelated
 photos 20 at least."""
@@ -43,7 +45,7 @@ def perceptual_hash(picture: Tensor) -> int:
     """The 128 bits of a picture [3, H, W] in [-1, 1]."""
     y = luminance(picture)[None, None]
     cells = F.interpolate(y, (8, 9), mode="bilinear", antialias=True)[0, 0]
-    differences = cells[:, :-1] < cells[:, 1:]
+    differences = cells[:, 1:] - cells[:, :-1] > STEP
     place = torch.arange(CELLS) + 0.5
     waves = torch.cos(math.pi / CELLS * torch.arange(WAVES)[:, None] * place)
     strength = waves @ F.interpolate(y, (CELLS, CELLS), mode="bilinear", antialias=True)[0, 0] @ waves.T

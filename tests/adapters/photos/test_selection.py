@@ -23,7 +23,7 @@ def written(path: Path, *, decided_by: str = "gpk") -> Path:
 def test_names_of_every_kind_come_back_and_none_is_a_formula(tmp_path: Path) -> None:
     path = written(tmp_path / "s.csv")
     decisions, notes = read_decisions(path, NAMES)
-    assert decisions == {name: False for name in NAMES[1::2]}  # where `use` is not what gpk says
+    assert decisions == dict.fromkeys(NAMES[1::2], False)  # where `use` is not what gpk says
     assert notes == []
     lines = path.read_text("utf-8-sig").splitlines()
     assert len(lines) == 1 + len(NAMES)  # a newline in a name is no new line
