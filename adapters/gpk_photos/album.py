@@ -67,7 +67,9 @@ def open_album(path: Path, *, side: int, cameras: bool, minimum: int = 1) -> Alb
         names=tuple(kept),
         cameras=Camera.from_label(torch.stack([labels[name] for name in kept])) if cameras else None,
         left_out=tuple(sorted(reasons.items())),
-        masks=torch.stack([whole if mask is None else mask for mask in real]) if any(mask is not None for mask in real) else None,
+        masks=torch.stack([whole if mask is None else mask for mask in real])
+        if any(mask is not None for mask in real)
+        else None,
     )
 
 

@@ -58,5 +58,7 @@ def _number(row: Mapping[str, str | None], column: str, where: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise InputError(f"{where}: {column} is {row[column]!r}: give a number of {'degrees' if column == 'roll' else 'pixels'}")
+        raise InputError(
+            f"{where}: {column} is {row[column]!r}: give a number of {'degrees' if column == 'roll' else 'pixels'}"
+        )
     return value

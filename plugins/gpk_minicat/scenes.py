@@ -68,9 +68,7 @@ def render_heads(work: Path, seed: int, index: int, *, count: int = SHARD) -> Pa
     rng = torch.Generator().manual_seed(5_000_011 * seed + 7919 * index + 3)
     params, camera = random_cats(count, rng), zoomed(random_cameras(count, rng), WIDE)
     with torch.no_grad():
-        parts = [
-            layers(params[i : i + CHUNK], camera[slice(i, i + CHUNK)], SIZE) for i in range(0, count, CHUNK)
-        ]
+        parts = [layers(params[i : i + CHUNK], camera[slice(i, i + CHUNK)], SIZE) for i in range(0, count, CHUNK)]
     cat, mask = (torch.cat([getattr(part, name) for part in parts]) for name in ("cat", "mask"))
     save_tensors(path, {"cat": bytes_of(cat), "mask": bytes_of(mask)}, {"seed": seed, "index": index})
     return path

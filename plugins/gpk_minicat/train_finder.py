@@ -21,28 +21,30 @@ from torch.nn import functional as F
 from corekit.detector import Detector, Found
 from corekit.framing import Square
 from gpk_minicat.convnet import folded
-from gpk_minicat.finder import CELL, KNOWN, LEAN, SIDE, Finder, MinicatFinder, Readings
+from gpk_minicat.finder import CELL, LEAN, SIDE, Finder, MinicatFinder, Readings
 from gpk_minicat.learning import Lesson, Report, descend
 from gpk_minicat.pictures import random_cameras
 from gpk_minicat.scenes import Heads, Scenes, photographed, random_cats, render_heads, rooms
 from gpk_minicat.store import save_tensors
 
 WIDTH, HEIGHT = 320, 240
+NEAR = 0.25
+"""Sides by which a find may be off and still be of this head."""
 EXAMINED = 9
 """The seed of the examination, which no recipe may have."""
 
 
 @dataclass(frozen=True)
 class FinderRecipe(Lesson):
-    """How many shards of heads; how much the square's numbers count beside the heat."""
+    """How many shards of heads; how much the square's numbers count beside the heat; how many cats to examine."""
 
-    steps: int = 1_500
+    steps: int = 1_000
     batch: int = 16
     rate: float = 3e-3
     shards: int = 2
     bfloat16: bool = False
     square: float = 1.0
-    examined: int = 96
+    examined: int = 64
 
 
 def train_finder(
@@ -121,7 +123,9 @@ def exam(count: int, seed: int = EXAMINED) -> Exam:
         u = torch.rand(4, generator=rng).tolist()
         side = HEIGHT * 6 ** (u[0] - 1)
         reach = [max(0.0, length - 0.7 * side) for length in (WIDTH, HEIGHT)]
-        x, y = ((length - free) / 2 + free * part for length, free, part in zip((WIDTH, HEIGHT), reach, u[1:3], strict=True))
+        x, y = (
+            (length - free) / 2 + free * part for length, free, part in zip((WIDTH, HEIGHT), reach, u[1:3], strict=True)
+        )
         square = Square(x, y, side, 60 * u[3] - 30)
         room = rooms(1, HEIGHT, WIDTH, rng)[0]
         photos.append(photographed(cats[i : i + 1], cameras[i], square, HEIGHT, WIDTH, room))
@@ -139,10 +143,11 @@ def examine(detector: Detector, count: int) -> dict[str, float]:
     false = 0
     for photo, square in zip(test.photos, test.squares, strict=True):
         found = list(detector(photo))
-        if square is not None and (own := min(found, key=lambda head: _away(head, square), default=None)) is not None:
-            if _away(own, square) < 0.25:
-                errors.append((100 * _away(own, square), 100 * abs(own.side / square.side - 1), abs(own.roll - square.roll)))
-                found.remove(own)
+        own = next((head for head in found if square is not None and _away(head, square) < NEAR), None)
+        if own is not None and square is not None:
+            off = 100 * _away(own, square), 100 * abs(own.side / square.side - 1), abs(own.roll - square.roll)
+            errors.append(off)
+            found.remove(own)
         false += len(found)
     facts = {"recall": len(errors) / count, "false finds": false / len(test.photos)}
     for name, values in zip(("middle %", "side %", "roll degrees"), zip(*errors, strict=True), strict=False):
