@@ -93,10 +93,13 @@ class Reconstruction:
     def _level(self, side: int) -> _Level:
         """What renders of this side are compared with."""
         if side not in self._levels:
-            photos = resize(self.photos, side)
+            photos, masks = resize(self.photos, side), self.masks
+            if masks is not None:
+                masks, real = resize(masks, side), resize(self.photos * masks, side)
+                # A small pixel that is partly real is the mean of its real part.
+                photos = torch.where(masks > 0, real / masks.clamp_min(1e-6), photos)
             if self.degrade is not None:
                 photos = self.degrade(photos, slice(None))
-            masks = None if self.masks is None else resize(self.masks, side)
             self._levels[side] = _Level(photos, masks, self._apart(photos))
         return self._levels[side]
 

@@ -1,9 +1,8 @@
-"""Faces and cats' heads found by OpenCV, an optional extra: its own cascades, and YuNet in a model file.
+"""Faces and cats' heads found by OpenCV's cascades; OpenCV is an optional extra.
 
 A cascade (Viola and Jones, 2001) slides a window over grey pictures of many sizes and asks a chain of cheap questions.
 It needs no file of its own and is quick, but knows heads that look straight ahead and stand upright; so cats, which
 seldom do, are looked for in pictures turned to either side as well, and what is found in several counts together.
-YuNet (Wu et al., 2023, Machine Intelligence Research 20) is a small network that also tells eyes, nose and mouth.
 """
 
 from __future__ import annotations
@@ -18,14 +17,9 @@ from torch import Tensor
 
 from corekit.detector import Found, Point
 from corekit.errors import ExtraError, WeightsError
-from gpk_checkpoints.cache import cache_folder
 
 if TYPE_CHECKING:
     from corekit.detector import Detector
-
-YUNET = "face_detection_yunet_2023mar.onnx"
-YUNET_PAGE = "https://github.com/opencv/opencv_zoo/tree/main/models/face_detection_yunet"
-YUNET_LICENCE = "MIT"
 
 FACE_SIDE, CAT_SIDE = 640, 320
 """Pixels of the longer side at which photographs are looked at. Cats are looked for seven times."""
@@ -46,9 +40,9 @@ def open_cv() -> Any:  # noqa: ANN401 - the module, which has no types to speak 
     return cv2
 
 
-def load_face() -> Detector:
+def load_face(model: Path | None = None) -> Detector:
     """Faces by a cascade, and their eyes by another one where both are seen, which tell how the face leans."""
-    cv2 = open_cv()
+    cv2 = _without("opencv-face", model)
     faces, eyes = (_cascade(cv2, name) for name in ("frontalface_alt2", "eye"))
 
     def detect(picture: Tensor) -> Sequence[Found]:
@@ -60,14 +54,14 @@ def load_face() -> Detector:
             box = (float(x), float(y), float(x + side), float(y + side))
             marks = _eyes(eyes, grey, int(x), int(y), int(side))
             found.append(Found(box, float(score), marks).scaled(1 / scale))
-        return _best(found)
+        return best(found)
 
     return detect
 
 
-def load_cat() -> Detector:
+def load_cat(model: Path | None = None) -> Detector:
     """Cats' faces by a cascade, in pictures turned by TURNS: the box, and how it leans."""
-    cv2 = open_cv()
+    cv2 = _without("opencv-cat", model)
     cascade = _cascade(cv2, "frontalcatface_extended")
 
     def detect(picture: Tensor) -> Sequence[Found]:
@@ -92,45 +86,15 @@ def load_cat() -> Detector:
                     half = float(side) / 2
                     box = (float(x) - half, float(y) - half, float(x) + half, float(y) + half)
                     found.append(Found(box, float(score), roll=float(turn)))
-        return _best([head.scaled(1 / scale) for head in _agreed(found)])
+        return best([head.scaled(1 / scale) for head in _agreed(found)])
 
     return detect
 
 
-def load_yunet(model: Path | None) -> Detector:
-    """YuNet of a model file, or of `YUNET` in the cache where None: boxes, and all five landmarks.
-
-    Raises ExtraError where there is no OpenCV or no file, WeightsError where the file is of something else.
-    """
-    kept = cache_folder() / "detectors" / YUNET
-    file = model or kept
-    if not file.is_file():
-        remedy = f"get {YUNET} (0.2 MB, licence {YUNET_LICENCE}) from {YUNET_PAGE} and give it as yunet=FILE"
-        if model is not None:
-            raise WeightsError(f"no model of yunet at {file}: {remedy}")
-        raise ExtraError(f"yunet comes without its model: {remedy}, or put it into {kept.parent}")
-    cv2 = open_cv()
-    try:
-        network = cv2.FaceDetectorYN.create(str(file), "", (FACE_SIDE, FACE_SIDE), 0.7, 0.3, 100)
-    except cv2.error as error:
-        raise WeightsError(f"{file} is no model of YuNet's: get {YUNET} from {YUNET_PAGE}") from error
-
-    def detect(picture: Tensor) -> Sequence[Found]:
-        colour, scale = _colour(cv2, picture, FACE_SIDE)
-        network.setInputSize(colour.shape[1::-1])
-        try:
-            _, rows = network.detect(colour)
-        except cv2.error as error:
-            raise WeightsError(f"{file} is no model of YuNet's: get {YUNET} from {YUNET_PAGE}") from error
-        found = []
-        for row in [] if rows is None else rows.tolist():
-            x, y, width, height = row[:4]
-            # A person's right eye, which comes first here, is the left one in the picture.
-            marks = tuple(zip(row[4:14:2], row[5:14:2], strict=True))
-            found.append(Found((x, y, x + width, y + height), row[14], marks).scaled(1 / scale))
-        return _best(found)
-
-    return detect
+def _without(name: str, model: Path | None) -> Any:  # noqa: ANN401 - OpenCV
+    if model is not None:
+        raise WeightsError(f"{name} has its cascades from OpenCV and takes no file: leave {model} out")
+    return open_cv()
 
 
 def _cascade(cv2: Any, name: str) -> Any:  # noqa: ANN401 - OpenCV's own
@@ -140,7 +104,7 @@ def _cascade(cv2: Any, name: str) -> Any:  # noqa: ANN401 - OpenCV's own
     return cascade
 
 
-def _colour(cv2: Any, picture: Tensor, longest: int) -> tuple[np.ndarray, float]:  # noqa: ANN401
+def in_colour(cv2: Any, picture: Tensor, longest: int) -> tuple[np.ndarray, float]:  # noqa: ANN401 - OpenCV
     """The picture as OpenCV takes it, no side beyond `longest`, and how much smaller it is."""
     pixels = ((picture.detach().cpu().float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()
     height, width = pixels.shape[:2]
@@ -150,7 +114,7 @@ def _colour(cv2: Any, picture: Tensor, longest: int) -> tuple[np.ndarray, float]
 
 
 def _grey(cv2: Any, picture: Tensor, longest: int) -> tuple[np.ndarray, float]:  # noqa: ANN401
-    colour, scale = _colour(cv2, picture, longest)
+    colour, scale = in_colour(cv2, picture, longest)
     return cv2.cvtColor(colour, cv2.COLOR_BGR2GRAY), scale
 
 
@@ -199,5 +163,6 @@ def _agreed(found: Sequence[Found]) -> list[Found]:
     return agreed
 
 
-def _best(found: list[Found]) -> tuple[Found, ...]:
+def best(found: Sequence[Found]) -> tuple[Found, ...]:
+    """The surest first."""
     return tuple(sorted(found, key=lambda head: -head.score))

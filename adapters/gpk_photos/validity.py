@@ -62,9 +62,13 @@ def read_validity(data: bytes, size: tuple[int, int], box: tuple[int, int, int, 
 
     Raises AlbumError with the reason where it is no mask of such a photo.
     """
-    image = decode(data)
+    try:
+        image = decode(data)
+    except AlbumError as error:
+        raise AlbumError(f"its mask is {error}") from error
     if image.size != size:
-        raise AlbumError("its mask is {}x{}, and the photo {}x{}".format(*image.size, *size))
+        (width, height), (photo_width, photo_height) = image.size, size
+        raise AlbumError(f"its mask is {width}x{height}, and the photo {photo_width}x{photo_height}")
     share = np.array(image.convert("L").resize((side, side), Image.Resampling.BILINEAR, box=box))
     mask = torch.from_numpy(share)[None].float() / 255
     if mask.mean() < LEAST:

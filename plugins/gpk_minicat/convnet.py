@@ -98,5 +98,6 @@ class Convolution(nn.Module):
         self.normal = nn.BatchNorm2d(width) if normalised else None
 
     def forward(self, x: Tensor) -> Tensor:
+        """What it sees, normalised."""
         x = self.convolution(x)
         return x if self.normal is None else self.normal(x)

@@ -24,7 +24,7 @@ from torch.nn import functional as F
 
 from corekit.detector import Found
 from corekit.framing import Square
-from gpk_minicat.convnet import Convolution, folded
+from gpk_minicat.convnet import Convolution
 from gpk_minicat.store import load_tensors
 
 WEIGHTS = Path(__file__).parent / "weights" / "minicat-finder.safetensors"
@@ -151,11 +151,6 @@ def load_finder(weights: Path | None = None) -> MinicatFinder:
     network = Finder()
     network.load_state_dict({key: value.float() for key, value in tensors.items()})
     return MinicatFinder(network).requires_grad_(False).eval()
-
-
-def finder_of(trained: Finder) -> MinicatFinder:
-    """The detector of a network in training, as it will be used."""
-    return MinicatFinder(folded(trained)).requires_grad_(False).eval()
 
 
 def _at(said: Readings, row: int, column: int, unit: float) -> Square:

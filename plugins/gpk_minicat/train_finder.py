@@ -28,21 +28,23 @@ from gpk_minicat.scenes import Heads, Scenes, photographed, random_cats, render_
 from gpk_minicat.store import save_tensors
 
 WIDTH, HEIGHT = 320, 240
+NEAR = 0.25
+"""Sides by which a find may be off and still be of this head."""
 EXAMINED = 9
 """The seed of the examination, which no recipe may have."""
 
 
 @dataclass(frozen=True)
 class FinderRecipe(Lesson):
-    """How many shards of heads; how much the square's numbers count beside the heat."""
+    """How many shards of heads; how much the square's numbers count beside the heat; how many cats to examine."""
 
-    steps: int = 1_500
+    steps: int = 1_000
     batch: int = 16
     rate: float = 3e-3
     shards: int = 2
     bfloat16: bool = False
     square: float = 1.0
-    examined: int = 96
+    examined: int = 64
 
 
 def train_finder(
@@ -141,12 +143,11 @@ def examine(detector: Detector, count: int) -> dict[str, float]:
     false = 0
     for photo, square in zip(test.photos, test.squares, strict=True):
         found = list(detector(photo))
-        if square is not None and (own := min(found, key=lambda head: _away(head, square), default=None)) is not None:
-            if _away(own, square) < 0.25:
-                errors.append(
-                    (100 * _away(own, square), 100 * abs(own.side / square.side - 1), abs(own.roll - square.roll))
-                )
-                found.remove(own)
+        own = next((head for head in found if square is not None and _away(head, square) < NEAR), None)
+        if own is not None and square is not None:
+            off = 100 * _away(own, square), 100 * abs(own.side / square.side - 1), abs(own.roll - square.roll)
+            errors.append(off)
+            found.remove(own)
         false += len(found)
     facts = {"recall": len(errors) / count, "false finds": false / len(test.photos)}
     for name, values in zip(("middle %", "side %", "roll degrees"), zip(*errors, strict=True), strict=False):
