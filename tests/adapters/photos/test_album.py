@@ -175,7 +175,7 @@ def test_an_album_without_labels_says_what_they_look_like(where: Path) -> None:
     explanation = r"has no dataset\.json.*16 of the camera-to-world matrix.*\{\"labels\": \[\[\"photo1\.png\", \[1, 0"
     with pytest.raises(AlbumError, match=explanation) as caught:
         open_album(album_at(where, {"a.png": photo(0)}), side=32, cameras=True)
-    assert "cannot estimate poses from photos yet" in str(caught.value)
+    assert "`gpk prepare FOLDER --backend NAME` cuts raw photos" in str(caught.value)
 
 
 @pytest.mark.parametrize(
