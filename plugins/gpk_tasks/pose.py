@@ -29,7 +29,7 @@ from corekit.order import seeded
 from gpk_tasks.descent import State
 from gpk_tasks.keeping import Chain, Tick
 from gpk_tasks.pose_descent import descended
-from gpk_tasks.pose_search import Grid, marginal, peaks, searched
+from gpk_tasks.pose_search import Grid, grid_within, marginal, peaks, searched
 from gpk_tasks.renders import orbit
 from gpk_tasks.settings import LARGEST
 
@@ -50,9 +50,9 @@ class Posing:
     columns: int = 9
     rows: int = 5
     codes: int = 8
-    hypotheses: int = 2
-    temperature: float = 0.5
-    steps: int = 25
+    hypotheses: int = 1
+    temperature: float = 1.0
+    steps: int = 15
     lr: float = 0.1
     lr_angle: float = 0.02
     pull: float = 0.02
@@ -106,7 +106,7 @@ class _Hypotheses(NamedTuple):
 def estimated(
     bench: Bench,
     photos: Tensor | Album,
-    settings: Posing = Posing(),  # noqa: B008 - frozen
+    settings: Posing = Posing(),
     *,
     first: Tensor | None = None,
     memory: float | None = None,
@@ -127,13 +127,16 @@ def estimated(
         raise AlbumError("there is no photo whose camera could be found")
     if first is not None and first.shape != (2, len(photos)):
         raise InputError(f"first angles are a yaw and a pitch per photo, [2, {len(photos)}], not {list(first.shape)}")
-    grid = Grid(torch.linspace(-s.yaw, s.yaw, s.columns), torch.linspace(-s.pitch, s.pitch, s.rows))
-    places = grid.angles().to(like)
-    cameras = orbit(bench, *places.tolist())
+    coarse = grid_within(s.yaw, s.pitch, columns=s.columns, rows=s.rows)
+    # The subject is one code, so it is seen from four times as many places.
+    fine = grid_within(s.yaw, s.pitch, columns=2 * s.columns - 1, rows=2 * s.rows - 1)
+    orbit(bench, [0.0], [0.0])  # what a 2D generator cannot is said before any work
     statistics = latent_statistics(generator, seed=s.seed)
     chain = Chain(start, tick)
 
-    def search(name: str, codes: Tensor) -> Tensor:
+    def search(name: str, codes: Tensor, grid: Grid) -> Tensor:
+        cameras = orbit(bench, *grid.angles().tolist())
+
         def work(start: State | None, tick: Tick) -> dict[str, Tensor]:
             return searched(bench, photos, codes, cameras, side=s.side, stage=name, start=start, tick=tick)
 
@@ -150,17 +153,18 @@ def estimated(
 
     with torch.no_grad():
         if first is None:
-            scores = marginal(search("poses among the prior's subjects", prior_codes(bench, s)), s.temperature)
-            begin = _from_mean(places, peaks(scores, grid, s.hypotheses), statistics)
+            distances = search("poses among the prior's subjects", prior_codes(bench, s), coarse)
+            chosen = peaks(marginal(distances, s.temperature), coarse, s.hypotheses)
+            begin = _from_mean(coarse.angles().to(like), chosen, statistics)
         else:
             begin = _from_mean(first.to(like), torch.arange(len(photos), device=like.device)[:, None], statistics)
     alone, _ = descend("cameras and codes", begin)
     shared = alone.free.mean(0)
     code = anchors_as_ws(statistics.place(shared)[None], generator.latent.num_ws)
-    scores = search("poses of the album's subject", code)[:, 0]
-    found, residual = descend("cameras of one subject", rivals(alone, scores, grid, shared))
+    scores = search("poses of the album's subject", code, fine)[:, 0]
+    found, residual = descend("cameras of one subject", rivals(alone, scores, fine, shared))
     yaw, pitch = found.angles
-    confidence = certainty(scores, places, found.angles)
+    confidence = certainty(scores, fine.angles().to(like), found.angles)
     w = anchors_as_ws(statistics.place(found.free), generator.latent.num_ws).contiguous()
     return Posed(orbit(bench, yaw.tolist(), pitch.tolist()), yaw, pitch, confidence, confidence < s.doubt, w, residual)
 
@@ -190,7 +194,7 @@ def rivals(alone: _Hypotheses, scores: Tensor, grid: Grid, shared: Tensor) -> _H
     """
     place = grid.angles().to(scores)[:, scores.argmin(1)]
     step = grid.steps().to(scores)[:, None]
-    away = ((place - alone.angles).abs() > step).any(0)
+    away = ((place - alone.angles).abs() > 1.5 * step).any(0)
     which = torch.cat([alone.which, alone.which[away]])
     angles = torch.cat([alone.angles, place[:, away]], dim=1)
     return _Hypotheses(which, angles, shared.expand(len(which), -1))

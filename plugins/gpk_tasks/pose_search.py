@@ -44,8 +44,14 @@ class Grid(NamedTuple):
         return torch.stack([yaw.flatten(), pitch.flatten()])
 
     def steps(self) -> Tensor:
-        """The distance [2] of neighbours; 0 along an axis that has one place."""
+        """The distances [2] of neighbours, of yaws and of pitches; 0 along an axis that has one place."""
         return torch.stack([axis[1] - axis[0] if len(axis) > 1 else axis.new_zeros(()) for axis in self])
+
+
+def grid_within(yaw: float, pitch: float, *, columns: int, rows: int) -> Grid:
+    """`columns` yaws over +-`yaw` and `rows` pitches over +-`pitch`; the front alone where there is one."""
+    sides = ((yaw, columns), (pitch, rows))
+    return Grid(*(torch.linspace(-most, most, count) if count > 1 else torch.zeros(1) for most, count in sides))
 
 
 @torch.no_grad()
