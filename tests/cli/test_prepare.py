@@ -143,7 +143,7 @@ def test_ctrl_c_keeps_what_is_done(raw: Path, album: Path, tmp_path: Path) -> No
         (("--crop", "round"), "--crop is detect, centre, none, or a CSV file of boxes, not 'round'"),
         (("--crop", "centre", "--detector", "face"), "--detector is of no use to --crop centre"),
         (("--pick", "third"), "--pick is main, largest, or a face's number"),
-        (("--judge", "minicat-distance"), "is no judge of identity"),
+        (("--crop", "centre", "--judge", "minicat-distance"), "is no judge of identity"),
         (("--crop", "none.csv"), "cannot read none.csv"),
     ],
 )
