@@ -11,13 +11,19 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from corekit.errors import PluginError
-from corekit.plugin import Backend, Card, JudgeCard, Task
+from corekit.framing import Framing
+from corekit.plugin import Backend, Card, DetectorCard, JudgeCard, Task
 
 T = TypeVar("T")
-Descriptor = Backend | Task | JudgeCard
+Descriptor = Backend | Task | JudgeCard | DetectorCard
 D = TypeVar("D", bound=Descriptor)
 
-KINDS: dict[type[Descriptor], str] = {Backend: "backend", Task: "task", JudgeCard: "judge"}
+KINDS: dict[type[Descriptor], str] = {
+    Backend: "backend",
+    Task: "task",
+    JudgeCard: "judge",
+    DetectorCard: "detector",
+}
 """The descriptors a plugin may offer, and what a person calls each; the hook of a kind is gpk_<kind>s."""
 NAME = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
 """Names are typed on command lines and written into files: lower case, digits, single dots, dashes and underscores."""
@@ -76,9 +82,18 @@ def _faults(value: Descriptor) -> Iterable[str]:
             yield "fit is a function from a config and tensor shapes to a config, or None"
         if value.meaning is not None and not callable(value.meaning):
             yield "meaning is a function from noise to numbers by name, or None"
+        if value.framing is not None and not isinstance(value.framing, Framing):
+            yield "framing is a Framing, or None"
     elif isinstance(value, Task):
         if not callable(value.run):
             yield "run is a function"
+    elif isinstance(value, DetectorCard):
+        if not isinstance(value.finds, str) or not value.finds:
+            yield "finds is a word for whom it finds"
+        if not isinstance(value.licence, str) or not value.licence:
+            yield "licence is that of what finds"
+        if not callable(value.load):
+            yield "load is a function from a model file or None to a detector"
     else:
         if value.kind not in ("judge", "distance", "attributes"):
             yield "kind is 'judge', 'distance' or 'attributes'"

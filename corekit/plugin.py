@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import pluggy
 
+from corekit.framing import Framing
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from corekit.album import Album
+    from corekit.detector import Detector
     from corekit.generator import Generator
 
 API_VERSION = 1
@@ -60,6 +63,8 @@ class Backend:
     generator's names. It raises InputError for another family's file; without it, names are taken as they are.
     `distance`, `reporting`, `judge` and `attributes` name offers of `gpk_judges`: the distance in the loss, another one
     that reports (the loss's own where None), the judge of identity, and what says in numbers what a picture shows.
+    `detector` names the offer of `gpk_detectors` that finds its subjects in photographs, and `framing` tells how its
+    training set was cut from them; None where nothing is known, and the central square has to do.
     `meaning` is for generators whose noise means something known: noise z [B, Z] → numbers [B] by name.
     """
 
@@ -75,6 +80,8 @@ class Backend:
     reporting: str | None = None
     judge: str | None = None
     attributes: str | None = None
+    detector: str | None = None
+    framing: Framing | None = None
     meaning: Callable[[Tensor], Mapping[str, Tensor]] | None = None
 
     @property
@@ -133,6 +140,22 @@ class JudgeCard:
     variant: Callable[[str], JudgeCard] | None = None
 
 
+@dataclass(frozen=True)
+class DetectorCard:
+    """Something that finds faces or heads in photographs, and of whom: `finds` is "face", "cat" or another word.
+
+    `load` takes a model file or None, and returns a `corekit.detector.Detector`; it raises ExtraError where a package
+    or the file is absent, and says where to get it. `licence` is that of what finds, `page` where a person reads of it.
+    """
+
+    name: str
+    finds: str
+    summary: str
+    load: Callable[[Path | None], Detector]
+    licence: str
+    page: str | None = None
+
+
 class Hooks:
     """The hook specifications. Every hook is optional."""
 
@@ -147,6 +170,10 @@ class Hooks:
     @hookspec
     def gpk_judges(self) -> Sequence[JudgeCard]:  # pyright: ignore[reportReturnType]
         """Judges and distances."""
+
+    @hookspec
+    def gpk_detectors(self) -> Sequence[DetectorCard]:  # pyright: ignore[reportReturnType]
+        """What finds faces and heads."""
 
     @hookspec(firstresult=True)
     def gpk_open_album(self, path: Path, side: int, cameras: bool) -> Album | None:

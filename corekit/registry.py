@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from corekit.errors import AlbumError, InputError, PluginError, UnknownNameError
 from corekit.offers import KINDS, D, Offer, checked
-from corekit.plugin import ENTRY_POINT_GROUP, Backend, JudgeCard, Task
+from corekit.plugin import ENTRY_POINT_GROUP, Backend, DetectorCard, JudgeCard, Task
 from corekit.quarantine import Guest, PluginReport
 
 if TYPE_CHECKING:
@@ -72,6 +72,10 @@ class Registry:
         """Every judge and distance that one plugin alone offers, by name."""
         return self._sole(JudgeCard)
 
+    def detectors(self) -> dict[str, Offer[DetectorCard]]:
+        """Every detector that one plugin alone offers, by name."""
+        return self._sole(DetectorCard)
+
     def backend(self, name: str) -> Backend:
         """The backend of that name; raises UnknownNameError, or PluginError where two plugins offer it."""
         return self._one(Backend, name)
@@ -96,6 +100,10 @@ class Registry:
             raise PluginError(f"the judge {base!r} offers {variant!r} as its variant {which!r}, not a JudgeCard")
         checked(JudgeCard, [replace(variant, name=base)])
         return replace(variant, name=name)  # with its colon, which no offer may have
+
+    def detector(self, name: str) -> DetectorCard:
+        """The detector of that name; raises UnknownNameError, or PluginError where two plugins offer it."""
+        return self._one(DetectorCard, name)
 
     def open_album(self, path: Path, side: int, cameras: bool) -> Album:
         """The album at `path`, opened by the first plugin that knows its format; gpk's own are asked last.

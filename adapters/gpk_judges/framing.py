@@ -21,8 +21,10 @@ from typing import Literal
 
 from torch import Tensor
 
+from corekit.framing import EG3D_SHARE
+
 Framing = Literal["eg3d", "ffhq"]
-SHARE: dict[Framing, float] = {"eg3d": 700 / 1024, "ffhq": 1.0}
+SHARE: dict[Framing, float] = {"eg3d": EG3D_SHARE, "ffhq": 1.0}
 """The part of an FFHQ square's side that each kind of portrait shows."""
 
 SIDE = 112

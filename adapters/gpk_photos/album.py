@@ -2,7 +2,7 @@
 
 Larger photos come down by antialiased Lanczos, somewhat smaller ones go up by it; below half the side there is too
 little to learn from. Without cameras a photo is cropped to its central square; with them it must be square already,
-since a crop would change what its label says.
+since a crop would change what its label says. What a photo's mask says is not real (`gpk_photos.validity`) stays so.
 
 Shapes: N photographs.
 """
@@ -19,13 +19,15 @@ from torch import Tensor
 
 from corekit.album import Album
 from corekit.camera import Camera
-from corekit.errors import AlbumError
-from gpk_photos.contents import Reader, album_files
-from gpk_photos.decode import decode, tensor
-from gpk_photos.labels import HOW_TO_LABEL, LABEL_FILE, label_of, parse_labels
+from corekit.errors import AlbumError, InputError, LabelError
+from gpk_photos.contents import Reader, album_files, is_album
+from gpk_photos.decode import decode, is_square, tensor
+from gpk_photos.labels import HOW_TO_LABEL, LABEL_FILE, label_of, parse_labels, read_labels
+from gpk_photos.selection import SELECTION, used_crops
+from gpk_photos.validity import mask_name, masks_among, read_validity
 
-PHOTOS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
-FOREIGN_PHOTOS = frozenset({".heic", ".heif", ".avif", ".jxl", ".jp2", ".psd", ".dng", ".cr2", ".cr3", ".nef", ".arw"})
+PHOTOS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".heic", ".heif"})
+FOREIGN_PHOTOS = frozenset({".avif", ".jxl", ".jp2", ".psd", ".dng", ".cr2", ".cr3", ".nef", ".arw"})
 """Photographs that are not read here; silence about them would puzzle their owner."""
 
 
@@ -36,35 +38,99 @@ def open_album(path: Path, *, side: int, cameras: bool, minimum: int = 1) -> Alb
     is not a camera.
     """
     reasons: dict[str, str] = {}
-    kept: dict[str, Tensor] = {}
+    kept: dict[str, tuple[Tensor, Tensor | None]] = {}
     seen: dict[bytes, str] = {}
     with album_files(path) as files:
+        masks = masks_among(name for name in files if PurePosixPath(name).suffix.lower() in PHOTOS)
         if not any(PurePosixPath(name).suffix.lower() in PHOTOS | FOREIGN_PHOTOS for name in files):
-            raise AlbumError(f"no photos in {path}: put PNG, JPEG, WebP, BMP, TIFF or GIF files there")
+            raise AlbumError(f"no photos in {path}: put PNG, JPEG, WebP, BMP, TIFF, GIF or HEIC files there")
         labels = _labels(path, files, reasons) if cameras else {}
-        for name, read in files.items():
+        for name, read in _selected(path, files, reasons).items():
             suffix = PurePosixPath(name).suffix.lower()
+            if name in masks:
+                continue
             if suffix in FOREIGN_PHOTOS:
                 reasons[name] = f"{suffix} is not read here: convert it to PNG or JPEG"
             elif suffix in PHOTOS and cameras and name not in labels:
                 reasons[name] = f"no camera label in {LABEL_FILE}"
             elif suffix in PHOTOS:
                 try:
-                    kept[name] = _photo(read, name, side, seen, crop=not cameras)
+                    mask = files[mask_name(name)] if mask_name(name) in masks else None
+                    kept[name] = _photo(read, mask, name, side, seen, crop=not cameras)
                 except AlbumError as error:
                     reasons[name] = str(error)
     if len(kept) < max(minimum, 1):
         raise AlbumError(_too_few(path, len(kept), max(minimum, 1), reasons))
+    photos, real = zip(*kept.values(), strict=True)
+    whole = torch.ones(1, side, side)
     return Album(
-        photos=torch.stack(list(kept.values())),
+        photos=torch.stack(photos),
         names=tuple(kept),
         cameras=Camera.from_label(torch.stack([labels[name] for name in kept])) if cameras else None,
         left_out=tuple(sorted(reasons.items())),
+        masks=torch.stack([whole if mask is None else mask for mask in real])
+        if any(mask is not None for mask in real)
+        else None,
     )
 
 
-def _photo(read: Reader, name: str, side: int, seen: dict[bytes, str], *, crop: bool) -> Tensor:
-    """One photograph [3, side, side]; notes its pixels in `seen`. Raises AlbumError with the reason to leave it out."""
+def known_labels(path: Path, file: Path | None) -> dict[str, Tensor]:
+    """Camera labels [25] of the photos at `path`, by name: those in the label file `file`, or where None those that lie
+    among the photos, if any. Raises LabelError, or AlbumError where there is no album.
+    """
+    with album_files(path) as files:
+        if file is None:
+            there = any(PurePosixPath(name).name == LABEL_FILE for name in files)
+            return _labels(path, files, {}) if there else {}
+        found = read_labels(file)
+        if not any(name in files for name in found):
+            raise LabelError(f"{file} labels none of the photos in {path}: its names are relative to that folder")
+        return {name: label for name, label in found.items() if name in files}
+
+
+def photo_names(path: Path) -> list[str]:
+    """The photos at `path` by name, those of foreign formats among them. Raises AlbumError where there are none."""
+    with album_files(path) as files:
+        names = [name for name in files if PurePosixPath(name).suffix.lower() in PHOTOS | FOREIGN_PHOTOS]
+    if not names:
+        raise AlbumError(f"no photos in {path}: put PNG, JPEG, WebP, BMP, TIFF, GIF or HEIC files there")
+    return names
+
+
+def is_raw(path: Path, *, cameras: bool) -> bool:
+    """Whether the album at `path` has to be prepared before it can be learned from: with `cameras`, where nobody has
+    labelled it, and without them, where a photo is not square.
+    """
+    if not is_album(path):
+        return False
+    with album_files(path) as files:
+        if SELECTION in files or not any(PurePosixPath(name).suffix.lower() in PHOTOS for name in files):
+            return False
+        if cameras:
+            return not any(PurePosixPath(name).name == LABEL_FILE for name in files)
+        return any(not is_square(files[name]) for name in files if PurePosixPath(name).suffix.lower() in PHOTOS)
+
+
+def _selected(path: Path, files: Mapping[str, Reader], reasons: dict[str, str]) -> Mapping[str, Reader]:
+    """The files that `selection.csv` says to use, where the album has one; notes in `reasons` why not the others."""
+    if SELECTION not in files:
+        return files
+    try:
+        used, left_out = used_crops(files[SELECTION](), path / SELECTION)
+    except InputError as error:
+        raise AlbumError(str(error)) from error
+    reasons |= left_out
+    reasons |= {name: "its crop is gone: run `gpk prepare` again" for crop, name in used.items() if crop not in files}
+    return {crop: files[crop] for crop in used if crop in files}
+
+
+def _photo(
+    read: Reader, mask: Reader | None, name: str, side: int, seen: dict[bytes, str], *, crop: bool
+) -> tuple[Tensor, Tensor | None]:
+    """One photograph [3, side, side], with its mask [1, side, side] where it has one; notes its pixels in `seen`.
+
+    Raises AlbumError with the reason to leave it out.
+    """
     image = decode(read())
     width, height = image.size
     if min(width, height) < side / 2:
@@ -78,7 +144,8 @@ def _photo(read: Reader, name: str, side: int, seen: dict[bytes, str], *, crop: 
     square = min(width, height)
     left, top = (width - square) // 2, (height - square) // 2
     box = (left, top, left + square, top + square)
-    return tensor(image.resize((side, side), Image.Resampling.LANCZOS, box=box))
+    picture = tensor(image.resize((side, side), Image.Resampling.LANCZOS, box=box))
+    return picture, None if mask is None else read_validity(mask(), image.size, box, side)
 
 
 def _labels(path: Path, files: Mapping[str, Reader], reasons: dict[str, str]) -> dict[str, Tensor]:

@@ -1,6 +1,7 @@
 """Image files as upright sRGB pictures and tensors, whatever a camera, a scanner or a messenger put in them.
 
-Only the first frame of an animation counts. Colours of 16 bits a channel come down to 8, as Pillow reads them.
+Only the first frame of an animation counts. Colours of 16 bits a channel come down to 8, as Pillow reads them. What
+telephones write, HEIC, is read by pillow-heif, an optional extra.
 
 Shapes: H height, W width.
 """
@@ -11,6 +12,7 @@ import io
 import struct
 import warnings
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -24,6 +26,9 @@ from gpk_photos.colour import in_srgb
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 """Pillow's decoders in use; the others, some of which run programs, are never tried on a stranger's file."""
+
+HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
+"""What an HEIC or HEIF file calls itself, behind its first box's size and `ftyp`."""
 
 DAMAGE = (
     OSError,
@@ -70,30 +75,64 @@ def read_image(source: Path | bytes | BinaryIO) -> Tensor:
         raise
 
 
-def decode(data: bytes | BinaryIO) -> Image.Image:
-    """The picture in a file's bytes: 8-bit sRGB, upright. Raises AlbumError with the reason where there is none."""
+def decode(data: bytes | BinaryIO, *, least: int | None = None) -> Image.Image:
+    """The picture in a file's bytes: 8-bit sRGB, upright. Raises AlbumError with the reason where there is none.
+
+    With `least` a JPEG may come at a half, a quarter or an eighth of its size, as long as neither side falls below it:
+    enough to look at, and several times as quick.
+    """
     stream = io.BytesIO(data) if isinstance(data, bytes) else data
+    formats = _formats(stream)
     with warnings.catch_warnings():
         # Pillow warns about odd metadata, which no one can act on; a bomb's warning is as good as its error.
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
-            with Image.open(stream, formats=FORMATS) as image:
+            with Image.open(stream, formats=formats) as image:
+                if least is not None:
+                    image.draft(None, (least, least))
                 image.load()
                 return _upright(in_srgb(image), _orientation(image))
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
             raise AlbumError(f"unreadable: more pixels than a photo has ({error})") from error
         except UnidentifiedImageError as error:
             # Pillow's message names the stream or the absolute path.
-            raise AlbumError("unreadable: the content is no PNG, JPEG, WebP, BMP, TIFF or GIF") from error
+            if formats != FORMATS:
+                raise AlbumError("unreadable: HEIC, but damaged or cut off") from error
+            raise AlbumError("unreadable: the content is no PNG, JPEG, WebP, BMP, TIFF, GIF or HEIC") from error
         except DAMAGE as error:
             raise AlbumError(f"unreadable: damaged or cut off ({error})") from error
+
+
+def is_square(read: Callable[[], bytes]) -> bool:
+    """Whether the picture in a file is as wide as high, told from its head alone; what is no picture is not asked."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(read()), formats=FORMATS) as image:
+                return image.width == image.height
+    except (AlbumError, Image.DecompressionBombError, UnidentifiedImageError, *DAMAGE):
+        return True
 
 
 def tensor(image: Image.Image) -> Tensor:
     """An RGB picture as [3, H, W] in [-1, 1]."""
     pixels = torch.from_numpy(np.array(image, dtype=np.uint8))
     return pixels.permute(2, 0, 1).to(torch.float32) / 127.5 - 1
+
+
+def _formats(stream: BinaryIO) -> tuple[str, ...]:
+    """The decoders to try on this file; raises AlbumError where it is HEIC and nothing here reads that."""
+    head = stream.read(12)
+    stream.seek(-len(head), io.SEEK_CUR)
+    if head[4:8] != b"ftyp" or head[8:12] not in HEIF_BRANDS:
+        return FORMATS
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError as error:
+        raise AlbumError('HEIC is not read here: pip install "gpk[photos]", or convert it to PNG or JPEG') from error
+    register_heif_opener(thumbnails=False)  # that one alone: Pillow's search for plugins would find others' too
+    return ("HEIF",)
 
 
 def _orientation(image: Image.Image) -> int:

@@ -33,7 +33,7 @@ HOW_TO_LABEL = (
     " camera-to-world matrix, row by row (axes: x right, y down, z forward), then 9 of the intrinsics in units of the"
     " image side."
     f" With one photo, seen from the front: {EXAMPLE}\n"
-    "gpk cannot estimate poses from photos yet: take the labels from EG3D's own preprocessing."
+    "Or have gpk find the cameras: `gpk prepare FOLDER --backend NAME` cuts raw photos and estimates their poses."
 )
 
 LONGEST_FOCAL = 50.0

@@ -17,8 +17,15 @@ from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from gpk_checkpoints.atomic import write_atomically
+from gpk_photos.decode import ORIENTATION, TURNS
 
 SYNTHETIC = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+
+BACK = {
+    Image.Transpose.ROTATE_90: Image.Transpose.ROTATE_270,
+    Image.Transpose.ROTATE_270: Image.Transpose.ROTATE_90,
+}
+"""What undoes a turn; every other one undoes itself."""
 
 XMP = (
     '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
@@ -35,14 +42,33 @@ def write_png(path: Path, image: Tensor, *, synthetic: bool = False) -> None:
 
     Raises ValueError where it is no picture, RunError where it cannot be written.
     """
+    picture = _picture(path, image)
+    metadata = PngInfo()
+    if synthetic:
+        metadata.add_itxt("XML:com.adobe.xmp", XMP)
+    content = io.BytesIO()
+    picture.save(content, format="PNG", pnginfo=metadata)
+    write_atomically(path, [content.getvalue()])
+
+
+def write_jpeg(path: Path, image: Tensor, *, orientation: int = 1, quality: int = 90) -> None:
+    """Writes `image` [3, H, W] in [-1, 1], clamped, as a JPEG that lies as a camera held so would leave it.
+
+    `orientation` is EXIF's, 1 to 8. Raises as `write_png` does.
+    """
+    picture, exif = _picture(path, image), Image.Exif()
+    if orientation != 1:
+        picture = picture.transpose(BACK.get(TURNS[orientation], TURNS[orientation]))
+        exif[ORIENTATION] = orientation
+    content = io.BytesIO()
+    picture.save(content, format="JPEG", quality=quality, exif=exif)
+    write_atomically(path, [content.getvalue()])
+
+
+def _picture(path: Path, image: Tensor) -> Image.Image:
     if image.ndim != 3 or image.shape[0] != 3:
         raise ValueError(f"a picture has the shape [3, H, W], not {list(image.shape)}")
     if not torch.isfinite(image).all():
         raise ValueError(f"{path.name}: the picture has a number that is not finite")
     pixels = ((image.detach().to("cpu", torch.float32).clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-    metadata = PngInfo()
-    if synthetic:
-        metadata.add_itxt("XML:com.adobe.xmp", XMP)
-    content = io.BytesIO()
-    Image.fromarray(pixels.permute(1, 2, 0).numpy()).save(content, format="PNG", pnginfo=metadata)
-    write_atomically(path, [content.getvalue()])
+    return Image.fromarray(pixels.permute(1, 2, 0).numpy())

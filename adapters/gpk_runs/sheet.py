@@ -47,9 +47,9 @@ def contact_sheet(
     sheet = Image.new("RGB", (width, top + len(rows) * step - GAP + margin), PAPER)
     draw = ImageDraw.Draw(sheet)
     if title:
-        _text(draw, (margin, margin), title, TITLE, INK, width)
+        write_text(draw, (margin, margin), title, TITLE, INK, width)
     for i, heading in enumerate(columns[:count]):
-        _text(draw, (left + i * step, top - GAP - HEADING), heading, HEADING, GREY, side)
+        write_text(draw, (left + i * step, top - GAP - HEADING), heading, HEADING, GREY, side)
     for j, row in enumerate(rows):
         y = top + j * step
         if captions and j < len(captions):
@@ -86,7 +86,7 @@ def _caption(draw: ImageDraw.ImageDraw, right: float, middle: float, text: str) 
     leading = CAPTION * 1.35
     for i, line in enumerate(lines):
         y = middle + (i - len(lines) / 2) * leading
-        _text(draw, (right, y), line, CAPTION, INK if i == 0 else GREY, CAPTION_WIDTH, anchor="ra")
+        write_text(draw, (right, y), line, CAPTION, INK if i == 0 else GREY, CAPTION_WIDTH, anchor="ra")
 
 
 def _drawable(text: str) -> str:
@@ -98,7 +98,7 @@ def _drawable(text: str) -> str:
     return "".join(c if c.isascii() or c in "·°" else "?" for c in letters if not unicodedata.combining(c))
 
 
-def _text(
+def write_text(
     draw: ImageDraw.ImageDraw,
     at: tuple[float, float],
     text: str,

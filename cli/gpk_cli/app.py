@@ -22,6 +22,7 @@ from gpk_cli import (
     personalize,
     personas,
     plugins,
+    prepare,
     report,
     run,
     view,
@@ -30,7 +31,21 @@ from gpk_cli import (
 from gpk_cli.endings import Ended, told
 from gpk_cli.output import say
 
-GROUPS = (personalize, report, run, view, evaluate, analyze, personas, demo, benchmark, weights, catalogue, plugins)
+GROUPS = (
+    prepare,
+    personalize,
+    report,
+    run,
+    view,
+    evaluate,
+    analyze,
+    personas,
+    demo,
+    benchmark,
+    weights,
+    catalogue,
+    plugins,
+)
 """The modules of gpk's own commands, in the order of `gpk --help`; each has `add_commands(app)`."""
 
 

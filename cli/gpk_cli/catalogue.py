@@ -1,4 +1,4 @@
-"""`gpk backends`, `gpk tasks`, `gpk judges`: what the installed plugins offer."""
+"""`gpk backends`, `gpk tasks`, `gpk judges`, `gpk detectors`: what the installed plugins offer."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ def add_commands(app: typer.Typer) -> None:
     app.command()(backends)
     app.command()(tasks)
     app.command()(judges)
+    app.command()(detectors)
 
 
 def backends(ctx: typer.Context, as_json: AsJson = False) -> None:
@@ -46,6 +47,24 @@ def judges(ctx: typer.Context, as_json: AsJson = False) -> None:
     _say_what_is_missing(registry, "judges")
 
 
+def detectors(ctx: typer.Context, as_json: AsJson = False) -> None:
+    """List what finds faces and heads in photographs."""
+    registry: Registry = ctx.obj
+    rows = [
+        {
+            "name": name,
+            "finds": offer.value.finds,
+            "summary": offer.value.summary,
+            "licence": offer.value.licence,
+            "page": offer.value.page,
+        }
+        | _offerer(offer)
+        for name, offer in registry.detectors().items()
+    ]
+    show(rows, ("name", "finds", "summary", "licence", "plugin"), as_json=as_json)
+    _say_what_is_missing(registry, "detectors")
+
+
 def _backend(backend: Backend) -> dict[str, object]:
     return {
         "name": backend.name,
@@ -54,6 +73,7 @@ def _backend(backend: Backend) -> dict[str, object]:
         "cameras": backend.cameras,
         "distance": backend.distance,
         "judge": backend.judge,
+        "detector": backend.detector,
         "cards": [
             {
                 "name": card.name,

@@ -46,9 +46,7 @@ def add_commands(app: typer.Typer) -> None:
 
 def personalize(
     ctx: typer.Context,
-    album: Annotated[
-        Path | None, typer.Argument(help="Folder or zip of photos; with EG3D's dataset.json for a 3D backend.")
-    ] = None,
+    album: Annotated[Path | None, typer.Argument(help="Folder or zip of photos, raw or prepared.")] = None,
     backend: Annotated[str | None, typer.Option(help="Family of generators: see `gpk backends`.")] = None,
     card: Annotated[str | None, typer.Option(help="Checkpoint of the backend; its first by default.")] = None,
     weights: Annotated[Path | None, typer.Option(help="Safetensors in the official state-dict layout.")] = None,
@@ -78,6 +76,9 @@ def personalize(
     ] = None,
     held_out: Annotated[Path | None, typer.Option(help="Another album of the subject, to be scored only.")] = None,
     config: Annotated[Path | None, typer.Option(help="Settings as YAML, such as a run's config.yaml.")] = None,
+    no_prepare: Annotated[
+        bool, typer.Option("--no-prepare", help="Refuse raw photos instead of preparing them as `gpk prepare` does.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Tell what it would take; needs neither album nor weights.")
     ] = False,
@@ -94,13 +95,16 @@ def personalize(
         return
     if album is None:
         raise InputError("which album? Give a folder or zip of photos: gpk personalize ALBUM --backend NAME")
+    run = out or Path("runs") / f"{album.resolve().stem}-{chosen.backend.name}"
+    if not no_prepare:
+        album = _prepared(registry, chosen.backend, chosen.card, album, run, weights=weights, device=device)
     run_job(
         registry,
         chosen.backend,
         chosen.card,
         chosen.settings,
         album,
-        out or Path("runs") / f"{album.resolve().stem}-{chosen.backend.name}",
+        run,
         weights=weights,
         distance=chosen.distance,
         precision=chosen.precision,
@@ -109,6 +113,22 @@ def personalize(
         device=device,
         as_json=as_json,
     )
+
+
+def _prepared(
+    registry: Registry, backend: Backend, card: Card, album: Path, run: Path, *, weights: Path | None, device: str
+) -> Path:
+    """The album itself, or where it is raw the one that is made of it, beside the run's folder."""
+    from gpk_cli.prepare import prepare_album, sentence
+    from gpk_photos.album import is_raw
+
+    if not is_raw(album, cameras=backend.cameras):
+        return album
+    made = run.with_name(f"{run.name}-album")
+    lacking = "has no camera labels" if backend.cameras else "has photos that are not square"
+    say(f"{album} {lacking}: it is prepared in {made} first, as `gpk prepare` does (--no-prepare refuses instead).")
+    say(sentence(prepare_album(registry, backend, card, album, made, weights=weights, device=device)))
+    return made
 
 
 def run_job(

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from corekit.plugin import Backend, JudgeCard, hookimpl
+from corekit.framing import Framing
+from corekit.plugin import Backend, DetectorCard, JudgeCard, hookimpl
 from gpk_checkpoints.cards import read_cards
 from gpk_eg3d import build, fit
 from gpk_stylegan2 import build as build_2d
@@ -18,6 +19,8 @@ from gpk_stylegan2 import fit as fit_2d
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+    from corekit.detector import Detector
 
 gpk_api = 1
 
@@ -50,6 +53,13 @@ def load_attributes(weights: Path | None = None) -> nn.Module:
     return load_attributes(weights)
 
 
+def load_finder(weights: Path | None = None) -> Detector:
+    """The detector of procedural cats' heads; see `gpk_minicat.finder`."""
+    from gpk_minicat.finder import load_finder
+
+    return load_finder(weights)
+
+
 def meaning(z: Tensor) -> Mapping[str, Tensor]:
     """What is known of the priors' noise; see `gpk_minicat.attributes`."""
     from gpk_minicat.attributes import meaning
@@ -73,6 +83,8 @@ def gpk_backends() -> Sequence[Backend]:
             reporting="minicat-perceptual",
             judge="minicat-identity",
             attributes="minicat-attributes",
+            detector="minicat-finder",
+            framing=Framing(),
             meaning=meaning,
         ),
         Backend(
@@ -87,6 +99,8 @@ def gpk_backends() -> Sequence[Backend]:
             reporting="minicat-perceptual",
             judge="minicat-identity",
             attributes="minicat-attributes",
+            detector="minicat-finder",
+            framing=Framing(),
             meaning=meaning,
         ),
     ]
@@ -120,6 +134,20 @@ def gpk_judges() -> Sequence[JudgeCard]:
             summary="what a procedural cat's picture shows: eyes, coat, mouth, light, view; weights included",
             load=load_attributes,
         ),
+    ]
+
+
+@hookimpl
+def gpk_detectors() -> Sequence[DetectorCard]:
+    """`minicat-finder`."""
+    return [
+        DetectorCard(
+            name="minicat-finder",
+            finds="procedural cat",
+            summary="procedural cats' heads, framed as the embedded priors' pictures are; weights included",
+            load=load_finder,
+            licence="Apache-2.0",
+        )
     ]
 
 

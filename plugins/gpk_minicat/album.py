@@ -12,7 +12,8 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -57,35 +58,58 @@ def write_album(
         "traits": sorted(traits),
         "size": size,
     }
+    part = new_folder(directory, settings)
+    if part is None:
+        return directory
+    with part as folder:
+        rng = torch.Generator().manual_seed(seed)
+        cat = individual(rng, sorted(traits))
+        truth = {
+            name: write_photos(folder / name, cat, count, size, rng)
+            for name, count in (("train", photos), ("held-out", held_out))
+            if count
+        }
+        write_truth(folder, settings, truth)
+    return directory
+
+
+def new_folder(directory: Path, settings: Mapping[str, Any]) -> AbstractContextManager[Path] | None:
+    """A block in which a folder is filled that becomes `directory` at its end; None where that one is there already
+    and its truth has the same settings.
+
+    Raises AlbumError where something else is there.
+    """
     if directory.exists() and not directory.is_dir():
         raise AlbumError(f"{directory} is a file: give a folder for the album")
     if directory.exists() and any(directory.iterdir()):
         if _settings(directory) == settings:
-            return directory
+            return None
         raise AlbumError(f"{directory} is not empty and no album of these settings: choose another folder or delete it")
-    rng = torch.Generator().manual_seed(seed)
-    cat = individual(rng, sorted(traits))
+    return _whole(directory)
+
+
+@contextmanager
+def _whole(directory: Path) -> Iterator[Path]:
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
     except OSError as error:
         raise AlbumError(f"cannot make {directory}: {error.strerror}: give another folder") from error
     try:
-        truth = {
-            name: _write_part(part / name, cat, count, size, rng)
-            for name, count in (("train", photos), ("held-out", held_out))
-            if count
-        }
-        (part / TRUTH).write_text(json.dumps({"settings": settings} | truth, indent=1), encoding="utf-8")
+        yield part
         part.chmod(0o755)
         part.replace(directory)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
-    return directory
 
 
-def _write_part(folder: Path, cat: Tensor, count: int, size: int, rng: torch.Generator) -> dict[str, dict[str, float]]:
+def write_truth(folder: Path, settings: Mapping[str, Any], truth: Mapping[str, Any]) -> None:
+    """Writes what is true of the folder's photos, by part and name, beside the settings that made them."""
+    (folder / TRUTH).write_text(json.dumps({"settings": settings, **truth}, indent=1), encoding="utf-8")
+
+
+def write_photos(folder: Path, cat: Tensor, count: int, size: int, rng: torch.Generator) -> dict[str, dict[str, float]]:
     """Write `count` photos with their labels and return their parameters by file name."""
     folder.mkdir()
     params, cameras = photos_of(cat, count, rng), random_cameras(count, rng)

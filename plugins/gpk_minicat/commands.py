@@ -24,23 +24,32 @@ def add_commands(app: Any) -> None:  # noqa: ANN401 - Typer is the command line'
 
 
 def album(
-    directory: Path, seed: int = 0, photos: int = 12, held_out: int = 6, traits: str = "all", size: int = 64
+    directory: Path,
+    seed: int = 0,
+    photos: int = 12,
+    held_out: int = 6,
+    traits: str = "all",
+    size: int = 64,
+    phone: bool = False,
 ) -> None:
     """Write photos of one cat into DIRECTORY/train and DIRECTORY/held-out, each with EG3D's dataset.json.
 
-    TRAITS lie outside what the prior knows: eye-patch, odd-eyes, torn-ear, separated by commas; all, or none.
+    TRAITS lie outside what the prior knows: eye-patch, odd-eyes, torn-ear, separated by commas; all, or none. PHONE
+    writes DIRECTORY/raw instead of train: large photos as a phone takes them, strangers, bursts and failures among
+    them, for `gpk prepare`.
     """
     from typing import cast
 
     from gpk_minicat.album import write_album
+    from gpk_minicat.phone import write_phone_folder
     from gpk_minicat.traits import ALL_TRAITS, Trait
 
     chosen = {"all": ALL_TRAITS, "none": ()}.get(traits, tuple(name.strip() for name in traits.split(",")))
-    print(
-        write_album(
-            directory, seed, photos=photos, held_out=held_out, traits=cast("tuple[Trait, ...]", chosen), size=size
-        )
-    )
+    named = cast("tuple[Trait, ...]", chosen)
+    if phone:
+        print(write_phone_folder(directory, seed, photos=photos, held_out=held_out, traits=named))
+    else:
+        print(write_album(directory, seed, photos=photos, held_out=held_out, traits=named, size=size))
 
 
 def train(
@@ -52,28 +61,29 @@ def train(
     workers: int = 1,
     fast: bool = False,
 ) -> None:
-    """Train an embedded prior or one of the judges in the folder WORK, or go on there; then write its weights file.
+    """Train an embedded network in the folder WORK, or go on there; then write its weights file.
 
-    WHAT is prior, prior-2d, distance, perceptual, attributes or identity; these four judges take their own number of
-    steps, not MINUTES, and attributes those of perceptual, once in one folder. OUT is the weights file to write; empty
-    leaves it in WORK. WORKERS processes divide each batch of a prior; FAST compiles a prior, which needs a C++
-    compiler, and convolves in bfloat16, as the bundled weights were made.
+    WHAT is prior, prior-2d, distance, perceptual, attributes, identity or finder, the detector; all but the priors take
+    their own number of steps, not MINUTES, and attributes those of perceptual, once in one folder. OUT is the weights
+    file to write; empty leaves it in WORK. WORKERS processes divide each batch of a prior; FAST compiles a prior, which
+    needs a C++ compiler, and convolves in bfloat16, as the bundled weights were made.
     """
     import json
 
     from corekit.errors import InputError, UnknownNameError
 
-    known = ("prior", "prior-2d", "distance", "perceptual", "attributes", "identity")
+    known = ("prior", "prior-2d", "distance", "perceptual", "attributes", "identity", "finder")
     if what not in known:
         raise UnknownNameError("network", what, known)
     if minutes <= 0 or workers < 1:
         raise InputError(f"minutes must be positive and workers at least 1, not {minutes} and {workers}")
     weights = Path(out) if out else work / f"minicat-{what}.safetensors"
-    facts = (
-        _train_prior(work, weights, what, minutes, seed, workers, fast)
-        if what in ("prior", "prior-2d")
-        else _train_judge(work, weights, what, seed, fast)
-    )
+    if what in ("prior", "prior-2d"):
+        facts = _train_prior(work, weights, what, minutes, seed, workers, fast)
+    elif what == "finder":
+        facts = _train_finder(work, weights, seed, fast)
+    else:
+        facts = _train_judge(work, weights, what, seed, fast)
     print(json.dumps({"weights": str(weights)} | facts))
 
 
@@ -128,6 +138,12 @@ def _train_judge(work: Path, weights: Path, what: str, seed: int, fast: bool) ->
     # The recipes' own seeds differ, and none may come near the one of the examination.
     recipe = dataclasses.replace(RECIPES[name], seed=RECIPES[name].seed + 10 * seed, bfloat16=fast)
     return train_judge(name, work, recipe, weights=weights, report=_report_step)
+
+
+def _train_finder(work: Path, weights: Path, seed: int, fast: bool) -> dict[str, object]:
+    from gpk_minicat.train_finder import FinderRecipe, train_finder
+
+    return train_finder(work, FinderRecipe(seed=10 * seed, bfloat16=fast), weights=weights, report=_report_step)
 
 
 def _report(progress: Progress) -> None:

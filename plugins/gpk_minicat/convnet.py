@@ -36,7 +36,7 @@ class ConvNet(nn.Module):
         for width, count in zip(widths, convolutions, strict=True):
             layers: list[nn.Module] = []
             for _ in range(count):
-                layers += [_Convolution(channels, width, 3, normalised=normalised), nn.ReLU()]
+                layers += [Convolution(channels, width, 3, normalised=normalised), nn.ReLU()]
                 channels = width
             self.stages.append(nn.Sequential(*layers))
 
@@ -59,8 +59,8 @@ class ResNet(nn.Module):
         self.down, self.blocks = nn.ModuleList(), nn.ModuleList()
         channels = 3
         for i, width in enumerate(widths):
-            self.down.append(_Convolution(channels, width, 4 if i else 5, normalised=normalised))
-            inner = [_Convolution(width, width, 3, normalised=normalised) for _ in range(2)]
+            self.down.append(Convolution(channels, width, 4 if i else 5, normalised=normalised))
+            inner = [Convolution(width, width, 3, normalised=normalised) for _ in range(2)]
             self.blocks.append(nn.Sequential(inner[0], nn.SiLU(), inner[1]) if i else nn.Identity())
             channels = width
 
@@ -79,24 +79,25 @@ def folded(network: Network) -> Network:
     """A copy of the network, ready for use, whose batch normalisations have become part of the convolutions."""
     network = copy.deepcopy(network).eval()
     for layer in network.modules():
-        if isinstance(layer, _Convolution) and layer.normal is not None:
+        if isinstance(layer, Convolution) and layer.normal is not None:
             layer.convolution = fuse_conv_bn_eval(layer.convolution, layer.normal)
             layer.normal = None
     return network
 
 
-class _Convolution(nn.Module):
+class Convolution(nn.Module):
     """A convolution, which halves the side where its kernel is even, and its normalisation, where it has one."""
 
-    def __init__(self, channels: int, width: int, kernel: int, *, normalised: bool) -> None:
+    def __init__(self, channels: int, width: int, kernel: int, *, normalised: bool, dilation: int = 1) -> None:
         super().__init__()
-        even = kernel % 2 == 0
-        self.convolution = nn.Conv2d(channels, width, kernel, stride=2 if even else 1, padding=(kernel - 1) // 2)
+        stride, padding = 2 if kernel % 2 == 0 else 1, (kernel - 1) // 2 * dilation
+        self.convolution = nn.Conv2d(channels, width, kernel, stride=stride, padding=padding, dilation=dilation)
         nn.init.kaiming_normal_(self.convolution.weight, nonlinearity="relu")
         assert self.convolution.bias is not None
         nn.init.zeros_(self.convolution.bias)
         self.normal = nn.BatchNorm2d(width) if normalised else None
 
     def forward(self, x: Tensor) -> Tensor:
+        """What it sees, normalised."""
         x = self.convolution(x)
         return x if self.normal is None else self.normal(x)

@@ -6,16 +6,11 @@ be weighed (`judgements`). The attributes are what the reader under the reportin
 training, which is not done twice in one folder. The identity judge learns to tell individuals and their twins apart by
 a margin (`identity`). The two distances and the identity judge share no network and no seed, the two distances no
 picture. The last shard of individuals is for validation only.
-
-What is drawn at a step follows from (seed, step) alone and the state is kept, so a training that was stopped goes on
-as if it had not been.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,39 +20,33 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from corekit.errors import RunError
 from gpk_minicat import distance, identity, perceptual
 from gpk_minicat.convnet import ConvNet, ResNet, folded
 from gpk_minicat.distance import Distance
 from gpk_minicat.distortions import worn
 from gpk_minicat.individuals import PHOTOS, SETS, Individuals, Portraits, render_individuals
 from gpk_minicat.judgements import APART, agreement, judgements, weigh
+from gpk_minicat.learning import Lesson, Report, descend
 from gpk_minicat.pictures import Pictures, render_shard
 from gpk_minicat.readings import READINGS, Reader, explained, readings
-from gpk_minicat.store import load_moments, load_tensors, moments_of, save_tensors, under
+from gpk_minicat.store import save_tensors
 from gpk_minicat.verification import verification
 
 JudgeName = Literal["distance", "perceptual", "attributes", "identity"]
 JUDGES: tuple[JudgeName, ...] = get_args(JudgeName)
-SAVE_EVERY = 100
 SUBTLE = ("muzzle", "openness", "nose")
 """Readings that move few pixels by little, and are learned last."""
 
 
 @dataclass(frozen=True)
-class JudgeRecipe:
-    """How many shards of individuals of which seed, how many of the prior's pictures from which shard on, how many
-    steps of how many pictures, how fast; how much more the SUBTLE readings count than the others, and the angle
-    between classes, in radians.
+class JudgeRecipe(Lesson):
+    """How many shards of individuals, how many of the prior's pictures from which shard on; how much more the SUBTLE
+    readings count than the others, and the angle between classes, in radians.
     """
 
-    seed: int = 0
     shards: int = 6
     pictures: int = 12
     first_picture: int = 0
-    steps: int = 1_200
-    batch: int = 96
-    rate: float = 3e-3
     subtle: float = 1.0
     margin: float = 0.4
     judgements: int = 256
@@ -70,7 +59,6 @@ RECIPES: dict[JudgeName, JudgeRecipe] = {
     "attributes": JudgeRecipe(seed=1, steps=1_000, first_picture=12, subtle=5.0),
     "identity": JudgeRecipe(shards=9, steps=1_500, pictures=0, judgements=0),
 }
-Report = Callable[[int, int, float], None]
 
 
 def train_judge(
@@ -124,7 +112,7 @@ def _train_reader(
             got = reader(image.contiguous(memory_format=torch.channels_last))
         return (F.smooth_l1_loss(got.float(), wanted, beta=0.2, reduction="none") * count).mean()
 
-    seconds = _descend(reader, missed, recipe, state, report)
+    seconds = descend(reader, missed, recipe, state, report)
     reader = folded(reader)
     photos = _unseen_photos(unseen)
     with torch.no_grad():
@@ -166,7 +154,7 @@ def _train_identity(
         # A margin from the first step on keeps random centres where they are.
         return identity.margin_loss(features.float(), centres(), photos.who, margin=recipe.margin * min(1.0, 2 * done))
 
-    seconds = _descend(learner, confused, recipe, state, report)
+    seconds = descend(learner, confused, recipe, state, report)
     judge = folded(judge)
     photos = _unseen_photos(unseen)
     with torch.no_grad():
@@ -179,50 +167,3 @@ def _unseen_photos(unseen: Individuals) -> Portraits:
     """Every photo of the individuals, each with one set of traits."""
     rows = torch.arange(len(unseen) * PHOTOS)
     return unseen.take(rows, rows // PHOTOS % len(SETS))
-
-
-def _descend(
-    network: nn.Module,
-    loss: Callable[[torch.Generator, float], Tensor],
-    recipe: JudgeRecipe,
-    state: Path,
-    report: Report,
-) -> float:
-    """AdamW with one cycle of the learning rate, from the state in the file where there is one; returns the seconds
-    that it took. `loss` is given its step's random numbers and the share of the training that is done.
-    """
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.rate, weight_decay=1e-4)
-    at, seconds = _load(state, network, optimizer, recipe) if state.exists() else (0, 0.0)
-    network.train()
-    while at < recipe.steps:
-        started = time.monotonic()
-        done = at / recipe.steps
-        value = loss(torch.Generator().manual_seed(1_000_003 * recipe.seed + at), done)
-        optimizer.zero_grad()
-        value.backward()
-        optimizer.param_groups[0]["lr"] = recipe.rate * min(1.0, 20 * done + 0.02) * math.cos(math.pi / 2 * done)
-        optimizer.step()
-        at, seconds = at + 1, seconds + time.monotonic() - started
-        if at % SAVE_EVERY == 0 or at == recipe.steps:
-            _save(state, network, optimizer, recipe, at, seconds)
-        report(at, recipe.steps, value.item())
-    return seconds
-
-
-def _save(
-    path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, recipe: JudgeRecipe, at: int, seconds: float
-) -> None:
-    tensors = {f"now.{key}": value.contiguous() for key, value in network.state_dict().items()}
-    save_tensors(
-        path, tensors | moments_of(optimizer), {"step": at, "seconds": seconds, "recipe": dataclasses.asdict(recipe)}
-    )
-
-
-def _load(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, recipe: JudgeRecipe) -> tuple[int, float]:
-    tensors, note = load_tensors(path)
-    if note["recipe"] != dataclasses.asdict(recipe):
-        raise RunError(f"{path} is of a training with other settings: choose another folder, or the same settings")
-    network.load_state_dict(under("now.", tensors))
-    load_moments(optimizer, tensors)
-    return note["step"], note["seconds"]

@@ -85,7 +85,7 @@ class _Descent:
         self.num_ws = self.generator.latent.num_ws
         count = len(photos)
         self.reconstruction = Reconstruction(
-            photos.photos, bench.distance, l2=settings.l2, perceptual=settings.perceptual
+            photos.photos, bench.distance, l2=settings.l2, perceptual=settings.perceptual, masks=photos.masks
         )
         self.free = statistics.mean.new_zeros(count, layers, len(statistics.mean)).requires_grad_()
         maps = self.generator.noise_maps() if settings.noise == "regularised" else {}

@@ -51,3 +51,37 @@ def within(tick: Tick, tensors: Mapping[str, Tensor], **where: object) -> Tick:
         tick(whole)
 
     return inner
+
+
+class Chain:
+    """Pieces of work one after the other, each of which can go on where it stopped: the state has the results of those
+    that are done and what the one in the middle needs.
+    """
+
+    def __init__(self, start: State | None, tick: Tick) -> None:
+        self._tensors, self._position = start or ({}, {"done": []})
+        self._tick = tick
+        self._results: dict[str, dict[str, Tensor]] = {}
+        for name in self._position["done"]:
+            self._results[name] = self._own(name)
+
+    def link(self, name: str, work: Callable[[State | None, Tick], dict[str, Tensor]]) -> dict[str, Tensor]:
+        """What `work(start, tick)` returns, or has returned before the stop."""
+        if name not in self._results:
+            begun = self._position.get("at") == name
+            kept = {f"{done}/{key}": value for done, result in self._results.items() for key, value in result.items()}
+
+            def inner(state: Callable[[], State]) -> None:
+                def whole() -> State:
+                    own, where = state()
+                    mine = {f"{name}/{key}": value for key, value in own.items()}
+                    return {**kept, **mine}, {"done": list(self._results), "at": name, "where": where}
+
+                self._tick(whole)
+
+            self._results[name] = work((self._own(name), self._position["where"]) if begun else None, inner)
+        return self._results[name]
+
+    def _own(self, name: str) -> dict[str, Tensor]:
+        """The state's tensors of a piece."""
+        return {key.removeprefix(f"{name}/"): t for key, t in self._tensors.items() if key.startswith(f"{name}/")}

@@ -230,8 +230,10 @@ def newborn(bench: Bench, settings: Settings, anchors: Tensor) -> Persona:
 
 
 def album_digest(album: Album) -> str:
-    """sha256 of an album's pixels and cameras: tells whether the same command came with the same photos."""
+    """sha256 of an album's pixels, masks and cameras: tells whether the same command came with the same photos."""
     digest = hashlib.sha256(album.photos.cpu().numpy().tobytes())
+    if album.masks is not None:
+        digest.update(album.masks.cpu().numpy().tobytes())
     if album.cameras is not None:
         digest.update(album.cameras.label().cpu().numpy().tobytes())
     return digest.hexdigest()

@@ -105,7 +105,7 @@ def pivotal(
     """
     s, cameras, count = settings, album.cameras, len(album)
     stop = LPIPS_STOP if s.stop is None and bench.backend.distance.startswith("lpips") else s.stop
-    reconstruction = Reconstruction(album.photos, bench.distance, l2=s.l2, perceptual=s.perceptual)
+    reconstruction = Reconstruction(album.photos, bench.distance, l2=s.l2, perceptual=s.perceptual, masks=album.masks)
     levels = 1
 
     def loss(rows: slice) -> Loss:

@@ -156,7 +156,12 @@ class _Descent:
         self.away = anchors.new_zeros(len(album), *self.hull.anchors.shape[1:]).requires_grad_()
         self.adam = adam([([self.free], settings.lr), ([self.away], settings.lr_offset)], beta1=0.9, beta2=0.999)
         self.reconstruction = Reconstruction(
-            album.photos, bench.distance, l2=settings.l2, perceptual=settings.perceptual, degrade=degrade
+            album.photos,
+            bench.distance,
+            l2=settings.l2,
+            perceptual=settings.perceptual,
+            degrade=degrade,
+            masks=album.masks,
         )
 
     def points(self) -> Tensor:

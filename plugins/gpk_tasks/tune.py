@@ -51,7 +51,7 @@ def tune(
         first = int(position["step"])
     batch = min(s.batch, len(album))
 
-    reconstruction = Reconstruction(album.photos, bench.distance, l2=s.l2, perceptual=s.perceptual)
+    reconstruction = Reconstruction(album.photos, bench.distance, l2=s.l2, perceptual=s.perceptual, masks=album.masks)
 
     def loss(rows: Tensor) -> Loss:
         cameras = None if album.cameras is None else album.cameras[rows]

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from corekit.album import Album, resize
+from corekit.bench import Distance
 from corekit.errors import AlbumError
 from corekit.generator import Generator, Render, fingerprint
 from corekit.latents import latent_statistics
@@ -95,6 +96,75 @@ def test_features_that_would_fill_the_memory_are_not_kept(monkeypatch: pytest.Mo
     looked = distance.looked
     without(Render(images), slice(0, 2))
     assert distance.looked == looked + 4
+
+
+class Blurred(Means):
+    """A distance whose features look around, so that every pixel reaches others."""
+
+    def features(self, images: Tensor) -> tuple[Tensor, ...]:
+        return (torch.nn.functional.avg_pool2d(images, 5, 1, 2), images.mean((2, 3), keepdim=True).square())
+
+    def between(self, a: Sequence[Tensor], b: Sequence[Tensor]) -> Tensor:
+        return sum((x - y).abs().mean((1, 2, 3)) for x, y in zip(a, b, strict=True))  # pyright: ignore
+
+
+@pytest.mark.parametrize("distance", [Blurred(), absolute], ids=["features", "pairs"])
+def test_what_is_not_real_says_nothing(distance: Distance) -> None:
+    photos, image = pictures(3), pictures(2, seed=1).requires_grad_()
+    masks = torch.ones(3, 1, 16, 16)
+    masks[1, :, :, 10:] = 0
+    masks[2, :, 4] = 0.5
+    rows = torch.tensor([1, 2])
+    found = Reconstruction(photos, distance, masks=masks)(Render(image), rows)
+    (by_image,) = torch.autograd.grad(found.total.sum(), image)
+    assert (by_image[0, :, :, 10:] == 0).all()
+    assert (by_image[0, :, :, :10] != 0).float().mean() > 0.99
+    assert (by_image[1] != 0).float().mean() > 0.99
+    left = (image[0, :, :, :10] - photos[1, :, :, :10]).square().mean()  # the mean is over what is real
+    assert found.l2[0].item() == pytest.approx(left.item())
+    other = photos.clone()
+    other[1, :, :, 10:] = 0.3  # what was made up instead
+    render = Render(image, pictures(2, side=6, seed=2))
+    once, again = (Reconstruction(album, absolute, masks=masks)(render, rows).total for album in (photos, other))
+    assert torch.equal(again, once)
+
+
+@pytest.mark.parametrize("distance", [Means(), absolute], ids=["features", "pairs"])
+def test_masks_of_ones_change_no_bit(distance: Distance) -> None:
+    photos, raw = pictures(3), pictures(3, side=8, seed=2)
+    results = []
+    for masks in (None, torch.ones(3, 1, 16, 16)):
+        image = pictures(3, seed=1).requires_grad_()
+        found = Reconstruction(photos, distance, masks=masks)(Render(image, raw))
+        results.append((*found, *torch.autograd.grad(found.total.sum(), image)))
+    for one, other in zip(*results, strict=True):
+        assert torch.equal(one, other)
+
+
+def test_a_photo_with_nothing_real_costs_nothing() -> None:
+    image = pictures(1, seed=1).requires_grad_()
+    found = Reconstruction(pictures(1), absolute, masks=torch.zeros(1, 1, 16, 16))(Render(image))
+    assert found.total.item() == 0
+    found.total.sum().backward()
+    assert image.grad is not None
+    assert (image.grad == 0).all()
+
+
+def test_an_albums_masks_go_where_it_goes() -> None:
+    masks = torch.ones(2, 1, 16, 16)
+    masks[1, :, 8:] = 0
+    album = Album(pictures(2), ("a.png", "b.png"), masks=masks)
+    assert torch.equal(album[1:].masks, masks[1:])  # pyright: ignore[reportArgumentType]
+    small = album.resized(8).masks
+    assert small is not None
+    assert small.shape == (2, 1, 8, 8)
+    assert small[1, 0, :3].min() > 0.99
+    assert small[1, 0, 5:].max() == 0
+    moved = album.to("meta").masks
+    assert moved is not None
+    assert moved.device.type == "meta"
+    with pytest.raises(AlbumError, match=r"masks of shape \[1, 1, 16, 16\] for photos of shape \[2, 3, 16, 16\]"):
+        Album(pictures(2), ("a.png", "b.png"), masks=masks[:1])
 
 
 def test_psnr_of_a_known_error() -> None:

@@ -19,7 +19,7 @@ from corekit.registry import Registry
 Install = Callable[..., list[metadata.EntryPoint]]
 
 WELL = """
-    from corekit.plugin import Backend, Card, JudgeCard, Task, hookimpl
+    from corekit.plugin import Backend, Card, DetectorCard, JudgeCard, Task, hookimpl
 
     gpk_api = 1
 
@@ -34,6 +34,10 @@ WELL = """
     @hookimpl
     def gpk_judges():
         return [JudgeCard("{name}-judge", "judge", "A judge.", load=print)]
+
+    @hookimpl
+    def gpk_detectors():
+        return [DetectorCard("{name}-detector", "dog", "A detector.", load=print, licence="CC0")]
 """
 
 BROKEN = {
@@ -73,6 +77,15 @@ BROKEN = {
         "gpk_judges: return [p.JudgeCard('x', 'judge', 'X.', load=print, variant='y')]",
         "gpk_judges offers the judge 'x': variant is a function from a name to a JudgeCard, or None",
     ),
+    "bad-detector": (
+        "gpk_detectors: return [p.DetectorCard('x', '', 'X.', load=None, licence='')]",
+        "gpk_detectors offers the detector 'x': finds is a word for whom it finds; licence is that of what finds; "
+        "load is a function from a model file or None to a detector",
+    ),
+    "bad-framing": (
+        "gpk_backends: return [p.Backend('x', 'X.', (p.Card('c', 'C', 'CC0'),), build=print, framing='ffhq')]",
+        "gpk_backends offers the backend 'x': framing is a Framing, or None",
+    ),
     "one-name-twice": (
         "gpk_tasks: return [p.Task('x', 'X.', run=print), p.Task('x', 'Y.', run=print)]",
         "gpk_tasks offers more than one task named x",
@@ -111,11 +124,17 @@ def test_offers_know_their_offerer(install: Install) -> None:
     assert registry.backend("dogs") is offer.value
     assert registry.task("dogs-task") is registry.tasks()["dogs-task"].value
     assert registry.judge("dogs-judge") is registry.judges()["dogs-judge"].value
+    assert registry.detector("dogs-detector") is registry.detectors()["dogs-detector"].value
     (report,) = registry.plugins()
     assert report.status == "ok"
     assert (report.distribution, report.version, report.api) == ("gpk-dogs", "1.0", 1)
-    assert report.offers == {"backends": ("dogs",), "tasks": ("dogs-task",), "judges": ("dogs-judge",)}
-    assert report.hooks == ("gpk_backends", "gpk_judges", "gpk_tasks")
+    assert report.offers == {
+        "backends": ("dogs",),
+        "tasks": ("dogs-task",),
+        "judges": ("dogs-judge",),
+        "detectors": ("dogs-detector",),
+    }
+    assert report.hooks == ("gpk_backends", "gpk_detectors", "gpk_judges", "gpk_tasks")
 
 
 @pytest.mark.parametrize("fault", BROKEN)

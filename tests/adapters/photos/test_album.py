@@ -88,6 +88,7 @@ def test_every_bad_photo_is_left_out_by_name(where: Path) -> None:
         "cut.png": photo(1)[:200],
         "empty.png": b"",
         "phone.HEIC": b"....ftypheic",
+        "raw.NEF": b"raw",
         "small.png": photo(2, 15, 40),
         "text.jpg": b"hello",
     }
@@ -99,9 +100,10 @@ def test_every_bad_photo_is_left_out_by_name(where: Path) -> None:
     assert reasons == {
         "b/copy.png": "a duplicate: the same picture as a.png",
         "empty.png": "an empty file",
-        "phone.HEIC": ".heic is not read here: convert it to PNG or JPEG",
+        "phone.HEIC": "unreadable: HEIC, but damaged or cut off",
+        "raw.NEF": ".nef is not read here: convert it to PNG or JPEG",
         "small.png": "too small: 15x40, and a side of 32 wants at least 16",
-        "text.jpg": "unreadable: the content is no PNG, JPEG, WebP, BMP, TIFF or GIF",
+        "text.jpg": "unreadable: the content is no PNG, JPEG, WebP, BMP, TIFF, GIF or HEIC",
     }
 
 
@@ -173,7 +175,7 @@ def test_an_album_without_labels_says_what_they_look_like(where: Path) -> None:
     explanation = r"has no dataset\.json.*16 of the camera-to-world matrix.*\{\"labels\": \[\[\"photo1\.png\", \[1, 0"
     with pytest.raises(AlbumError, match=explanation) as caught:
         open_album(album_at(where, {"a.png": photo(0)}), side=32, cameras=True)
-    assert "cannot estimate poses from photos yet" in str(caught.value)
+    assert "`gpk prepare FOLDER --backend NAME` cuts raw photos" in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from corekit.errors import AlbumError
 from gpk_photos import read_image
+from gpk_photos.decode import decode
 
 RED, BLUE = (254, 0, 0), (0, 0, 254)
 
@@ -192,3 +194,42 @@ def test_flipped_bytes_never_crash() -> None:
             damaged[rng.integers(len(good))] = rng.integers(256)
             with suppress(AlbumError):
                 assert read_image(bytes(damaged)).abs().max() <= 1
+
+
+@pytest.mark.parametrize("orientation", [1, 6, 8])
+def test_heic_is_read_upright_once(orientation: int) -> None:
+    pillow_heif = pytest.importorskip("pillow_heif")
+    picture = np.zeros((64, 96, 3), np.uint8)
+    picture[:16, :16] = 255
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stream = io.BytesIO()
+    stored = {1: picture, 6: picture.transpose(1, 0, 2)[::-1], 8: picture.transpose(1, 0, 2)[:, ::-1]}[orientation]
+    heif = pillow_heif.from_pillow(Image.fromarray(np.ascontiguousarray(stored)))
+    heif.save(stream, quality=90, exif=exif.tobytes())
+    read = read_image(stream.getvalue())
+    assert read.shape == (3, 64, 96)
+    assert (read[:, 3:12, 3:12] > 0.9).all()
+    assert (read[:, :, 20:] < -0.8).all()
+    assert (read[:, 20:] < -0.8).all()
+    with pytest.raises(AlbumError, match="unreadable: HEIC, but damaged or cut off"):
+        read_image(stream.getvalue()[:100])
+
+
+def test_heic_without_the_extra_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(AlbumError, match=r'HEIC is not read here: pip install "gpk\[photos\]", or convert it'):
+        read_image(b"\0\0\0\x1cftypheic" + bytes(40))
+
+
+def test_a_large_jpeg_can_be_looked_at_in_small() -> None:
+    x = np.linspace(0, 255, 1600).astype(np.uint8)
+    image = Image.fromarray(np.broadcast_to(x, (1200, 1600)).copy()).convert("RGB")
+    content = encoded(image, "JPEG")
+    small = decode(content, least=300)
+    assert small.size == (400, 300)
+    assert decode(content, least=301).size == (800, 600)
+    assert decode(content).size == (1600, 1200)
+    whole = np.asarray(decode(content).reduce(4)).astype(int)
+    assert np.abs(np.asarray(small).astype(int) - whole).max() <= 2
+    assert decode(encoded(image), least=300).size == (1600, 1200)  # a PNG has no smaller self

@@ -406,7 +406,7 @@ def test_recipes_write_weights_that_load_and_go_on_where_they_stopped(
     trained = "perceptual" if judge == "attributes" else judge
     state, weights = shards / f"state-{trained}.safetensors", shards / f"{judge}.safetensors"
     state.unlink(missing_ok=True)
-    monkeypatch.setattr("gpk_minicat.train_judges.SAVE_EVERY", 1)
+    monkeypatch.setattr("gpk_minicat.learning.SAVE_EVERY", 1)
     steps: list[int] = []
 
     def stop_at_one(step: int, total: int, loss: float) -> None:

@@ -1,0 +1,150 @@
+r"""A photo's camera and code together, by gradient, from where they may be.
+
+    w = mean + v @ root,   camera = orbit(yaw, pitch)
+    loss = Eq. 1 + pull * mean(v^2) + cohesion * mean((v - mean over the album of v)^2) + prior * |angles|^2
+
+The renderer is differentiable in the camera's rays, so the angles descend beside the code, at a rate of their own. The
+code must descend too: a camera alone would turn to where a strange head looks most like the mean one.
+
+Shapes: N photos, M descents, B descents in a part of a step, D latent width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from corekit.bench import Bench
+from corekit.latents import LatentStatistics
+from corekit.loss import Loss, Reconstruction
+from corekit.order import parts
+from gpk_tasks.descent import (
+    State,
+    adam,
+    adam_tensors,
+    backward_in_parts,
+    figures_of,
+    frozen,
+    load_adam,
+    rate_at,
+    set_rate,
+)
+from gpk_tasks.invert import shrunk
+from gpk_tasks.keeping import Tick
+from gpk_tasks.memory import photos_at_once
+
+if TYPE_CHECKING:
+    from gpk_tasks.pose import Posing
+
+STEEPEST = 1.5
+"""Radians of pitch beyond which EG3D's sphere has no place."""
+
+
+def descended(
+    bench: Bench,
+    photos: Tensor,
+    which: Tensor,
+    angles: Tensor,
+    free: Tensor,
+    statistics: LatentStatistics,
+    settings: Posing,
+    *,
+    steps: int,
+    stage: str = "poses",
+    memory: float | None = None,
+    start: State | None = None,
+    tick: Tick = lambda state: None,
+) -> dict[str, Tensor]:
+    """`angles` [2, M], round coordinates `free` [M, D] and what is left of Eq. 1, `residual` [M], after `steps` from
+    these; descent m is of photo `which` [M].
+
+    `memory` is what a step may take, in GiB. `tick` is called after every step with a function that gives the state;
+    `start` is such a state, to go on from.
+    """
+    descent = _Descent(bench, photos, which, angles, free, statistics, settings)
+    first = 0
+    if start is not None:
+        descent.load(start[0])
+        first = int(start[1]["step"])
+    with frozen(bench.generator):
+        at_once = photos_at_once(descent.first_loss, bench.generator, memory, most=len(which))
+        for step in range(first, steps):
+            figures = descent.step(step, steps, at_once=at_once)
+            bench.journal.progress(stage, step + 1, steps, figures)
+            tick(lambda step=step: (descent.tensors(), {"step": step + 1}))
+        return descent.found(at_once)
+
+
+class _Descent:
+    """Cameras and codes on their way, and Adam."""
+
+    def __init__(
+        self,
+        bench: Bench,
+        photos: Tensor,
+        which: Tensor,
+        angles: Tensor,
+        free: Tensor,
+        statistics: LatentStatistics,
+        settings: Posing,
+    ) -> None:
+        self.generator, self.which, self.statistics, self.settings = bench.generator, which, statistics, settings
+        self.angles, self.free = (tensor.detach().clone().requires_grad_() for tensor in (angles, free))
+        groups = [([self.free], settings.lr), ([self.angles], settings.lr_angle)]
+        self.adam = adam(groups, beta1=0.9, beta2=0.999)
+        self.reconstruction = Reconstruction(photos, bench.distance, l2=settings.l2, perceptual=settings.perceptual)
+
+    def numbers(self) -> Tensor:
+        """Codes and angles in one [M, D + 2], of which each part of a step takes its rows."""
+        return torch.cat([self.statistics.place(self.free), self.angles.mT], dim=1)
+
+    def loss(self, numbers: Tensor, rows: slice) -> Loss:
+        """Eq. 1 of `rows`, whose codes and angles are `numbers` [B, D + 2]."""
+        w, yaw, pitch = numbers[:, None, :-2], numbers[:, -2], numbers[:, -1]
+        camera = self.generator.orbit(yaw, pitch)
+        render = self.generator(w.expand(-1, self.generator.latent.num_ws, -1), camera)
+        return self.reconstruction(shrunk(render, self.settings.side), self.which[rows])
+
+    def regularity(self) -> Tensor:
+        """How far codes and angles are from where they are likely, weighted, summed over the descents; a scalar."""
+        s = self.settings
+        around = self.free - self.free.mean(0)
+        of_codes = (s.pull * self.free.square() + s.cohesion * around.square()).mean(1)
+        return of_codes.sum() + s.prior * self.angles.square().sum()
+
+    def first_loss(self) -> Tensor:
+        """The first descent's loss, where it stands."""
+        return self.loss(self.numbers()[:1], slice(0, 1)).total
+
+    def step(self, now: int, steps: int, *, at_once: int) -> dict[str, float]:
+        """One step of Adam, the photos rendered `at_once`; returns the mean figures before it."""
+        set_rate(self.adam, rate_at(now, steps, warmup=0.05, decay=0.5))
+        self.adam.zero_grad()
+        losses = backward_in_parts(self.numbers(), self.loss, at_once=at_once)
+        self.regularity().backward()
+        figures = figures_of(losses, stage="finding poses", step=now, remedy="lower rates")
+        self.adam.step()
+        with torch.no_grad():
+            self.angles[1].clamp_(-STEEPEST, STEEPEST)
+        return figures
+
+    @torch.no_grad()
+    def found(self, at_once: int) -> dict[str, Tensor]:
+        """Where the descents are, and the loss there."""
+        numbers = self.numbers()
+        residual = [self.loss(numbers[r], slice(r.start, r.stop)).total for r in parts(len(numbers), at_once)]
+        return {"angles": self.angles.detach(), "free": self.free.detach(), "residual": torch.cat(residual)}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything a resumed descent needs."""
+        return {"angles": self.angles.detach(), "free": self.free.detach(), **adam_tensors(self.adam)}
+
+    @torch.no_grad()
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Goes back to `tensors()`."""
+        self.angles.copy_(tensors["angles"])
+        self.free.copy_(tensors["free"])
+        load_adam(self.adam, tensors)
