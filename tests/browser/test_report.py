@@ -34,6 +34,7 @@ class Opened:
     def __init__(self, browser: Any, url: str, *, size: tuple[int, int] = (1280, 900), **settings: Any) -> None:
         self.context = browser.new_context(viewport={"width": size[0], "height": size[1]}, **settings)
         self.page = self.context.new_page()
+        self.page.set_default_timeout(120_000)  # on a machine that is busy with other tests
         self.asked: list[str] = []
         self.faults: list[str] = []
         self.page.on("request", lambda request: self.asked.append(request.url))
@@ -176,12 +177,12 @@ def test_the_command_is_copied_or_else_selected(opened: Any) -> None:
     page = opened(permissions=["clipboard-read", "clipboard-write"])
     command = page.locator(".command code").text_content()
     page.locator(".copy").click()
-    page.get_by_role("button", name="Copied").wait_for(timeout=2000)
+    page.get_by_role("button", name="Copied").wait_for()
     assert page.evaluate("() => navigator.clipboard.readText()") == command
     page = opened()
     page.evaluate("() => Object.defineProperty(navigator, 'clipboard', {value: undefined})")
     page.locator(".copy").click()
-    page.get_by_role("button", name="Selected").wait_for(timeout=2000)
+    page.get_by_role("button", name="Selected").wait_for()
     assert page.evaluate("() => getSelection().toString()") == command
 
 
@@ -190,11 +191,11 @@ def test_a_turntable_stands_still_where_motion_is_unwanted(opened: Any) -> None:
     page = opened(reduced_motion="reduce")
     assert not page.evaluate(showing)
     page.locator(".play").click()
-    page.wait_for_function(showing, timeout=2000)
+    page.wait_for_function(showing)
     page = opened()
     assert page.evaluate(showing)
     page.locator(".play").click()
-    page.wait_for_function(f"() => !({showing})()", timeout=2000)
+    page.wait_for_function(f"() => !({showing})()")
 
 
 def test_without_scripts_everything_is_still_there(opened: Any) -> None:

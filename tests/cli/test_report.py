@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -166,22 +168,27 @@ def test_a_page_elsewhere_and_nothing_of_anybody_is_lost(gpk: Gpk, run: Path, tm
     assert file.read_text() == "mine"
 
 
-def test_a_browser_is_opened_where_it_is_asked_for(
-    gpk_process: Any, run: Path, tmp_path: Path, monkeypatch: Any
-) -> None:
+def test_a_browser_is_opened_where_it_is_asked_for(run: Path, tmp_path: Path) -> None:
     browser = tmp_path / "browser"
     browser.write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/opened\n')
     browser.chmod(0o755)
-    monkeypatch.setenv("BROWSER", f"{browser} %s")
-    process = gpk_process("report", str(run), "--open")
-    _, told = process.communicate(timeout=60)
-    assert process.returncode == 0, told
+
+    def opened_by(command: str) -> subprocess.CompletedProcess[str]:
+        code = "import sys; from gpk_cli import main; sys.exit(main())"
+        return subprocess.run(
+            [sys.executable, "-c", code, "report", str(run), "--open"],
+            env=os.environ | {"BROWSER": f"{command} %s", "PATH": ""},  # whatever browsers there are stay closed
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    done = opened_by(str(browser))
+    assert done.returncode == 0, done.stderr
     assert (tmp_path / "opened").read_text().strip() == (run / "report.html").as_uri()
-    monkeypatch.setenv("BROWSER", "false %s")
-    process = gpk_process("report", str(run), "--open")
-    _, told = process.communicate(timeout=60)
-    assert process.returncode == 0
-    assert "No browser could be opened here" in told
+    done = opened_by(str(tmp_path / "none"))
+    assert done.returncode == 0, done.stderr
+    assert f"No browser could be opened here: open {run / 'report.html'} in one." in done.stderr
 
 
 @pytest.mark.parametrize(
