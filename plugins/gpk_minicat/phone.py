@@ -106,9 +106,9 @@ def write_phone_folder(
 @torch.no_grad()
 def _write_raw(folder: Path, cat: Tensor, count: int, rng: torch.Generator) -> dict[str, Mapping[str, Any]]:
     folder.mkdir()
-    bad = [kind for kind, share in SHARES.items() for _ in range(max(round(share * count), 1))]
+    bad: list[Kind] = [kind for kind, share in SHARES.items() for _ in range(max(round(share * count), 1))]
     good_ones: list[Kind] = ["good"] * (count - len(bad))
-    kinds = [*good_ones, *bad]
+    kinds: list[Kind] = [*good_ones, *bad]
     order = torch.randperm(count, generator=rng).tolist()  # names must not tell the kinds
     told: dict[str, Mapping[str, Any]] = {}
     good: list[tuple[Shot, Tensor]] = []
