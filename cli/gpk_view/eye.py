@@ -21,6 +21,8 @@ REST = 0.4
 """Seconds without a movement that are a rest."""
 ON_ITS_WAY = 5.0
 """Seconds that a camera may take to where it is steered; until it rests there, what it tells is of before."""
+START = angles_from((3.0, 3.0, 3.0))
+"""Where viser's cameras begin; a slow page tells it late, and nobody turns to just there."""
 
 
 class Eye:
@@ -35,7 +37,6 @@ class Eye:
         self._radius = home_distance(generator)
         self._steered_until = 0.0
         self._told, self._astray = self._tell()
-        self._start = self._told
         self._settling: asyncio.TimerHandle | None = None
         client.camera.min_orbit_distance, client.camera.max_orbit_distance = self._radius / CLOSEST, self._radius
         client.camera.on_update(self._follow)
@@ -79,11 +80,8 @@ class Eye:
             self._place()
 
     def _on_its_way(self) -> bool:
-        """Whether the browser's camera may not have heard yet that it was steered: for a while, and, for a slow page
-        tells it late, wherever it is just where viser's cameras start.
-        """
-        late = self._told == self._start and not self._start.near(FRONT)
-        return late or asyncio.get_running_loop().time() < self._steered_until
+        """Whether the browser's camera may not have heard yet that it was steered."""
+        return self._told.near(START, tolerance=1e-5) or asyncio.get_running_loop().time() < self._steered_until
 
     def _there(self) -> bool:
         """Whether the browser told that its camera shows these angles."""

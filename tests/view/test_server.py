@@ -144,6 +144,16 @@ def test_the_mouse_turns_and_the_sliders_follow(solid: Stage, served: Open, sees
     assert one.part("Yaw")["value"] == 0
 
 
+def test_a_slow_page_that_tells_late_where_its_camera_began_is_not_followed(
+    solid: Stage, served: Open, sees: Sees
+) -> None:
+    front, one = position_at(solid.bench.generator, Angles()), served()
+    one.look_from((3.0, 3.0, 3.0))
+    one.until(lambda: one.position == pytest.approx(front, abs=1e-5))  # it is put back
+    assert one.part("Yaw")["value"] == 0
+    sees(one, Look("cat"))
+
+
 def test_beyond_the_range_the_picture_stops_and_the_camera_comes_back(solid: Stage, served: Open, sees: Sees) -> None:
     generator, one = solid.bench.generator, served()
     one.look_from(position_at(generator, Angles(1.6, 0.0)), look_at=(0.0, 0.0, 0.0))
