@@ -29,6 +29,7 @@ from corekit.order import seeded
 from gpk_tasks.descent import State
 from gpk_tasks.keeping import Chain, Tick
 from gpk_tasks.pose_descent import descended
+from gpk_tasks.pose_mirror import mirroring
 from gpk_tasks.pose_search import Grid, grid_within, marginal, peaks, searched
 from gpk_tasks.renders import orbit
 from gpk_tasks.settings import LARGEST
@@ -73,7 +74,8 @@ class Posing:
                 raise RecipeError(f"{name} of posing must be from 0 to {LARGEST:g}, not {getattr(self, name)}")
         for name, most in (("yaw", torch.pi), ("pitch", 1.5)):
             if not 0 < getattr(self, name) <= most:
-                raise RecipeError(f"{name} of posing is in radians, above 0 and at most {most:.4g}")
+                told = f"above 0 and at most {most:.4g}, not {getattr(self, name):g}"
+                raise RecipeError(f"{name} of posing is in radians, {told}")
         if not self.temperature > 0:
             raise RecipeError(f"temperature of posing must be above 0, not {self.temperature}")
         if not 0 <= self.doubt <= 1:
@@ -84,6 +86,9 @@ class Posed(NamedTuple):
     """Where the photos' `cameras` stand: `yaw` and `pitch` [N] in radians, `confidence` [N] from 0 to 1, and whether
     it is too small to trust, `doubtful` [N]; the codes `w` [N, L, D] that were found with them, and what is left of
     Eq. 1, `residual` [N].
+
+    `mirrored` [N] says, where the bench has a judge, how much more each photo's mirror image is like the other photos
+    than the photo is (`gpk_tasks.pose_mirror`); the cameras are those of the photos as they are.
     """
 
     cameras: Camera
@@ -93,6 +98,7 @@ class Posed(NamedTuple):
     doubtful: Tensor
     w: Tensor
     residual: Tensor
+    mirrored: Tensor | None
 
 
 class _Hypotheses(NamedTuple):
@@ -166,7 +172,9 @@ def estimated(
     yaw, pitch = found.angles
     confidence = certainty(scores, fine.angles().to(like), found.angles)
     w = anchors_as_ws(statistics.place(found.free), generator.latent.num_ws).contiguous()
-    return Posed(orbit(bench, yaw.tolist(), pitch.tolist()), yaw, pitch, confidence, confidence < s.doubt, w, residual)
+    mirrored = None if bench.judge is None else mirroring(bench.judge, photos)
+    cameras = orbit(bench, yaw.tolist(), pitch.tolist())
+    return Posed(cameras, yaw, pitch, confidence, confidence < s.doubt, w, residual, mirrored)
 
 
 @torch.no_grad()
