@@ -105,12 +105,8 @@ class Heads:
         x, y = 0.5 + reach * (2 * u[2] - 1), 0.5 + reach * (2 * u[3] - 1)
         roll = torch.where(anywhere, 32.0, 9.0) * (2 * u[4] - 1)
         there = u[5] > 0.1
-        pasted = torch.cat(
-            [
-                _pasted(cat[None], *place, side)
-                for cat, *place in zip(cats, x.tolist(), y.tolist(), share.tolist(), roll.tolist(), strict=True)
-            ]
-        )
+        places = zip(cats, x.tolist(), y.tolist(), share.tolist(), roll.tolist(), strict=True)
+        pasted = torch.cat([_pasted(cat[None], *place, side=side) for cat, *place in places])
         pasted = pasted * there[:, None, None, None]
         room = rooms(size, side, side, rng)
         light = 0.75 + 0.5 * torch.rand(size, 3, 1, 1, generator=rng)
@@ -118,7 +114,7 @@ class Heads:
         return Scenes(image * 2 - 1, x * side, y * side, share * side, roll, there)
 
 
-def _pasted(cat: Tensor, x: float, y: float, share: float, roll: float, side: int) -> Tensor:
+def _pasted(cat: Tensor, x: float, y: float, share: float, roll: float, *, side: int) -> Tensor:
     """The cat [1, 4, SIZE, SIZE] with its head's square at (x, y), of `share`, all in units of the picture's side."""
     shrunk = 1
     while SIZE / WIDE / shrunk > 1.5 * share * side and shrunk < 8:  # or thin things would flicker

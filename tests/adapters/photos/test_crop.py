@@ -97,7 +97,7 @@ def test_a_pixel_that_is_partly_beyond_the_edge_is_partly_real() -> None:
 
 
 def test_a_square_far_larger_than_the_photograph_is_mirrored_again_and_again() -> None:
-    image = Image.fromarray(np.arange(0, 250, 10, np.uint8).reshape(5, 5)).convert("RGB")
+    image = Image.fromarray((10 * np.arange(25)).astype(np.uint8).reshape(5, 5)).convert("RGB")
     picture, mask = cropped(image, Square(2.5, 2.5, 35), 35)
     assert torch.equal(picture[:, 15:20, 15:20], tensor(image))
     assert torch.equal(picture[:, 15:20, 25:30], tensor(image))  # twice mirrored
