@@ -106,7 +106,7 @@ def write_phone_folder(
 @torch.no_grad()
 def _write_raw(folder: Path, cat: Tensor, count: int, rng: torch.Generator) -> dict[str, Mapping[str, Any]]:
     folder.mkdir()
-    bad = [kind for kind, share in SHARES.items() for _ in range(max(round(share * count), 1))]
+    bad: list[Kind] = [kind for kind, share in SHARES.items() for _ in range(max(round(share * count), 1))]
     good_ones: list[Kind] = ["good"] * (count - len(bad))
     kinds = [*good_ones, *bad]
     order = torch.randperm(count, generator=rng).tolist()  # names must not tell the kinds
