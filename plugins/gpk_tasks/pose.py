@@ -170,7 +170,7 @@ def estimated(
     scores = search("poses of the album's subject", code, fine)[:, 0]
     found, residual = descend("cameras of one subject", rivals(alone, scores, fine, shared))
     yaw, pitch = found.angles
-    confidence = certainty(scores, fine.angles().to(like), found.angles)
+    confidence = certainty(scores, fine.angles().to(like), found.angles) * likeness(residual)
     w = anchors_as_ws(statistics.place(found.free), generator.latent.num_ws).contiguous()
     mirrored = None if bench.judge is None else mirroring(bench.judge, photos)
     cameras = orbit(bench, yaw.tolist(), pitch.tolist())
@@ -223,3 +223,10 @@ def certainty(scores: Tensor, places: Tensor, angles: Tensor, *, reach: float = 
     likely = torch.softmax(-sharpness * scores / scores.std(1, keepdim=True).clamp_min(1e-12), 1)
     near = (places[:, None] - angles[:, :, None]).norm(dim=0) < reach
     return (likely * near).sum(1)
+
+
+def likeness(residual: Tensor) -> Tensor:
+    """How near to the album's median residual [N] each is, 1 where it is not above: what cannot be drawn has no pose to
+    trust.
+    """
+    return (residual.median() / residual.clamp_min(1e-12)).clamp_max(1)

@@ -26,7 +26,7 @@ from gpk_eg3d.network import EG3D
 from gpk_minicat.album import write_album
 from gpk_stylegan2.network import StyleGAN2
 from gpk_tasks.descent import State
-from gpk_tasks.pose import Posed, Posing, certainty, estimated, prior_codes
+from gpk_tasks.pose import Posed, Posing, certainty, estimated, likeness, prior_codes
 from gpk_tasks.pose_descent import descended
 from gpk_tasks.pose_mirror import mirroring
 from gpk_tasks.pose_search import against, grid_within, marginal, peaks, searched
@@ -247,6 +247,10 @@ def test_confidence_is_the_share_of_likely_views_that_are_near() -> None:
     assert confidence[0] > 0.95
     assert confidence[1] == pytest.approx(0.5, abs=0.05)
     assert confidence[2] < 0.3  # nothing tells: every view is as good
+
+
+def test_a_photo_that_cannot_be_drawn_as_the_others_can_is_trusted_less() -> None:
+    assert likeness(torch.tensor([0.5, 0.6, 0.4, 2.4, 0.0])).tolist() == pytest.approx([1, 0.5 / 0.6, 1, 0.5 / 2.4, 1])
 
 
 def test_mirrored_photos_are_told_by_what_is_not_symmetric() -> None:
