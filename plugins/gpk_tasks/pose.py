@@ -14,7 +14,6 @@ Shapes: N photos, M descents, P views, L latent layers, D latent width, R image 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -23,63 +22,20 @@ from torch import Tensor
 from corekit.album import Album
 from corekit.bench import Bench
 from corekit.camera import Camera
-from corekit.errors import AlbumError, InputError, RecipeError
+from corekit.errors import AlbumError, InputError
+from corekit.generator import Generator
 from corekit.latents import LatentStatistics, anchors_as_ws, latent_statistics
 from corekit.order import seeded
 from gpk_tasks.descent import State
 from gpk_tasks.keeping import Chain, Tick
+from gpk_tasks.pose_choice import Hypotheses, best, certainty, from_mean, likeness, rivals
 from gpk_tasks.pose_descent import descended
 from gpk_tasks.pose_mirror import mirroring
 from gpk_tasks.pose_search import Grid, grid_within, marginal, peaks, searched
+from gpk_tasks.pose_settings import Posing
 from gpk_tasks.renders import orbit
-from gpk_tasks.settings import LARGEST
 
-
-@dataclass(frozen=True)
-class Posing:
-    """How cameras are looked for.
-
-    The search goes over +-`yaw` in `columns` and +-`pitch` in `rows`, in radians, with the mean code and so many drawn
-    ones that they are `codes`, summed at `temperature`; pictures are compared at `side` at most. `hypotheses` are
-    followed per photo, for `steps` steps of Adam and, around the album's subject, for `steps` more: `lr` is the rate of
-    round coordinates of w, `lr_angle` that of radians. `pull`, `cohesion` and `prior` weigh how far a code is from the
-    mean, from the album's, and an angle from the front. A photo is in `doubt` below this confidence.
-    """
-
-    yaw: float = 0.7
-    pitch: float = 0.42
-    columns: int = 9
-    rows: int = 5
-    codes: int = 8
-    hypotheses: int = 1
-    temperature: float = 1.0
-    steps: int = 15
-    lr: float = 0.1
-    lr_angle: float = 0.02
-    pull: float = 0.02
-    cohesion: float = 0.1
-    prior: float = 0.01
-    l2: float = 1.0
-    perceptual: float = 1.0
-    side: int = 128
-    doubt: float = 0.5
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("columns", "rows", "codes", "hypotheses", "side"):
-            if getattr(self, name) < 1:
-                raise RecipeError(f"{name} of posing must be at least 1, not {getattr(self, name)}")
-        for name in ("steps", "lr", "lr_angle", "pull", "cohesion", "prior", "l2", "perceptual"):
-            if not 0 <= getattr(self, name) <= LARGEST:
-                raise RecipeError(f"{name} of posing must be from 0 to {LARGEST:g}, not {getattr(self, name)}")
-        for name, most in (("yaw", torch.pi), ("pitch", 1.5)):
-            if not 0 < getattr(self, name) <= most:
-                told = f"above 0 and at most {most:.4g}, not {getattr(self, name):g}"
-                raise RecipeError(f"{name} of posing is in radians, {told}")
-        if not self.temperature > 0:
-            raise RecipeError(f"temperature of posing must be above 0, not {self.temperature}")
-        if not 0 <= self.doubt <= 1:
-            raise RecipeError(f"doubt of posing must be from 0 to 1, not {self.doubt}")
+__all__ = ["Posed", "Posing", "estimated", "prior_codes"]
 
 
 class Posed(NamedTuple):
@@ -101,18 +57,10 @@ class Posed(NamedTuple):
     mirrored: Tensor | None
 
 
-class _Hypotheses(NamedTuple):
-    """Where cameras and codes may be: of photos `which` [M], at `angles` [2, M] and round coordinates `free` [M, D]."""
-
-    which: Tensor
-    angles: Tensor
-    free: Tensor
-
-
 def estimated(
     bench: Bench,
     photos: Tensor | Album,
-    settings: Posing = Posing(),
+    settings: Posing,
     *,
     first: Tensor | None = None,
     memory: float | None = None,
@@ -148,7 +96,7 @@ def estimated(
 
         return chain.link(name, work)["distances"].to(like)
 
-    def descend(name: str, begin: _Hypotheses) -> tuple[_Hypotheses, Tensor]:
+    def descend(name: str, begin: Hypotheses) -> tuple[Hypotheses, Tensor]:
         def work(start: State | None, tick: Tick) -> dict[str, Tensor]:
             return descended(
                 bench, photos, *begin, statistics, s, steps=s.steps, stage=name, memory=memory, start=start, tick=tick
@@ -159,18 +107,18 @@ def estimated(
 
     with torch.no_grad():
         if first is None:
-            distances = search("poses among the prior's subjects", prior_codes(bench, s), coarse)
+            distances = search("poses among the prior's subjects", prior_codes(generator, statistics, s), coarse)
             chosen = peaks(marginal(distances, s.temperature), coarse, s.hypotheses)
-            begin = _from_mean(coarse.angles().to(like), chosen, statistics)
+            begin = from_mean(coarse.angles().to(like), chosen, statistics)
         else:
-            begin = _from_mean(first.to(like), torch.arange(len(photos), device=like.device)[:, None], statistics)
+            begin = from_mean(first.to(like), torch.arange(len(photos), device=like.device)[:, None], statistics)
     alone, _ = descend("cameras and codes", begin)
     shared = alone.free.mean(0)
     code = anchors_as_ws(statistics.place(shared)[None], generator.latent.num_ws)
     scores = search("poses of the album's subject", code, fine)[:, 0]
     found, residual = descend("cameras of one subject", rivals(alone, scores, fine, shared))
     yaw, pitch = found.angles
-    confidence = certainty(scores, fine.angles().to(like), found.angles)
+    confidence = certainty(scores, fine.angles().to(like), found.angles) * likeness(residual)
     w = anchors_as_ws(statistics.place(found.free), generator.latent.num_ws).contiguous()
     mirrored = None if bench.judge is None else mirroring(bench.judge, photos)
     cameras = orbit(bench, yaw.tolist(), pitch.tolist())
@@ -178,48 +126,10 @@ def estimated(
 
 
 @torch.no_grad()
-def prior_codes(bench: Bench, settings: Posing) -> Tensor:
+def prior_codes(generator: Generator, statistics: LatentStatistics, settings: Posing) -> Tensor:
     """Codes [K, L, D] to search with: the mean, and drawn ones."""
-    generator, latent = bench.generator, bench.generator.latent
-    mean = latent_statistics(generator, seed=settings.seed).mean
+    latent, mean = generator.latent, statistics.mean
     z = torch.randn(settings.codes - 1, latent.z_dim, generator=seeded(settings.seed, "pose")).to(mean)
     camera = generator.frontal(len(z))
-    drawn = generator.mapping(z, None if camera is None else camera.to(mean.device)) if len(z) else None
-    middle = anchors_as_ws(mean[None], latent.num_ws)
-    return middle.contiguous() if drawn is None else torch.cat([middle, drawn])
-
-
-def _from_mean(places: Tensor, chosen: Tensor, statistics: LatentStatistics) -> _Hypotheses:
-    """The mean code at the `chosen` [N, H] of the `places` [2, P], each place of a photo once."""
-    pairs = sorted({(photo, place) for photo, row in enumerate(chosen.tolist()) for place in row})
-    which, where = torch.tensor(pairs, device=places.device).mT
-    return _Hypotheses(which, places[:, where], statistics.mean.new_zeros(len(which), len(statistics.mean)))
-
-
-def rivals(alone: _Hypotheses, scores: Tensor, grid: Grid, shared: Tensor) -> _Hypotheses:
-    """For each photo where it was found `alone` and, where another view of the album's subject has the least of the
-    scores [N, P], that one too; all with the `shared` [D] code.
-    """
-    place = grid.angles().to(scores)[:, scores.argmin(1)]
-    step = grid.steps().to(scores)[:, None]
-    away = ((place - alone.angles).abs() > 1.5 * step).any(0)
-    which = torch.cat([alone.which, alone.which[away]])
-    angles = torch.cat([alone.angles, place[:, away]], dim=1)
-    return _Hypotheses(which, angles, shared.expand(len(which), -1))
-
-
-def best(which: Tensor, found: dict[str, Tensor], prior: float) -> tuple[_Hypotheses, Tensor]:
-    """Of each photo's descents the one that ended best, photo by photo, and its residual [N]."""
-    cost = found["residual"] + prior * found["angles"].square().sum(0)
-    rows = torch.stack([torch.where(which == photo, cost, torch.inf).argmin() for photo in which.unique()])
-    return _Hypotheses(which[rows], found["angles"][:, rows], found["free"][rows]), found["residual"][rows]
-
-
-def certainty(scores: Tensor, places: Tensor, angles: Tensor, *, reach: float = 0.25, sharpness: float = 4.0) -> Tensor:
-    """The share [N] of a photo's likely views [N, P] that lies within `reach` radians of where its camera was found.
-
-    How likely a view is falls off with its score, counted in standard deviations over the views, times `sharpness`.
-    """
-    likely = torch.softmax(-sharpness * scores / scores.std(1, keepdim=True).clamp_min(1e-12), 1)
-    near = (places[:, None] - angles[:, :, None]).norm(dim=0) < reach
-    return (likely * near).sum(1)
+    drawn = generator.mapping(z, None if camera is None else camera.to(mean.device))
+    return torch.cat([anchors_as_ws(mean[None], latent.num_ws), drawn])

@@ -12,7 +12,6 @@ Shapes: N photos, M descents, B descents in a part of a step, D latent width.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -35,12 +34,8 @@ from gpk_tasks.descent import (
 from gpk_tasks.invert import shrunk
 from gpk_tasks.keeping import Tick
 from gpk_tasks.memory import photos_at_once
-
-if TYPE_CHECKING:
-    from gpk_tasks.pose import Posing
-
-STEEPEST = 1.5
-"""Radians of pitch beyond which EG3D's sphere has no place."""
+from gpk_tasks.pose_settings import Posing
+from gpk_tasks.renders import STEEPEST
 
 
 def descended(

@@ -1,0 +1,58 @@
+"""How cameras are looked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from corekit.errors import RecipeError
+from gpk_tasks.renders import STEEPEST
+from gpk_tasks.settings import LARGEST
+
+
+@dataclass(frozen=True)
+class Posing:
+    """How cameras are looked for.
+
+    The search goes over +-`yaw` in `columns` and +-`pitch` in `rows`, in radians, with the mean code and so many drawn
+    ones that they are `codes`, summed at `temperature`; pictures are compared at `side` at most. `hypotheses` are
+    followed per photo, for `steps` steps of Adam and, around the album's subject, for `steps` more: `lr` is the rate of
+    round coordinates of w, `lr_angle` that of radians. `pull`, `cohesion` and `prior` weigh how far a code is from the
+    mean, from the album's, and an angle from the front. A photo is in `doubt` below this confidence.
+    """
+
+    yaw: float = 0.7
+    pitch: float = 0.42
+    columns: int = 9
+    rows: int = 5
+    codes: int = 8
+    hypotheses: int = 1
+    temperature: float = 1.0
+    steps: int = 15
+    lr: float = 0.1
+    lr_angle: float = 0.02
+    pull: float = 0.02
+    cohesion: float = 0.1
+    prior: float = 0.01
+    l2: float = 1.0
+    perceptual: float = 1.0
+    side: int = 128
+    doubt: float = 0.5
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("columns", "rows", "codes", "hypotheses", "side"):
+            if getattr(self, name) < 1:
+                raise RecipeError(f"{name} of posing must be at least 1, not {getattr(self, name)}")
+        for name in ("steps", "lr", "lr_angle", "pull", "cohesion", "prior", "l2", "perceptual"):
+            if not 0 <= getattr(self, name) <= LARGEST:
+                raise RecipeError(f"{name} of posing must be from 0 to {LARGEST:g}, not {getattr(self, name)}")
+        for name, most in (("yaw", torch.pi), ("pitch", STEEPEST)):
+            if not 0 < getattr(self, name) <= most:
+                told = f"above 0 and at most {most:.4g}, not {getattr(self, name):g}"
+                raise RecipeError(f"{name} of posing is in radians, {told}")
+        if not self.temperature > 0:
+            raise RecipeError(f"temperature of posing must be above 0, not {self.temperature}")
+        if not 0 <= self.doubt <= 1:
+            raise RecipeError(f"doubt of posing must be from 0 to 1, not {self.doubt}")
