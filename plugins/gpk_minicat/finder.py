@@ -6,7 +6,7 @@ of its square, and its roll. The square is that of the prior's own pictures, so 
 they are.
 
 Photographs are looked at from two distances, since heads may fill them or be small. Then each head is cut out, upright
-and in the size that the network knows best, and looked at again, which corrects what was said of it; twice.
+and in the size that the network knows best, and looked at again, which corrects what was said of it; three times.
 
 Shapes: B batch, H and W sides of a picture, h = H / 8 and w = W / 8 cells.
 """
@@ -37,9 +37,9 @@ LEAN = 30.0
 """Degrees of roll that the network calls 1."""
 DISTANCES = (SIDE, 2 * SIDE)
 """Longer sides at which a photograph is looked at."""
-LIKELY, SURE = 0.2, 0.5
+LIKELY, SURE = 0.1, 0.35
 """Heats from which a place is looked at closer, and from which it is a head."""
-CLOSER = 2
+CLOSER = 3
 MOST = 8
 """Heads in a photograph."""
 

@@ -103,7 +103,7 @@ class Heads:
         share = torch.where(anywhere, wide, 0.5 * 1.25 ** (2 * u[1] - 1))
         reach = torch.where(anywhere, 0.46, 0.08)
         x, y = 0.5 + reach * (2 * u[2] - 1), 0.5 + reach * (2 * u[3] - 1)
-        roll = torch.where(anywhere, 32.0, 9.0) * (2 * u[4] - 1)
+        roll = torch.where(anywhere, 32.0, 13.0) * (2 * u[4] - 1)
         there = u[5] > 0.1
         places = zip(cats, x.tolist(), y.tolist(), share.tolist(), roll.tolist(), strict=True)
         pasted = torch.cat([_pasted(cat[None], *place, side=side) for cat, *place in places])

@@ -38,7 +38,7 @@ EXAMINED = 9
 class FinderRecipe(Lesson):
     """How many shards of heads; how much the square's numbers count beside the heat; how many cats to examine."""
 
-    steps: int = 1_000
+    steps: int = 2_000
     batch: int = 16
     rate: float = 3e-3
     shards: int = 2
@@ -93,7 +93,7 @@ def loss(said: Readings, scenes: Scenes, *, square: float) -> Tensor:
         ((said.x - x) / side, 8.0),
         ((said.y - y) / side, 8.0),
         ((said.side / side).log(), 4.0),
-        ((said.roll - roll) / LEAN, 2.0),
+        ((said.roll - roll) / LEAN, 5.0),
     )
     weight = wanted / wanted.sum((1, 2), keepdim=True).clamp_min(1e-6) / len(scenes.x)
     apart = sum(

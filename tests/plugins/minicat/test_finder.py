@@ -14,7 +14,7 @@ from corekit.framing import Square
 from gpk_minicat.finder import CELL, KNOWN, LEAN, SIDE, Finder, Readings, load_finder
 from gpk_minicat.pictures import random_cameras
 from gpk_minicat.render import layers
-from gpk_minicat.scenes import Heads, Scenes, photographed, random_cats, render_heads, rooms
+from gpk_minicat.scenes import WIDE, Heads, Scenes, photographed, random_cats, render_heads, rooms
 from gpk_minicat.train_finder import FinderRecipe, exam, examine, loss, train_finder
 
 TINY = FinderRecipe(steps=2, batch=2, shards=1, examined=1)
@@ -55,19 +55,34 @@ def test_a_photographs_square_shows_what_the_prior_would(square: Square) -> None
 
 
 def test_scenes_say_where_heads_are(work: Path) -> None:
-    """Where the scene says that nobody is there is nothing of a cat, and a head's place is its own."""
+    """Cats that are bars across the middle of their squares, once black and once white: what differs is the bar."""
     heads = Heads([work / "heads-0-000.safetensors"])
     heads.cats[:] = 0
-    heads.cats[:, 3, 46:50, 46:50] = 255  # cats that are black dots in the middle of their squares
-    scenes = heads.batch(24, SIDE, torch.Generator().manual_seed(1))
-    assert 0 < int((~scenes.there).sum()) < 12
-    dark = (scenes.image.amax(1) < -0.9).float()
-    for i in range(24):
-        x, y = int(scenes.x[i]), int(scenes.y[i])
-        if scenes.there[i] and scenes.side[i] > 40:
-            assert dark[i, y - 1 : y + 2, x - 1 : x + 2].mean() > 0.5
-    again = heads.batch(24, SIDE, torch.Generator().manual_seed(1))
-    assert torch.equal(again.image, scenes.image)
+    heads.cats[:, 3, 44:52, 36:60] = 255
+    black = heads.batch(24, SIDE, torch.Generator().manual_seed(1))
+    heads.cats[:, :3, 44:52, 36:60] = 255
+    white = heads.batch(24, SIDE, torch.Generator().manual_seed(1))
+    assert torch.equal(white.x, black.x)
+    bars = (white.image - black.image).abs().mean(1)
+    assert 0 < int((~black.there).sum()) < 12
+    y, x = torch.meshgrid(torch.arange(SIDE) + 0.5, torch.arange(SIDE) + 0.5, indexing="ij")
+    seen = 0
+    for bar, there, left, top, side, roll in zip(
+        bars, black.there, black.x, black.y, black.side, black.roll, strict=True
+    ):
+        if not there:
+            assert bar.max() < 0.5  # nothing but noise that was clipped
+        elif side > 30 and 0.3 * side < min(left, top) and max(left, top) < SIDE - 0.3 * side:
+            bar = bar * (bar > 0.3)
+            total = bar.sum()
+            middle = (bar * x).sum() / total, (bar * y).sum() / total
+            assert math.dist(middle, (left, top)) < 1
+            along, down = x - middle[0], y - middle[1]
+            xx, yy, xy = ((bar * product).sum() / total for product in (along**2, down**2, along * down))
+            assert math.degrees(0.5 * math.atan2(2 * xy, xx - yy)) == pytest.approx(roll.item(), abs=4)
+            assert math.sqrt(12 * (xx + yy)) == pytest.approx(math.hypot(24, 8) * WIDE / 96 * side.item(), rel=0.12)
+            seen += 1
+    assert seen > 8
 
 
 def test_a_perfect_reading_costs_least() -> None:
@@ -91,11 +106,12 @@ def test_a_perfect_reading_costs_least() -> None:
         perfect._replace(heat=heat.flip(1)),
     ):
         assert loss(worse, scenes, square=1.0) > least + 0.05
-    said = Finder().eval()(torch.zeros(1, 3, SIDE, SIDE + CELL))
+    with torch.no_grad():
+        said = Finder().eval()(torch.zeros(1, 3, SIDE, SIDE + CELL))
     assert said.heat.shape == (1, cells, cells + 1)
     assert (said.x[0, 0] - torch.cat([across, across[-1:] + CELL])).abs().max() < 3 * CELL
-    assert said.side.mean() == pytest.approx(KNOWN, rel=1)
-    assert said.roll.abs().max() < LEAN
+    assert said.side.mean().item() == pytest.approx(KNOWN, rel=1)
+    assert said.roll.abs().max() < 3 * LEAN
 
 
 def test_a_stopped_training_goes_on_and_its_weights_find(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,7 +134,7 @@ def test_a_stopped_training_goes_on_and_its_weights_find(work: Path, monkeypatch
 
 
 def test_bundled_weights_find_heads_that_no_training_saw() -> None:
-    found = examine(load_finder(), 12)
+    found = examine(load_finder(), 6)
     assert found["recall"] >= 0.9
     assert found["false finds"] <= 0.2
     assert found["middle %, median"] < 4
