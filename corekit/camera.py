@@ -110,6 +110,21 @@ class Camera:
         intrinsics = position.new_tensor([[focal, 0.0, 0.5], [0.0, focal, 0.5], [0.0, 0.0, 1.0]])
         return Camera(pose, intrinsics.repeat(len(position), 1, 1))
 
+    def angles(self) -> Tensor:
+        """The yaw and the pitch [2, B] whose `orbit` has a camera in this direction from the world's origin.
+
+        >>> Camera.orbit(0.3, -0.2).angles()[:, 0].tolist()
+        [0.30000001192092896, -0.20000004768371582]
+        """
+        x, y, z = F.normalize(self.pose[:, :3, 3], dim=1).unbind(1)
+        return torch.stack([torch.atan2(x, z), -math.pi / 2 * y])
+
+    def degrees_from(self, other: Camera) -> Tensor:
+        """Degrees [B] between the directions in which these cameras and the `other` ones look."""
+        here, there = self.pose[:, :3, 2], other.pose[:, :3, 2]
+        across = torch.linalg.cross(here, there).norm(dim=1)
+        return torch.rad2deg(torch.atan2(across, (here * there).sum(1)))
+
     def mirrored(self) -> Camera:
         """The cameras that see the left-right mirrored picture of a mirrored world."""
         flip = torch.ones(4, 4, device=self.pose.device, dtype=self.pose.dtype)

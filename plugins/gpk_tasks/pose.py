@@ -29,6 +29,7 @@ from corekit.order import seeded
 from gpk_tasks.descent import State
 from gpk_tasks.keeping import Chain, Tick
 from gpk_tasks.pose_descent import descended
+from gpk_tasks.pose_mirror import mirroring
 from gpk_tasks.pose_search import Grid, grid_within, marginal, peaks, searched
 from gpk_tasks.renders import orbit
 from gpk_tasks.settings import LARGEST
@@ -73,7 +74,8 @@ class Posing:
                 raise RecipeError(f"{name} of posing must be from 0 to {LARGEST:g}, not {getattr(self, name)}")
         for name, most in (("yaw", torch.pi), ("pitch", 1.5)):
             if not 0 < getattr(self, name) <= most:
-                raise RecipeError(f"{name} of posing is in radians, above 0 and at most {most:.4g}")
+                told = f"above 0 and at most {most:.4g}, not {getattr(self, name):g}"
+                raise RecipeError(f"{name} of posing is in radians, {told}")
         if not self.temperature > 0:
             raise RecipeError(f"temperature of posing must be above 0, not {self.temperature}")
         if not 0 <= self.doubt <= 1:
@@ -84,6 +86,9 @@ class Posed(NamedTuple):
     """Where the photos' `cameras` stand: `yaw` and `pitch` [N] in radians, `confidence` [N] from 0 to 1, and whether
     it is too small to trust, `doubtful` [N]; the codes `w` [N, L, D] that were found with them, and what is left of
     Eq. 1, `residual` [N].
+
+    `mirrored` [N] says, where the bench has a judge, how much more each photo's mirror image is like the other photos
+    than the photo is (`gpk_tasks.pose_mirror`); the cameras are those of the photos as they are.
     """
 
     cameras: Camera
@@ -93,6 +98,7 @@ class Posed(NamedTuple):
     doubtful: Tensor
     w: Tensor
     residual: Tensor
+    mirrored: Tensor | None
 
 
 class _Hypotheses(NamedTuple):
@@ -164,9 +170,11 @@ def estimated(
     scores = search("poses of the album's subject", code, fine)[:, 0]
     found, residual = descend("cameras of one subject", rivals(alone, scores, fine, shared))
     yaw, pitch = found.angles
-    confidence = certainty(scores, fine.angles().to(like), found.angles)
+    confidence = certainty(scores, fine.angles().to(like), found.angles) * likeness(residual)
     w = anchors_as_ws(statistics.place(found.free), generator.latent.num_ws).contiguous()
-    return Posed(orbit(bench, yaw.tolist(), pitch.tolist()), yaw, pitch, confidence, confidence < s.doubt, w, residual)
+    mirrored = None if bench.judge is None else mirroring(bench.judge, photos)
+    cameras = orbit(bench, yaw.tolist(), pitch.tolist())
+    return Posed(cameras, yaw, pitch, confidence, confidence < s.doubt, w, residual, mirrored)
 
 
 @torch.no_grad()
@@ -215,3 +223,10 @@ def certainty(scores: Tensor, places: Tensor, angles: Tensor, *, reach: float = 
     likely = torch.softmax(-sharpness * scores / scores.std(1, keepdim=True).clamp_min(1e-12), 1)
     near = (places[:, None] - angles[:, :, None]).norm(dim=0) < reach
     return (likely * near).sum(1)
+
+
+def likeness(residual: Tensor) -> Tensor:
+    """How near to the album's median residual [N] each is, 1 where it is not above: what cannot be drawn has no pose to
+    trust.
+    """
+    return (residual.median() / residual.clamp_min(1e-12)).clamp_max(1)

@@ -34,6 +34,16 @@ def test_labels_there_and_back() -> None:
     assert torch.equal(camera[-1].pose, camera.pose[1:])
 
 
+def test_angles_are_those_of_the_orbit_and_degrees_are_real_ones() -> None:
+    yaw, pitch = torch.tensor([0.3, -0.6, 0.0, 2.0]), torch.tensor([0.1, -0.38, 1.2, 0.0])
+    cameras = Camera.orbit(yaw, pitch, pivot=(0.0, 0.0, 0.2))
+    assert torch.allclose(cameras.angles(), torch.stack([yaw, pitch]), atol=1e-5)
+    front = Camera.orbit(0.0, 0.0)
+    assert Camera.orbit(0.3, 0.0).degrees_from(front).item() == pytest.approx(math.degrees(0.3), abs=1e-4)
+    assert Camera.orbit(0.0, 0.25).degrees_from(front).item() == pytest.approx(9.16, abs=0.01)
+    assert cameras.degrees_from(cameras).max() < 1e-5
+
+
 def test_mirrored_is_the_other_side() -> None:
     assert torch.allclose(Camera.orbit(0.4, 0.1).mirrored().pose, Camera.orbit(-0.4, 0.1).pose, atol=1e-6)
 
