@@ -83,9 +83,16 @@ def complaints(quality: Mapping[str, Quality]) -> dict[str, list[str]]:
     return {name: _complaints(each, usual) for name, each in quality.items()}
 
 
+def emptiness(contrast: float, mean: float) -> str:
+    """What is said of a picture in which nothing is seen; empty where something is."""
+    if contrast >= FLAT:
+        return ""
+    return "black: nothing is seen" if mean < 0.5 else "flat: nothing is seen"
+
+
 def _complaints(quality: Quality, usual: float) -> list[str]:
-    if quality.contrast < FLAT:
-        return ["black: nothing is seen" if quality.mean < 0.5 else "flat: nothing is seen"]
+    if empty := emptiness(quality.contrast, quality.mean):
+        return [empty]
     found = []
     if quality.dark > TOO_DARK:
         found.append(f"underexposed: {quality.dark:.0%} of the middle is black")

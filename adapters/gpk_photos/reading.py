@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from PIL import Image
+from torch import Tensor
 
 from corekit.errors import AlbumError
 from corekit.framing import Square
@@ -25,7 +26,7 @@ from gpk_photos.contents import Reader
 from gpk_photos.crop import cropped
 from gpk_photos.decode import decode, tensor
 from gpk_photos.duplicates import perceptual_hash
-from gpk_photos.quality import Quality, quality_of
+from gpk_photos.quality import Quality, emptiness, luminance, quality_of
 from gpk_photos.validity import write_validity
 from gpk_photos.write import write_png
 
@@ -91,7 +92,7 @@ def take(name: str, content: bytes, sha256: str, *, find: Find, side: int, album
     trouble, faces = "", ()
     try:
         squares = find(image, name)
-        trouble = "" if squares else "nobody was found in it: `--crop box.csv` says where somebody is"
+        trouble = "" if squares else _nobody(small)
         faces = tuple(
             _face(image, square, f"{CROPS}/{crop}{_further(k)}.png", side, album)
             for k, square in enumerate(squares[:FACES])
@@ -110,6 +111,12 @@ def crop_name(name: str, sha256: str) -> str:
     """
     stem = re.sub(r"[^\w.-]+", "_", PurePosixPath(name).stem, flags=re.ASCII).strip("._-")[:LONGEST_NAME]
     return f"{stem or 'photo'}-{hashlib.sha256(f'{name} {sha256}'.encode()).hexdigest()[:6]}"
+
+
+def _nobody(small: Tensor) -> str:
+    """Why nobody was found in a photo [3, H, W]."""
+    y = luminance(small)
+    return emptiness(y.std().item(), y.mean().item()) or "nobody found: `--crop box.csv` says where somebody is"
 
 
 def _face(image: Image.Image, square: Square, name: str, side: int, album: Path) -> Face:

@@ -17,7 +17,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from torch import Tensor
 
 from corekit.album import Album
 from corekit.bench import Bench, Journal
+from corekit.camera import Camera
 from corekit.errors import AlbumError, GpkError
 from gpk_photos import read_image, write_labels
 from gpk_photos.album import photo_names
@@ -39,6 +40,7 @@ from gpk_prepare.sheet import write_contact_sheet
 from gpk_prepare.sorting import Pose, Seen, choices, sort_photos
 from gpk_prepare.strangers import random_subjects
 from gpk_runs.interrupt import asked_to_stop
+from gpk_tasks.pose import estimated
 
 SAVE_EVERY = 20.0  # seconds
 MOST_THREADS = 8
@@ -196,18 +198,11 @@ def _look(judge: torch.nn.Module | None, picture: Tensor) -> Seen:
 
 
 def _given(labels: Mapping[str, Tensor], faces: Mapping[str, object]) -> dict[str, Pose]:
-    """The user's own cameras, whose angles are not looked for."""
-    found = {}
-    for name in faces:
-        if name in labels:
-            position = labels[name].reshape(-1)[:16].reshape(4, 4)[:3, 3]
-            x, y, z = position.tolist()
-            yaw = float(torch.atan2(torch.tensor(x), torch.tensor(z)))
-            # EG3D's pitch of a height: see corekit.camera.
-            height = torch.tensor(y / max(float(position.norm()), 1e-6)).clamp(-1, 1)
-            pitch = float(torch.pi * (1 - height) / 2 - torch.pi / 2)
-            found[name] = Pose(tuple(labels[name].reshape(-1).tolist()), yaw, pitch)
-    return found
+    """The user's own cameras."""
+    known = [name for name in faces if name in labels]
+    angles = [Camera.from_label(labels[name]).angles()[:, 0].tolist() for name in known]
+    rows = zip(known, angles, strict=True)
+    return {name: Pose(tuple(labels[name].tolist()), yaw, pitch) for name, (yaw, pitch) in rows}
 
 
 def _posed(
@@ -220,10 +215,6 @@ def _posed(
     tick: Callable[[], None],
 ) -> dict[str, Pose]:
     """The cameras of these photos, all together; from the ledger, where it has them of exactly these."""
-    from dataclasses import replace
-
-    from gpk_tasks.pose import estimated
-
     of = tuple(sorted(crops.values()))
     if of != ledger.posing_of:
         ledger.posing_of, ledger.posing, ledger.poses = of, None, {}

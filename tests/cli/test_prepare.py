@@ -195,3 +195,22 @@ def test_without_weights_photos_are_cut_and_what_is_missing_is_said_first(gpk: G
     assert "1 photos are cut and judged in" in done.stderr
     assert len(list((tmp_path / "album" / "photos").glob("*.png"))) == 1
     assert "0.jpg" in lines(tmp_path / "album")
+
+
+def test_labels_that_are_known_win_and_bad_ones_are_answered(gpk: Gpk, raw: Path, tmp_path: Path) -> None:
+    cat = raw.parent / "cat" / "train"  # crops with their dataset.json
+    job = ("prepare", str(cat), "--backend", "eg3d-minicat", "--device", "cpu")
+    done = gpk(*job, "--out", str(tmp_path / "album"))
+    assert done.returncode == 0, done.stderr
+    assert "poses among" not in done.stderr  # nothing is looked for
+    before, after = open_album(cat, side=64, cameras=True), open_album(tmp_path / "album", side=64, cameras=True)
+    assert before.cameras is not None
+    assert after.cameras is not None
+    assert torch.equal(before.cameras.label(), after.cameras.label())
+    assert (before.photos - after.photos).abs().max() < 0.02
+    (tmp_path / "dataset.json").write_text(
+        '{"labels": [["else.png", ' + str(before.cameras.label()[0].tolist()) + "]]}"
+    )
+    done = gpk(*job, "--labels", str(tmp_path / "dataset.json"), "--out", str(tmp_path / "other"))
+    assert done.returncode == 2
+    assert "labels none of the photos in" in done.stderr
