@@ -113,8 +113,8 @@ class Camera:
     def angles(self) -> Tensor:
         """The yaw and the pitch [2, B] whose `orbit` has a camera in this direction from the world's origin.
 
-        >>> Camera.orbit(0.3, -0.2).angles()[:, 0].tolist()
-        [0.30000001192092896, -0.20000004768371582]
+        >>> [round(angle, 4) for angle in Camera.orbit(0.3, -0.2).angles()[:, 0].tolist()]
+        [0.3, -0.2]
         """
         x, y, z = F.normalize(self.pose[:, :3, 3], dim=1).unbind(1)
         return torch.stack([torch.atan2(x, z), -math.pi / 2 * y])

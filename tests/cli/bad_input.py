@@ -332,7 +332,12 @@ ALBUMS = [
         varies=BRACKET,
     ),
     Case(DEFLATED, "larger than a photo", zip_bomb, personalize("", "album.zip")),
-    Case("photos without camera labels", "album has no dataset.json", drop("album/dataset.json")),
+    Case(
+        "photos without camera labels, with `--no-prepare`",
+        "album has no dataset.json",
+        drop("album/dataset.json"),
+        personalize("--no-prepare"),
+    ),
     Case("labels of absent photos only", "absent", put("album/dataset.json", '{"labels": [["a.png", []]]}')),
     Case(
         "a `dataset.json` that is no JSON",

@@ -86,6 +86,7 @@ def test_foreign_plugin_is_found_listed_and_its_command_runs(gpk: Gpk, install: 
         "cameras": True,
         "distance": "lpips-alex",
         "judge": None,
+        "detector": None,
         "cards": [
             {
                 "name": "pug",

@@ -173,7 +173,7 @@ BAD = [
     (["--config", "{tmp}/text.safetensors"], "must map"),
     (["--out", "{tmp}/text.safetensors"], "is a file: a run needs a folder"),
     (["--out", "{tmp}"], "is no run's folder"),
-    (["--backend", "eg3d-minicat"], "dataset.json"),
+    (["--backend", "eg3d-minicat", "--no-prepare"], "dataset.json"),
 ]
 
 
