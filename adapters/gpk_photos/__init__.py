@@ -73,7 +73,7 @@ def gpk_detectors() -> Sequence[DetectorCard]:
             finds="face",
             summary="people's faces by OpenCV's cascades, with their eyes; needs no file",
             load=load_face,
-            licence="Apache-2.0 (OpenCV), its cascades Intel's and BSD-like",
+            licence="Apache-2.0 (OpenCV); BSD-style (its cascades, Intel)",
             page="https://github.com/opencv/opencv/tree/4.x/data/haarcascades",
         ),
         DetectorCard(
@@ -81,7 +81,7 @@ def gpk_detectors() -> Sequence[DetectorCard]:
             finds="cat",
             summary="cats' faces by OpenCV's cascade, leaning up to 30 degrees; needs no file",
             load=load_cat,
-            licence="Apache-2.0 (OpenCV), its cascade BSD-like (J. Howse)",
+            licence="Apache-2.0 (OpenCV); BSD-style (its cascade, J. Howse)",
             page="https://github.com/opencv/opencv/tree/4.x/data/haarcascades",
         ),
         DetectorCard(
