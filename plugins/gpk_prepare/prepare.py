@@ -40,7 +40,7 @@ from gpk_prepare.sheet import write_contact_sheet
 from gpk_prepare.sorting import Pose, Seen, choices, sort_photos
 from gpk_prepare.strangers import random_subjects
 from gpk_runs.interrupt import asked_to_stop
-from gpk_tasks.pose import estimated
+from gpk_tasks.pose import Posing, estimated
 
 SAVE_EVERY = 20.0  # seconds
 MOST_THREADS = 8
@@ -225,7 +225,7 @@ def _posed(
             ledger.posing = state()
             tick()
 
-        posed = estimated(replace(bench, journal=journal), album, start=ledger.posing, tick=keep)
+        posed = estimated(replace(bench, journal=journal), album, Posing(), start=ledger.posing, tick=keep)
         rows = zip(
             posed.cameras.label().tolist(), posed.yaw.tolist(), posed.pitch.tolist(), posed.confidence.tolist(),
             posed.residual.tolist(), strict=True,
