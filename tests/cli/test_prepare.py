@@ -18,6 +18,7 @@ import pytest
 import torch
 from PIL import Image
 
+from corekit.camera import Camera
 from gpk_cli import main
 from gpk_minicat.album import write_album
 from gpk_photos import open_album, read_image, write_jpeg, write_png
@@ -214,3 +215,19 @@ def test_labels_that_are_known_win_and_bad_ones_are_answered(gpk: Gpk, raw: Path
     done = gpk(*job, "--labels", str(tmp_path / "dataset.json"), "--out", str(tmp_path / "other"))
     assert done.returncode == 2
     assert "labels none of the photos in" in done.stderr
+
+
+@pytest.mark.slow
+def test_a_3d_backend_gets_cameras_that_see_the_cat_as_its_photos_do(gpk: Gpk, tmp_path: Path) -> None:
+    """A phone's folder, from detection to cameras: what is used has one, and most are within the target."""
+    folder, album = tmp_path / "phone", tmp_path / "album"
+    assert gpk("minicat", "album", str(folder), "--seed", "321", "--phone", "--photos", "12").returncode == 0
+    done = gpk("prepare", str(folder / "raw"), "--backend", "eg3d-minicat", "--out", str(album), "--device", "cpu")
+    assert done.returncode == 0, done.stderr
+    opened = open_album(album, side=64, cameras=True)
+    told = json.loads((folder / "truth.json").read_text())["raw"]
+    names = [Path(name).stem.rpartition("-")[0] + ".jpg" for name in opened.names]
+    true = Camera.from_label(torch.tensor([told[name]["label"] for name in names]))
+    assert opened.cameras is not None
+    assert len(opened) >= 4
+    assert opened.cameras.degrees_from(true).median() <= 5
