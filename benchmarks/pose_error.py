@@ -37,7 +37,7 @@ from gpk_minicat.album import write_album
 from gpk_photos import write_labels
 from gpk_tasks.descent import State
 from gpk_tasks.pose import Posing, estimated
-from gpk_tasks.pose_mirror import mirroring
+from gpk_tasks.pose_mirror import SURE, mirroring
 from gpk_tasks.pose_search import grid_within, marginal, peaks
 
 STAGES = ("the search alone", "each photo's camera and code", "cameras of one subject")
@@ -202,7 +202,7 @@ def tell(rows: dict[int, dict[str, Any]], options: argparse.Namespace) -> None:
     spearman = rank_correlation(confidence.flatten()[:, None], degrees.flatten()[:, None]).item()
     print(f"\nSpearman of confidence and error: {spearman:.2f}")
     told = [pair for row in rows.values() for pair in row["mirrored"]]
-    caught = [was for was, score in told if score > 0]
+    caught = [was for was, score in told if score > SURE]
     recall = sum(caught) / max(1, sum(was for was, _ in told))
     print(f"Mirrored photos: precision {sum(caught) / max(1, len(caught)):.3f}, recall {recall:.3f}; "
           f"least margin {min(abs(score) for _, score in told):.2f}")  # fmt: skip

@@ -44,7 +44,8 @@ class Posed(NamedTuple):
     Eq. 1, `residual` [N].
 
     `mirrored` [N] says, where the bench has a judge, how much more each photo's mirror image is like the other photos
-    than the photo is (`gpk_tasks.pose_mirror`); the cameras are those of the photos as they are.
+    than the photo is: above `gpk_tasks.pose_mirror.SURE` it is mirrored. Cameras are those of the photos as they
+    are.
     """
 
     cameras: Camera

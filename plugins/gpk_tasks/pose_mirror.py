@@ -20,11 +20,14 @@ from corekit.bench import Judge
 from corekit.order import in_parts
 from gpk_tasks.renders import AT_ONCE
 
+SURE = 0.25
+"""Above it a photo is mirrored: cats with a patch on one side are at 0.4 and -0.4, symmetric ones within 0.03."""
+
 
 @torch.no_grad()
 def mirroring(judge: Judge, photos: Tensor) -> Tensor:
     """How much more the mirror image of each of photos [N, 3, R, R] is like the other photos than the photo is: [N], a
-    mean difference of cosines. Above 0 the photo is mirrored; near 0 nothing tells.
+    mean difference of cosines. Above SURE the photo is mirrored; near 0 nothing tells.
     """
     plain = in_parts(judge, photos, size=AT_ONCE)
     turned = in_parts(judge, photos.flip(3), size=AT_ONCE)
