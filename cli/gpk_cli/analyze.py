@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,7 +13,7 @@ import typer
 from corekit.errors import ExtraError, InputError, PersonaError, WeightsError
 from corekit.registry import Registry
 from gpk_cli.bench import find_device, make_bench
-from gpk_cli.options import options_of, stated, with_parameters
+from gpk_cli.options import settings_command
 from gpk_cli.output import AsJson, say
 from gpk_cli.progress import progress
 from gpk_cli.run import nothing_left
@@ -32,14 +31,8 @@ Grouping = Literal["block", "part", "kind", "site"]
 
 def add_commands(app: typer.Typer) -> None:
     """Adds this module's command."""
-
-    def command(ctx: typer.Context, **given: Any) -> None:  # noqa: ANN401 as the options are
-        run_analysis(ctx.obj, stated(Analysis, given), **given)
-
-    context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
-    common = list(inspect.signature(run_analysis, eval_str=True).parameters.values())[2:]
     told = f"{TITLE}\n\nThe same command goes on where it was stopped."
-    app.command(name="analyze", help=told)(with_parameters(command, [context, *common, *options_of(Analysis)]))
+    app.command(name="analyze", help=told)(settings_command(run_analysis, Analysis))
 
 
 def run_analysis(

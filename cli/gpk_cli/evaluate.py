@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from corekit.errors import ExtraError, InputError, RunError, WeightsError
 from corekit.plugin import JudgeCard
 from corekit.registry import Registry
 from gpk_cli.bench import find_device, make_bench, open_album
-from gpk_cli.options import options_of, stated, with_parameters
+from gpk_cli.options import settings_command
 from gpk_cli.output import AsJson, say
 from gpk_cli.progress import progress
 from gpk_cli.run import nothing_left
@@ -37,14 +36,8 @@ TITLE = "Follow the paper's protocols for runs, against the pretrained generator
 
 def add_commands(app: typer.Typer) -> None:
     """Adds this module's command."""
-
-    def command(ctx: typer.Context, **given: Any) -> None:  # noqa: ANN401 as the options are
-        run_evaluation(ctx.obj, stated(Evaluation, given), **given)
-
-    context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
-    common = list(inspect.signature(run_evaluation, eval_str=True).parameters.values())[2:]
     told = f"{TITLE}\n\nThe same command goes on where it was stopped."
-    app.command(name="evaluate", help=told)(with_parameters(command, [context, *common, *options_of(Evaluation)]))
+    app.command(name="evaluate", help=told)(settings_command(run_evaluation, Evaluation))
 
 
 def run_evaluation(

@@ -34,6 +34,19 @@ def with_parameters(command: Callable[..., None], parameters: Iterable[inspect.P
     return command
 
 
+def settings_command(run: Callable[..., None], settings: type) -> Callable[..., None]:
+    """The command that calls `run(registry, given, *, …)`, `given` being the settings that were stated: its options are
+    those of `run`, and then a field of `settings` each.
+    """
+
+    def command(ctx: typer.Context, **given: Any) -> None:  # noqa: ANN401 - as the options are
+        run(ctx.obj, stated(settings, given), **given)
+
+    context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+    common = list(inspect.signature(run, eval_str=True).parameters.values())[2:]
+    return with_parameters(command, [context, *common, *options_of(settings)])
+
+
 def stated(settings: type, given: dict[str, Any]) -> dict[str, Any]:
     """The fields among the options, taken out of `given`: those that were given, in types that YAML has."""
     hints = typing.get_type_hints(settings)
