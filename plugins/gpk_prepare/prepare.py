@@ -17,30 +17,27 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from corekit.album import Album
 from corekit.bench import Bench, Journal
-from corekit.camera import Camera
 from corekit.errors import AlbumError, GpkError
 from gpk_photos import read_image, write_labels
 from gpk_photos.album import photo_names
 from gpk_photos.contents import Reader, album_files
 from gpk_photos.reading import Find, Reading, sha256_of, take
 from gpk_photos.selection import SELECTION, Choice, read_decisions, write_selection
-from gpk_photos.validity import mask_name
 from gpk_prepare.ledger import Ledger, opened, saving
+from gpk_prepare.posing import given, posed
 from gpk_prepare.settings import Preparation
 from gpk_prepare.sheet import write_contact_sheet
 from gpk_prepare.sorting import Pose, Seen, choices, sort_photos
 from gpk_prepare.strangers import random_subjects
 from gpk_runs.interrupt import asked_to_stop
-from gpk_tasks.pose import Posing, estimated
 
 SAVE_EVERY = 20.0  # seconds
 MOST_THREADS = 8
@@ -111,10 +108,10 @@ def prepare(source: Path, out: Path, settings: Preparation, eyes: Instruments, j
             if settings.cameras and decisions.get(name, not found.reasons[name])
         ]
         if settings.cameras:
-            poses = _given(eyes.labels or {}, found.faces)
+            poses = given(eyes.labels or {}, found.faces)
             unlabelled = [name for name in wanted if name not in poses]
             if eyes.bench is not None and unlabelled:
-                poses |= _posed(
+                poses |= posed(
                     unlabelled,
                     {name: found.faces[name].crop for name in unlabelled},
                     ledger,
@@ -195,54 +192,6 @@ def _look(judge: torch.nn.Module | None, picture: Tensor) -> Seen:
     like = next(judge.parameters(), picture)
     plain, mirrored = (judge(each[None].to(like.device))[0].float().cpu() for each in (picture, picture.flip(2)))
     return Seen(plain, mirrored)
-
-
-def _given(labels: Mapping[str, Tensor], faces: Mapping[str, object]) -> dict[str, Pose]:
-    """The user's own cameras."""
-    known = [name for name in faces if name in labels]
-    angles = [Camera.from_label(labels[name]).angles()[:, 0].tolist() for name in known]
-    rows = zip(known, angles, strict=True)
-    return {name: Pose(tuple(labels[name].tolist()), yaw, pitch) for name, (yaw, pitch) in rows}
-
-
-def _posed(
-    names: Sequence[str],
-    crops: Mapping[str, str],
-    ledger: Ledger,
-    bench: Bench,
-    out: Path,
-    journal: Journal,
-    tick: Callable[[], None],
-) -> dict[str, Pose]:
-    """The cameras of these photos, all together; from the ledger, where it has them of exactly these."""
-    of = tuple(sorted(crops.values()))
-    if of != ledger.posing_of:
-        ledger.posing_of, ledger.posing, ledger.poses = of, None, {}
-    if len(ledger.poses) != len(of):
-        album = Album(torch.stack([read_image(out / crop) for crop in of]), of, masks=real_shares(out, of))
-
-        def keep(state: Callable[[], tuple[dict[str, Tensor], dict[str, object]]]) -> None:
-            ledger.posing = state()
-            tick()
-
-        posed = estimated(replace(bench, journal=journal), album, Posing(), start=ledger.posing, tick=keep)
-        rows = zip(
-            posed.cameras.label().tolist(), posed.yaw.tolist(), posed.pitch.tolist(), posed.confidence.tolist(),
-            posed.residual.tolist(), strict=True,
-        )  # fmt: skip
-        ledger.poses = {crop: Pose(tuple(label), *rest) for crop, (label, *rest) in zip(of, rows, strict=True)}
-        ledger.posing = None
-    return {name: ledger.poses[crops[name]] for name in names}
-
-
-def real_shares(out: Path, crops: Sequence[str]) -> Tensor | None:
-    """The masks [N, 1, R, R] of these crops; None where every pixel of all is the photo's own."""
-    files = [out / mask_name(crop) for crop in crops]
-    if not any(file.exists() for file in files):
-        return None
-    masks = [(read_image(file)[:1] + 1) / 2 if file.exists() else None for file in files]
-    side = next(mask.shape[-1] for mask in masks if mask is not None)
-    return torch.stack([torch.ones(1, side, side) if mask is None else mask for mask in masks])
 
 
 def _require_apart(source: Path, out: Path) -> None:
