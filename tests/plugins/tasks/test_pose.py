@@ -27,7 +27,7 @@ from gpk_minicat.album import write_album
 from gpk_stylegan2.network import StyleGAN2
 from gpk_tasks.descent import State
 from gpk_tasks.pose import Posed, Posing, estimated, prior_codes
-from gpk_tasks.pose_choice import certainty, likeness
+from gpk_tasks.pose_choice import Hypotheses, certainty, likeness
 from gpk_tasks.pose_descent import descended
 from gpk_tasks.pose_mirror import mirroring
 from gpk_tasks.pose_search import against, grid_within, marginal, peaks, searched
@@ -67,6 +67,10 @@ def pictures(bench: Bench, codes: Tensor, yaw: list[float], pitch: list[float]) 
     return bench.generator(codes, bench.generator.orbit(torch.tensor(yaw), torch.tensor(pitch))).image
 
 
+def unnamed(photos: Tensor, masks: Tensor | None = None) -> Album:
+    return Album(photos, tuple(map(str, range(len(photos)))), masks=masks)
+
+
 def test_gradients_reach_the_angles_through_the_orbit(eg3d: EG3D) -> None:
     """Against finite differences, in every number of the pose."""
     angles = torch.tensor([[0.3, -0.1], [0.2, -0.4]]).requires_grad_()
@@ -91,7 +95,7 @@ def test_the_search_finds_the_view_of_its_own_picture(bench: Bench) -> None:
     codes, places = codes_of(bench), grid.angles()
     chosen = [1, 8, 14]
     photos = pictures(bench, codes[[1, 1, 1]], *places[:, chosen].tolist())
-    distances = searched(bench, photos, codes, orbit(bench, *places.tolist()), side=32)["distances"]
+    distances = searched(bench, unnamed(photos), codes, orbit(bench, *places.tolist()), side=32)["distances"]
     assert distances.shape == (3, 2, 15)
     assert distances[:, 1, chosen].diagonal().max() < 1e-5
     for temperature in (0.02, 1.0):
@@ -160,7 +164,8 @@ def test_the_descent_goes_from_a_place_of_the_grid_to_where_the_picture_was_take
     settings = Posing(lr=0.01, pull=1.0, prior=0.0, l2=0.0, side=32)
 
     def after(steps: int) -> dict[str, Tensor]:
-        return descended(bench, photos, torch.arange(2), begin, free, statistics, settings, steps=steps)
+        hypotheses = Hypotheses(torch.arange(2), begin, free, torch.zeros(2, 4))
+        return descended(bench, unnamed(photos), hypotheses, statistics, settings, steps=steps)
 
     before, found = after(0), after(30)
     assert torch.equal(before["angles"], begin)
