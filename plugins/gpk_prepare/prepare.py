@@ -15,30 +15,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from corekit.album import Album
 from corekit.bench import Bench, Journal
-from corekit.camera import Camera
 from corekit.errors import AlbumError, GpkError
-from gpk_photos import read_image, write_labels
+from gpk_photos import write_labels
 from gpk_photos.album import photo_names
 from gpk_photos.contents import Reader, album_files
 from gpk_photos.reading import Find
 from gpk_photos.selection import SELECTION, Choice, read_decisions, write_selection
-from gpk_photos.validity import mask_name
 from gpk_prepare.intake import take_in
 from gpk_prepare.ledger import Ledger, opened, saving
+from gpk_prepare.posing import given, posed
 from gpk_prepare.settings import Preparation
 from gpk_prepare.sheet import write_contact_sheet
 from gpk_prepare.sorting import Pose, choices, sort_photos
 from gpk_prepare.strangers import random_subjects
 from gpk_runs.interrupt import stopped_at_once
-from gpk_tasks.pose import Posing, estimated
 
 SAVE_EVERY = 20.0  # seconds
 SHEET = "contact-sheet.png"
@@ -118,11 +115,11 @@ def _prepared(
     found = sort_photos(ledger.readings, ledger.seen, ledger.strangers, settings.pick)
     poses: dict[str, Pose] = {}
     if settings.cameras:
-        poses = _given(eyes.labels or {}, found.faces)
+        poses = given(eyes.labels or {}, found.faces)
         wanted = [name for name in found.faces if decisions.get(name, not found.reasons[name])]
         unlabelled = {name: found.faces[name].crop for name in wanted if name not in poses}
         if eyes.bench is not None and unlabelled:
-            poses |= _posed(list(unlabelled), unlabelled, ledger, eyes.bench, out, journal, tick)
+            poses |= posed(list(unlabelled), unlabelled, ledger, eyes.bench, out, journal, tick)
         labelled = {found.faces[name].crop: pose.label for name, pose in sorted(poses.items())}
         write_labels(out, list(labelled), torch.tensor(list(labelled.values())).reshape(-1, 25))
     lines = choices(ledger.readings, found, poses, decisions)
@@ -134,57 +131,6 @@ def _prepared(
             f"{len(found.faces)} photos are cut and judged in {out}, and cameras are missing still: {eyes.missing}"
         )
     return Prepared(out, lines, notes)
-
-
-def _given(labels: Mapping[str, Tensor], faces: Mapping[str, object]) -> dict[str, Pose]:
-    """The user's own cameras."""
-    known = [name for name in faces if name in labels]
-    angles = [Camera.from_label(labels[name]).angles()[:, 0].tolist() for name in known]
-    rows = zip(known, angles, strict=True)
-    return {name: Pose(tuple(labels[name].tolist()), yaw, pitch) for name, (yaw, pitch) in rows}
-
-
-def _posed(
-    names: Sequence[str],
-    crops: Mapping[str, str],
-    ledger: Ledger,
-    bench: Bench,
-    out: Path,
-    journal: Journal,
-    tick: Callable[[], None],
-) -> dict[str, Pose]:
-    """The cameras of these photos, all together; from the ledger, where it has them of exactly these."""
-    of = tuple(sorted(crops.values()))
-    if of != ledger.posing_of:
-        ledger.posing, ledger.poses = None, {}
-        ledger.posing_of = of  # last: at any moment it may be stopped and saved
-    if len(ledger.poses) != len(of):
-        album = Album(torch.stack([read_image(out / crop) for crop in of]), of, masks=real_shares(out, of))
-
-        def keep(state: Callable[[], tuple[dict[str, Tensor], dict[str, object]]]) -> None:
-            own, where = state()
-            # Copies: the next step, in whose middle it may be stopped, changes the tensors themselves.
-            ledger.posing = {name: tensor.clone() for name, tensor in own.items()}, where
-            tick()
-
-        posed = estimated(replace(bench, journal=journal), album, Posing(), start=ledger.posing, tick=keep)
-        rows = zip(
-            posed.cameras.label().tolist(), posed.yaw.tolist(), posed.pitch.tolist(), posed.confidence.tolist(),
-            posed.residual.tolist(), strict=True,
-        )  # fmt: skip
-        ledger.poses = {crop: Pose(tuple(label), *rest) for crop, (label, *rest) in zip(of, rows, strict=True)}
-        ledger.posing = None
-    return {name: ledger.poses[crops[name]] for name in names}
-
-
-def real_shares(out: Path, crops: Sequence[str]) -> Tensor | None:
-    """The masks [N, 1, R, R] of these crops; None where every pixel of all is the photo's own."""
-    files = [out / mask_name(crop) for crop in crops]
-    if not any(file.exists() for file in files):
-        return None
-    masks = [(read_image(file)[:1] + 1) / 2 if file.exists() else None for file in files]
-    side = next(mask.shape[-1] for mask in masks if mask is not None)
-    return torch.stack([torch.ones(1, side, side) if mask is None else mask for mask in masks])
 
 
 def _require_apart(source: Path, out: Path) -> None:
