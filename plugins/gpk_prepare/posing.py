@@ -42,12 +42,15 @@ def posed(
     """The cameras of these photos, all together; from the ledger, where it has them of exactly these."""
     of = tuple(sorted(crops.values()))
     if of != ledger.posing_of:
-        ledger.posing_of, ledger.posing, ledger.poses = of, None, {}
+        ledger.posing, ledger.poses = None, {}
+        ledger.posing_of = of  # last: at any moment it may be stopped and saved
     if len(ledger.poses) != len(of):
         album = Album(torch.stack([read_image(out / crop) for crop in of]), of, masks=real_shares(out, of))
 
         def keep(state: Callable[[], tuple[dict[str, Tensor], dict[str, object]]]) -> None:
-            ledger.posing = state()
+            own, where = state()
+            # Copies: the next step, in whose middle it may be stopped, changes the tensors themselves.
+            ledger.posing = {name: tensor.clone() for name, tensor in own.items()}, where
             tick()
 
         told = estimated(replace(bench, journal=journal), album, Posing(), start=ledger.posing, tick=keep)
