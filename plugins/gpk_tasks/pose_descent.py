@@ -108,7 +108,8 @@ class _Descent:
         """Eq. 1 of `rows`, whose codes, angles and frames are `numbers` [B, D + 6]."""
         w, (yaw, pitch), frames = numbers[:, None, :-6], numbers[:, -6:-4].mT, numbers[:, -4:]
         camera = self.generator.orbit(yaw, pitch)
-        camera = seen_through(camera, frames) if self.settings.frames else camera
+        if self.settings.frames and camera is not None:
+            camera = seen_through(camera, frames)
         render = self.generator(w.expand(-1, self.generator.latent.num_ws, -1), camera)
         return self.reconstruction(shrunk(render, self.settings.side), self.which[rows])
 
