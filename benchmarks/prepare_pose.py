@@ -4,10 +4,10 @@ r"""How far cameras and squares are off in the whole chain: phones' folders of p
     python benchmarks/prepare_pose.py --work DIR --picture docs/pictures/prepare-pose.png
     python benchmarks/prepare_pose.py --work DIR --seeds 321 --persona        # and what they are good for
 
-Every folder is made by `gpk minicat album --phone`, and `gpk prepare` is told nothing but the folder. Of the photos that
-it uses, those of the cat as it is are compared with the truth. Beside it the same photos are posed cut at the finder's
-squares, which are left as they are, and at the true ones. Degrees are real ones, between the true and the found
-direction of view. What is measured is kept in `--work`: the same command goes on where it was stopped.
+Every folder is made by `gpk minicat album --phone`, and `gpk prepare` is told nothing but the folder. Of the photos
+that it uses, those of the cat as it is are compared with the truth. Beside it the same photos are posed cut at the
+finder's squares, which are left as they are, and at the true ones. Degrees are real ones, between the true and the
+found direction of view. What is measured is kept in `--work`: the same command goes on where it was stopped.
 
 Shapes: N photos of an individual.
 """
@@ -144,9 +144,8 @@ def tell(rows: dict[int, dict[str, Any]]) -> None:
     print(f"\n| | {' | '.join(WAYS)} |\n|---|---|---|---|")
     degrees = [torch.cat([torch.tensor(row["degrees"][way]) for row in rows.values()]) for way in range(len(WAYS))]
     print(f"| all {len(inside)} | {' | '.join(_figures(each) for each in degrees)} |")
-    print(
-        f"| within yaw ±0.6 and pitch ±0.3: {int(inside.sum())} | {' | '.join(_figures(d[inside]) for d in degrees)} |"
-    )
+    own = " | ".join(_figures(each[inside]) for each in degrees)
+    print(f"| within yaw ±0.6 and pitch ±0.3: {int(inside.sum())} | {own} |")
     for index, name in enumerate(("yaw", "pitch")):
         errors = [torch.cat([torch.tensor(row["errors"][way][index]) for row in rows.values()]) for way in range(3)]
         print(f"| {name}, mean ± deviation | {' | '.join(f'{e.mean():+.3f} ± {e.std():.3f}' for e in errors)} |")

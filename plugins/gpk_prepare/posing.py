@@ -48,9 +48,11 @@ def posed(
     out: Path,
     journal: Journal,
     tick: Callable[[], None],
+    looking: Posing | None = None,
 ) -> dict[str, Pose]:
     """The cameras of the photos with these faces, by name, all together; from the ledger, where it has them of exactly
-    these. The crops in the album `out` are brought up to the squares that were found with them.
+    these. The crops in the album `out` are brought up to the squares that were found with them. `looking` says how
+    cameras are looked for, as always where None.
     """
     squares = {face.crop: face.square for face in faces.values()}
     of = tuple(sorted(squares))
@@ -58,6 +60,7 @@ def posed(
         ledger.posing, ledger.poses = None, {}
         ledger.posing_of = of  # last: at any moment it may be stopped and saved
     refined = settings.cropped == DETECT
+    how = replace(looking or Posing(), frames=refined)
     if len(ledger.poses) != len(of):
         put_back(out)
         album = Album(torch.stack([read_image(out / crop) for crop in of]), of, masks=real_shares(out, of))
@@ -68,7 +71,7 @@ def posed(
             ledger.posing = {name: tensor.clone() for name, tensor in own.items()}, where
             tick()
 
-        told = estimated(replace(bench, journal=journal), album, Posing(frames=refined), start=ledger.posing, tick=keep)
+        told = estimated(replace(bench, journal=journal), album, how, start=ledger.posing, tick=keep)
         rows = zip(
             told.cameras.label().tolist(), told.yaw.tolist(), told.pitch.tolist(), told.confidence.tolist(),
             told.residual.tolist(), strict=True,
