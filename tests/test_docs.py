@@ -24,6 +24,7 @@ from corekit.persona import Origin, Persona
 from corekit.recipe import Recipe
 from corekit.registry import Registry
 from gpk_checkpoints.personas import save_persona
+from gpk_checkpoints.weights import load_generator
 from gpk_cli.app import build
 from gpk_cli.run import DIRECT
 
@@ -47,7 +48,7 @@ UNPARSED = {
 }
 OF_PLUGINS = {"run spread": "new-task.md", "run palette": "plugins.md"}
 """Commands of plugins that the pages themselves write; their own tests run them."""
-GIVEN = {"guide.md": ("generator", "path"), "persona-format.md": ("path",)}
+GIVEN = {"guide.md": ("generator", "path"), "persona-format.md": ("path",), "tutorial.md": ("path",)}
 """What a page's Python takes as given."""
 NOT_RUN = {"pose.md": "a pose search is minutes; tests/plugins/tasks/test_pose.py runs it"}
 """Pages whose Python is compiled, and of which only the imports run."""
@@ -171,8 +172,11 @@ PYTHON = [page for page in PAGES if any(m["kind"] == "python" and not m["file"] 
 
 
 @pytest.mark.parametrize("page", PYTHON, ids=lambda page: page.name)
-def test_python_runs(page: Path, stylegan2: Generator, tmp_path: Path) -> None:
+def test_python_runs(page: Path, stylegan2: Generator, registry: Registry, tmp_path: Path) -> None:
     generator, path = stylegan2, tmp_path / "x.persona.safetensors"
+    if page.name == "tutorial.md":
+        backend = registry.backend("eg3d-minicat")
+        generator = load_generator(backend, backend.card, None)
     anchors = torch.randn(3, generator.latent.w_dim, generator=seeded(0))
     origin = Origin("stylegan2", "ffhq-1024", fingerprint(generator))
     save_persona(path, Persona.create(generator, Recipe(), origin=origin, anchors=anchors))
@@ -185,6 +189,8 @@ def test_python_runs(page: Path, stylegan2: Generator, tmp_path: Path) -> None:
     exec(compile(tree, page.name, "exec", dont_inherit=True), names)
     if page.name == "guide.md":
         assert names["picture"].shape == (1, 3, 16, 16)
+    if page.name == "tutorial.md":
+        assert names["left"].shape == (1, 3, 64, 64)
 
 
 def test_what_is_given_is_needed() -> None:
