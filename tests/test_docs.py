@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +27,9 @@ from gpk_checkpoints.personas import save_persona
 from gpk_checkpoints.weights import load_generator
 from gpk_cli.app import build
 from gpk_cli.run import DIRECT
+from gpk_runs.settings import read_config
+from gpk_tasks.presets import preset
+from gpk_tasks.settings import resolve
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -91,7 +94,7 @@ def root(registry: Registry) -> Any:
     return typer.main.get_command(build(registry))
 
 
-def parse(root: Any, words: list[str], registry: Registry) -> None:
+def parse(root: Any, words: Sequence[str], registry: Registry) -> None:
     """Has the command line's own parser read `words`; raises what it raises of an option or argument that is not so."""
     command, context, name = root, None, "gpk"
     if words[:1] and words[0] in DIRECT:
@@ -135,6 +138,23 @@ def test_commands_are_taken(root: Any, registry: Registry) -> None:
                 parse(root, words, registry)
             except Exception as problem:
                 raise AssertionError(f"{named(line)}: {problem}") from problem
+
+
+def test_scripts_and_targets_exist() -> None:
+    targets = re.findall(r"(?m)^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"))
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for script in re.findall(r"\bpython ([\w./-]+\.py)\b", text):
+            assert (ROOT / script).is_file(), f"{page.name}: {script}"
+        for target in re.findall(r"(?m)(?:^    |`)make ([a-z-]+)", text):
+            assert target in targets, f"{page.name}: make {target}"
+
+
+def test_the_guides_settings_are_taken(tmp_path: Path) -> None:
+    lines = re.findall(r"(?m)^    ((?:recipe|inversion|tuning): .*)", (ROOT / "docs" / "guide.md").read_text())
+    (tmp_path / "mine.yaml").write_text("\n".join(lines))
+    settings = resolve(preset("fast"), ("mine.yaml", read_config(tmp_path / "mine.yaml")))
+    assert (settings.recipe.rank, settings.inversion.space, settings.tuning.steps) == (4, "w+", 500)
 
 
 def test_the_parser_refuses(root: Any, registry: Registry) -> None:
