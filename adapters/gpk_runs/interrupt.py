@@ -1,4 +1,4 @@
-"""Ctrl-C and a polite kill, answered between two steps instead of inside one."""
+"""Ctrl-C and a polite kill, answered between two steps, or in the middle of one where nothing is lost by that."""
 
 from __future__ import annotations
 
@@ -22,14 +22,43 @@ def asked_to_stop() -> Iterator[Callable[[], bool]]:
             raise KeyboardInterrupt
         asked = True
 
+    with _answered_by(note):
+        yield lambda: asked
+
+
+@contextmanager
+def stopped_at_once() -> Iterator[Callable[[], None]]:
+    """Raises KeyboardInterrupt wherever SIGINT or SIGTERM finds the work in the block, which must be ready for that.
+
+    Gives a function that raises it too, once one of them arrived: Python swallows what is raised while it clears away.
+    Outside the main thread, where Python takes no signal handlers, nothing is raised.
+    """
+    asked = False
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        asked = True
+        raise KeyboardInterrupt
+
+    def go_on() -> None:
+        if asked:
+            raise KeyboardInterrupt
+
+    with _answered_by(stop):
+        yield go_on
+
+
+@contextmanager
+def _answered_by(answer: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """SIGINT and SIGTERM call `answer` inside the block."""
     before = {}
     try:
         for number in (signal.SIGINT, signal.SIGTERM):
-            before[number] = signal.signal(number, note)
+            before[number] = signal.signal(number, answer)
     except ValueError:  # not the main thread
         pass
     try:
-        yield lambda: asked
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -1,10 +1,10 @@
 r"""Raw photos into an album that a personalization takes.
 
-    photos ──read──▶ crops, measures ──judge──▶ whose they are ──sort──▶ good ones ──pose──▶ cameras ──▶ selection.csv
+    photos ──take in──▶ crops, measures, whose they are ──sort──▶ good ones ──pose──▶ cameras ──▶ selection.csv
 
-Reading is the only part that opens the large files, and runs in threads: decoding, shrinking and OpenCV let go of
-Python's lock. At any moment a few photos are in memory, never the folder. What is decided is drawn anew from the
-measures at every call, so that an edited selection.csv, a photo more, or a stopped run all lead to the same album.
+What is decided is drawn anew from the measures at every call, so that an edited selection.csv, a photo more, or a
+stopped run all lead to the same album. It may be stopped in the middle of anything: what the ledger has is whole at any
+moment, and is saved on the way out.
 
 Nothing is deleted and nothing is moved: the raw photos stay as they are, every crop stays in the album, and
 selection.csv says which are used. `gpk_photos.album.open_album` obeys it, so an edit counts at once, even where the
@@ -13,38 +13,31 @@ command is not run again.
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from itertools import islice
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from corekit.album import Album
 from corekit.bench import Bench, Journal
-from corekit.camera import Camera
 from corekit.errors import AlbumError, GpkError
-from gpk_photos import read_image, write_labels
+from gpk_photos import write_labels
 from gpk_photos.album import photo_names
 from gpk_photos.contents import Reader, album_files
-from gpk_photos.reading import Find, Reading, sha256_of, take
+from gpk_photos.reading import Find
 from gpk_photos.selection import SELECTION, Choice, read_decisions, write_selection
-from gpk_photos.validity import mask_name
+from gpk_prepare.intake import take_in
 from gpk_prepare.ledger import Ledger, opened, saving
+from gpk_prepare.posing import given, posed
 from gpk_prepare.settings import Preparation
 from gpk_prepare.sheet import write_contact_sheet
-from gpk_prepare.sorting import Pose, Seen, choices, sort_photos
+from gpk_prepare.sorting import Pose, choices, sort_photos
 from gpk_prepare.strangers import random_subjects
-from gpk_runs.interrupt import asked_to_stop
-from gpk_tasks.pose import Posing, estimated
+from gpk_runs.interrupt import stopped_at_once
 
 SAVE_EVERY = 20.0  # seconds
-MOST_THREADS = 8
-"""Photos of 12 megapixels that are in memory at once, at 0.2 GB each."""
 SHEET = "contact-sheet.png"
 FEWEST = 2
 """Photos that a personalization needs."""
@@ -85,164 +78,59 @@ def prepare(source: Path, out: Path, settings: Preparation, eyes: Instruments, j
     done; KeyboardInterrupt, with the state saved, when asked to stop.
     """
     _require_apart(source, out)
-    with album_files(source) as files, opened(out, settings) as ledger, asked_to_stop() as stopping:
-        names = photo_names(source)
-        path = out / SELECTION
-        decisions, notes = read_decisions(path, names) if path.exists() else ({}, [])
+    with album_files(source) as files, opened(out, settings) as ledger, stopped_at_once() as go_on:
         save = saving(ledger, SAVE_EVERY, time.monotonic)
 
         def tick() -> None:
-            stop = stopping()
-            save(stop)
-            if stop:
-                raise KeyboardInterrupt(f"the work so far is saved in {out}; the same command goes on from there")
+            go_on()
+            save(False)
 
-        _read_all({name: files[name] for name in names}, ledger, settings, eyes, out, journal, tick)
-        save(True)
-        readings = {name: ledger.readings[name] for name in names}
-        if ledger.strangers is None and eyes.judge is not None and eyes.bench is not None:
-            ledger.strangers = random_subjects(eyes.bench.generator, eyes.judge, journal)
+        try:
+            photos = {name: files[name] for name in photo_names(source)}
+            return _prepared(photos, ledger, out, settings, eyes, journal, tick)
+        except KeyboardInterrupt:
             save(True)
-        found = sort_photos(readings, ledger.seen, ledger.strangers, settings.pick)
-        poses: dict[str, Pose] = {}
-        wanted = [
-            name
-            for name, face in found.faces.items()
-            if settings.cameras and decisions.get(name, not found.reasons[name])
-        ]
-        if settings.cameras:
-            poses = _given(eyes.labels or {}, found.faces)
-            unlabelled = [name for name in wanted if name not in poses]
-            if eyes.bench is not None and unlabelled:
-                poses |= _posed(
-                    unlabelled,
-                    {name: found.faces[name].crop for name in unlabelled},
-                    ledger,
-                    eyes.bench,
-                    out,
-                    journal,
-                    tick,
-                )
-        lines = choices(readings, found, poses, decisions)
-        if settings.cameras:
-            labelled = {found.faces[name].crop: pose.label for name, pose in sorted(poses.items())}
-            write_labels(out, list(labelled), torch.tensor(list(labelled.values())).reshape(-1, 25))
-        write_selection(path, lines)
-        write_contact_sheet(out / SHEET, out, lines, readings)
-        save(True)
+            told = f"the work so far is saved in {out}; the same command goes on from there"
+            raise KeyboardInterrupt(told) from None
+
+
+def _prepared(
+    files: Mapping[str, Reader],
+    ledger: Ledger,
+    out: Path,
+    settings: Preparation,
+    eyes: Instruments,
+    journal: Journal,
+    tick: Callable[[], None],
+) -> Prepared:
+    """`prepare`, which may be stopped anywhere: what the ledger has is whole at any moment."""
+    path = out / SELECTION
+    decisions, notes = read_decisions(path, list(files)) if path.exists() else ({}, [])
+    take_in(files, ledger, out, find=eyes.find, side=settings.side, judge=eyes.judge, journal=journal, tick=tick)
+    ledger.save()
+    if eyes.judge is not None and eyes.bench is not None:
+        for strangers in random_subjects(eyes.bench.generator, eyes.judge, journal, known=ledger.strangers):
+            ledger.strangers = strangers
+            tick()
+    found = sort_photos(ledger.readings, ledger.seen, ledger.strangers, settings.pick)
+    poses: dict[str, Pose] = {}
+    if settings.cameras:
+        poses = given(eyes.labels or {}, found.faces)
+        wanted = [name for name in found.faces if decisions.get(name, not found.reasons[name])]
+        unlabelled = {name: found.faces[name] for name in wanted if name not in poses}
+        if eyes.bench is not None and unlabelled:
+            poses |= posed(unlabelled, files, settings, ledger, eyes.bench, out=out, journal=journal, tick=tick)
+        labelled = {found.faces[name].crop: pose.label for name, pose in sorted(poses.items())}
+        write_labels(out, list(labelled), torch.tensor(list(labelled.values())).reshape(-1, 25))
+    lines = choices(ledger.readings, found, poses, decisions)
+    write_selection(path, lines)
+    write_contact_sheet(out / SHEET, out, lines, ledger.readings)
+    ledger.save()
     if eyes.missing is not None and len(poses) < len(found.faces):
         raise type(eyes.missing)(
             f"{len(found.faces)} photos are cut and judged in {out}, and cameras are missing still: {eyes.missing}"
         )
     return Prepared(out, lines, notes)
-
-
-def _read_all(
-    files: Mapping[str, Reader],
-    ledger: Ledger,
-    settings: Preparation,
-    eyes: Instruments,
-    out: Path,
-    journal: Journal,
-    tick: Callable[[], None],
-) -> None:
-    """Brings the ledger's readings up to the files; in threads, but kept in the order of the names."""
-    before = ledger.readings
-    ledger.readings = {}
-
-    def read(name: str) -> Reading:
-        content, sha256, trouble = sha256_of(files[name])
-        if trouble:
-            return Reading("", trouble=trouble)
-        known = before.get(name)
-        if known is not None and known.sha256 == sha256 and all((out / face.crop).exists() for face in known.faces):
-            return known
-        return take(name, content, sha256, find=eyes.find, side=settings.side, album=out)
-
-    workers = min(os.cpu_count() or 1, MOST_THREADS)
-    try:
-        for done, (name, reading) in enumerate(_in_threads(read, list(files), workers), start=1):
-            ledger.readings[name] = reading
-            for face in reading.faces if eyes.judge is not None else ():
-                if face.crop not in ledger.seen:
-                    ledger.seen[face.crop] = _look(eyes.judge, read_image(out / face.crop))
-            journal.progress("reading photos", done, len(files), {})
-            tick()
-    except BaseException:
-        ledger.readings = before | ledger.readings
-        raise
-
-
-def _in_threads(read: Callable[[str], Reading], names: Sequence[str], workers: int) -> Iterator[tuple[str, Reading]]:
-    """What `read` says of each name, in order, `workers` at a time, and no more than two rounds ahead."""
-    pending: list[tuple[str, Future[Reading]]] = []
-    waiting = iter(names)
-    with ThreadPoolExecutor(workers) as pool:
-        try:
-            pending += [(name, pool.submit(read, name)) for name in islice(waiting, 2 * workers)]
-            while pending:
-                name, future = pending.pop(0)
-                pending += [(other, pool.submit(read, other)) for other in islice(waiting, 1)]
-                yield name, future.result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-
-@torch.no_grad()
-def _look(judge: torch.nn.Module | None, picture: Tensor) -> Seen:
-    """One picture at a time, so that what is seen does not depend on the others."""
-    assert judge is not None
-    like = next(judge.parameters(), picture)
-    plain, mirrored = (judge(each[None].to(like.device))[0].float().cpu() for each in (picture, picture.flip(2)))
-    return Seen(plain, mirrored)
-
-
-def _given(labels: Mapping[str, Tensor], faces: Mapping[str, object]) -> dict[str, Pose]:
-    """The user's own cameras."""
-    known = [name for name in faces if name in labels]
-    angles = [Camera.from_label(labels[name]).angles()[:, 0].tolist() for name in known]
-    rows = zip(known, angles, strict=True)
-    return {name: Pose(tuple(labels[name].tolist()), yaw, pitch) for name, (yaw, pitch) in rows}
-
-
-def _posed(
-    names: Sequence[str],
-    crops: Mapping[str, str],
-    ledger: Ledger,
-    bench: Bench,
-    out: Path,
-    journal: Journal,
-    tick: Callable[[], None],
-) -> dict[str, Pose]:
-    """The cameras of these photos, all together; from the ledger, where it has them of exactly these."""
-    of = tuple(sorted(crops.values()))
-    if of != ledger.posing_of:
-        ledger.posing_of, ledger.posing, ledger.poses = of, None, {}
-    if len(ledger.poses) != len(of):
-        album = Album(torch.stack([read_image(out / crop) for crop in of]), of, masks=real_shares(out, of))
-
-        def keep(state: Callable[[], tuple[dict[str, Tensor], dict[str, object]]]) -> None:
-            ledger.posing = state()
-            tick()
-
-        posed = estimated(replace(bench, journal=journal), album, Posing(), start=ledger.posing, tick=keep)
-        rows = zip(
-            posed.cameras.label().tolist(), posed.yaw.tolist(), posed.pitch.tolist(), posed.confidence.tolist(),
-            posed.residual.tolist(), strict=True,
-        )  # fmt: skip
-        ledger.poses = {crop: Pose(tuple(label), *rest) for crop, (label, *rest) in zip(of, rows, strict=True)}
-        ledger.posing = None
-    return {name: ledger.poses[crops[name]] for name in names}
-
-
-def real_shares(out: Path, crops: Sequence[str]) -> Tensor | None:
-    """The masks [N, 1, R, R] of these crops; None where every pixel of all is the photo's own."""
-    files = [out / mask_name(crop) for crop in crops]
-    if not any(file.exists() for file in files):
-        return None
-    masks = [(read_image(file)[:1] + 1) / 2 if file.exists() else None for file in files]
-    side = next(mask.shape[-1] for mask in masks if mask is not None)
-    return torch.stack([torch.ones(1, side, side) if mask is None else mask for mask in masks])
 
 
 def _require_apart(source: Path, out: Path) -> None:

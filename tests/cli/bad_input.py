@@ -36,7 +36,10 @@ COMMAND = "python tests/cli/bad_input.py > docs/bad-input.md"
 PERSONA = "cat.persona.safetensors"
 SHORT = "--backend eg3d-minicat --device cpu --steps 2 --anchor-steps 2 --seed 3"
 """A job of seconds."""
+FIRST = "img00000000.png"
+"""The album's first photo."""
 ALBUM_JOB = f"personalize album {SHORT} --out new"
+PREPARE = "prepare album --backend stylegan2-minicat --device cpu"
 PERSONA_JOBS = (f"show {PERSONA}", f"merge {PERSONA} new.safetensors", f"export {PERSONA} new")
 WEIGHTS_JOBS = (f"{ALBUM_JOB} --weights bad.safetensors", f"merge {PERSONA} new.safetensors --weights bad.safetensors")
 
@@ -104,7 +107,9 @@ class StopAt(StringIO):
 
 
 def make_good(folder: Path) -> Path:
-    """An album, a finished `run`, its persona and a `half` run that was stopped after a step of tuning."""
+    """An album, a finished `run`, its persona, a `half` run that was stopped after a step of tuning, and a `prepared`
+    album of the same photos.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with chdir(folder):
         assert answer("minicat album cat --seed 3 --photos 4 --held-out 0").code == 0
@@ -116,6 +121,8 @@ def make_good(folder: Path) -> Path:
         done = answer(f"{job} run")
         assert done.code == 0, done.told
         shutil.copy("run/eg3d-minicat.persona.safetensors", PERSONA)
+        done = answer(f"{PREPARE} --crop centre --out prepared")
+        assert done.code == 0, done.told
     return folder
 
 
@@ -297,11 +304,15 @@ def folder_for(name: str) -> Spoil:
     return several(drop(name), lambda folder: (folder / name).mkdir())
 
 
-def lock(folder: Path) -> FileLock:
-    """The run's folder in use; for as long as what this returns is kept."""
-    held = FileLock(folder / "half/run.lock", timeout=0)
-    held.acquire()
-    return held
+def in_use(name: str) -> Spoil:
+    """A run's folder in use; for as long as what this returns is kept."""
+
+    def lock(folder: Path) -> FileLock:
+        held = FileLock(folder / name / "run.lock", timeout=0)
+        held.acquire()
+        return held
+
+    return lock
 
 
 BRACKET = r"\(.*\)"
@@ -564,7 +575,7 @@ RUNS = [
         r'(?<=")\w+…',
     ),
     Case("an `--out` that holds a run of another gpk", "shiver", renamed_setting, in_folder("half")),
-    Case("an `--out` in use by another process", "is in use", lock, in_folder("half")),
+    Case("an `--out` in use by another process", "is in use", in_use("half"), in_folder("half")),
     Case(
         "a finished run whose persona is gone",
         "is gone",
@@ -685,8 +696,149 @@ TASKS = [
     Case("a report onto a file of one's own", "no page of gpk's", put("a.html", "mine"), ("report run --out a.html",)),
 ]
 
+
+def preparing(options: str) -> tuple[str]:
+    """Prepares the album's photos anew."""
+    return (f"{PREPARE} --out new {options}",)
+
+
+AGAIN = (f"{PREPARE} --crop centre --out prepared",)
+"""Goes on with the prepared album."""
+LEARN = ("personalize prepared --backend stylegan2-minicat --device cpu --out new",)
+"""Learns from it."""
+
+
+def boxed(given: str, lines: str | bytes, says: str, *, varies: str = "") -> Case:
+    """A case of `--crop box.csv`."""
+    content = lines if isinstance(lines, bytes) else f"file,left,top,right,bottom,roll\n{lines}"
+    return Case(given, says, put("box.csv", content), preparing("--crop box.csv"), varies)
+
+
+def masked(given: str, content: bytes, says: str) -> Case:
+    """A case of an album whose only photo has such a mask."""
+    return Case(given, says, several(alone("a.png", picture(64, 64)), put("album/masks/a.png", content)))
+
+
+def chosen(change: Callable[[list[str]], Sequence[str]], file: str = "prepared/selection.csv") -> Spoil:
+    """The selection of the prepared album with its lines changed."""
+
+    def spoil(folder: Path) -> None:
+        lines = (folder / "prepared/selection.csv").read_text("utf-8-sig").splitlines()
+        put(file, "\n".join(change(lines)))(folder)
+
+    return spoil
+
+
+def decided(line: str, use: str) -> str:
+    """A selection's line with another cell under `use`."""
+    file, crop, _, rest = line.split(",", 3)
+    return f"{file},{crop},{use},{rest}"
+
+
+def known(given: str, content: str, says: str, *, varies: str = "") -> Case:
+    """A case of `--labels a.json`."""
+    return Case(
+        given,
+        says,
+        put("a.json", content),
+        ("prepare album --backend eg3d-minicat --device cpu --out new --labels a.json",),
+        varies,
+    )
+
+
+RAW = [
+    Case(
+        "`gpk prepare` of a folder that is not there",
+        "no album at none",
+        commands=("prepare none --backend eg3d-minicat",),
+    ),
+    Case(
+        "`gpk prepare` into the folder of the raw photos",
+        "among the raw photos",
+        commands=(f"{PREPARE} --out album/new",),
+    ),
+    Case(
+        "`gpk prepare` into a folder of other things", "no album that was prepared", commands=(f"{PREPARE} --out run",)
+    ),
+    Case("`gpk prepare` into a file", "an album needs a folder", commands=(f"{PREPARE} --out {PERSONA}",)),
+    Case("an album prepared with other settings", "pick is", commands=(f"{AGAIN[0]} --pick 2",)),
+    Case("a prepared album in use by another process", "is in use", in_use("prepared/.prepare"), AGAIN),
+    Case(
+        "a prepared album whose state is cut short",
+        "damaged or cut short",
+        cut("prepared/.prepare/state.safetensors"),
+        AGAIN,
+    ),
+    Case("`--crop round`", "not 'round'", commands=preparing("--crop round")),
+    Case("`--crop` with boxes that are not there", "cannot read none.csv", commands=preparing("--crop none.csv")),
+    boxed("boxes in a binary file", b"\xff\xfe\x00", "as a CSV file in UTF-8", varies=r"(?<=UTF-8: ).*"),
+    boxed("boxes without a column", b"file,left,top\n", "has no column right, bottom"),
+    boxed("a box of a photo that is not there", "img0000000.png,0,0,9,9,", "did you mean"),
+    boxed("a box whose number is none", f"{FIRST},0,zero,9,9,", "line 2: top is 'zero'"),
+    boxed("a box without its last number", f"{FIRST},0,0,9", "line 2: bottom is"),
+    boxed("a box with a NaN for its roll", f"{FIRST},0,0,9,9,nan", "line 2: roll is 'nan'"),
+    boxed("a box from right to left", f"{FIRST},9,0,0,9,", "line 2: the box is empty"),
+    boxed("two boxes of one photo", f"{FIRST},0,0,9,9,\n{FIRST},0,0,8,8,", "line 3"),
+    Case("`--pick third`", "not 'third'", commands=preparing("--pick third")),
+    Case("`--pick 0`", "not '0'", commands=preparing("--pick 0")),
+    Case("`--detector opencv-dog`", "'opencv-dog'", commands=preparing("--detector opencv-dog")),
+    Case("`--detector` with `--crop centre`", "of no use", commands=preparing("--crop centre --detector opencv-cat")),
+    Case("a file for OpenCV's cascade", "takes no file", commands=preparing(f"--detector opencv-cat={PERSONA}")),
+    Case("`--judge` with a distance", "no judge of identity", commands=preparing("--judge minicat-distance")),
+    Case("`--judge arcfase`", "'arcfase'", commands=preparing("--judge arcfase")),
+    known("`--labels` that are no JSON", "labels:", "a.json is not whole JSON", varies=JSON_WORDS),
+    known("`--labels` of absent photos", '{"labels": []}', "labels none of the photos"),
+    known("`--labels` of 24 numbers", json.dumps({"labels": [[FIRST, [0] * 24]]}), "not 24"),
+    Case(
+        "`--labels` that are not there",
+        "a.json: cannot be read",
+        commands=("prepare album --backend eg3d-minicat --out new --labels a.json",),
+    ),
+    Case(
+        "a `selection.csv` with another word than yes or no",
+        "line 2: `use` is 'perhaps'",
+        chosen(lambda lines: [lines[0], decided(lines[1], "perhaps"), *lines[2:]]),
+        AGAIN + LEARN,
+    ),
+    Case(
+        "a `selection.csv` without a column",
+        "has no column 'crop'",
+        chosen(lambda lines: ["file,use,why", *lines[1:]]),
+        AGAIN + LEARN,
+    ),
+    Case(
+        "a binary file as `selection.csv`",
+        "is no CSV file in UTF-8",
+        put("prepared/selection.csv", b"\xff\xfe\x00"),
+        AGAIN + LEARN,
+        r"(?<=UTF-8: ).*(?=: save)",
+    ),
+    Case(
+        "a photo that `selection.csv` decides twice",
+        "is decided twice, and differently",
+        chosen(lambda lines: [*lines, decided(lines[1], "no"), decided(lines[1], "yes")]),
+        AGAIN,
+    ),
+    Case(
+        "a `selection.csv` that uses no photo",
+        "no photo in prepared can be used",
+        chosen(lambda lines: [lines[0], *(decided(line, "no") for line in lines[1:])]),
+        LEARN,
+    ),
+    Case(
+        "a `selection.csv` whose crops are gone",
+        "its crop is gone: run `gpk prepare` again",
+        lambda folder: shutil.rmtree(folder / "prepared/photos"),
+        LEARN,
+    ),
+    masked("a photo whose mask has another size, and no other photo", mask((32, 32), 255), "its mask is 32x32"),
+    masked("a photo whose mask is no picture, and no other photo", b"hello", "its mask is unreadable"),
+    masked("a photo whose mask leaves nothing of it, and no other photo", mask((64, 64), 0), "its mask leaves 0%"),
+]
+
 SECTIONS = {
     "Albums": ALBUMS,
+    "Raw photos": RAW,
     "Names, numbers and settings": OPTIONS,
     "Personas": PERSONAS,
     "Weights": WEIGHTS,

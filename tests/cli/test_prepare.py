@@ -119,22 +119,29 @@ def test_a_stopped_one_goes_on_to_the_same_album(raw: Path, album: Path, tmp_pat
     assert (out / "contact-sheet.png").read_bytes() == (album / "contact-sheet.png").read_bytes()
 
 
-class StopsAtTheFirstPhoto(io.StringIO):
-    """A stderr that presses Ctrl-C when the first photo is read."""
+class StopsAt(io.StringIO):
+    """A stderr that presses Ctrl-C when a line begins so."""
+
+    def __init__(self, start: str) -> None:
+        super().__init__()
+        self._start = start
 
     def write(self, text: str, /) -> int:
-        if text.startswith("reading photos 1/"):
+        if text.startswith(self._start):
             os.kill(os.getpid(), signal.SIGINT)
         return super().write(text)
 
 
-def test_ctrl_c_keeps_what_is_done(raw: Path, album: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("stage", ["reading photos 2/", "strangers to compare with 4/"])
+def test_ctrl_c_keeps_what_is_done(raw: Path, album: Path, tmp_path: Path, stage: str) -> None:
     out = tmp_path / "album"
-    with redirect_stderr(StopsAtTheFirstPhoto()) as told:
+    with redirect_stderr(StopsAt(stage)) as told:
         assert main(["prepare", str(raw), *FLAT, "--out", str(out)]) == 130
     assert f"the work so far is saved in {out}; the same command goes on from there" in told.getvalue()
     assert not (out / "selection.csv").exists()
-    assert main(["prepare", str(raw), *FLAT, "--out", str(out)]) == 0
+    with redirect_stderr(io.StringIO()) as told:
+        assert main(["prepare", str(raw), *FLAT, "--out", str(out)]) == 0
+    assert ("strangers to compare with 0/" in told.getvalue()) == stage.startswith("reading")  # 4 of them were kept
     assert lines(out) == lines(album)
 
 

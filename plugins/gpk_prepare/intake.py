@@ -1,0 +1,88 @@
+r"""The raw photos of a folder taken in: each read once, in threads, and shown to the judge.
+
+The large files are opened here and nowhere else. Decoding, shrinking and OpenCV let go of Python's lock, so threads do
+it (`benchmarks/prepare_reading.py` measures them against processes). At any moment a few photos are in memory, never
+the folder. The judge looks in the calling thread, at one picture at a time.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from corekit.bench import Journal
+from gpk_photos import read_image
+from gpk_photos.contents import Reader
+from gpk_photos.reading import Find, Reading, sha256_of, take
+from gpk_prepare.ledger import Ledger
+from gpk_prepare.sorting import Seen
+
+MOST_THREADS = 8
+"""Photos of 12 megapixels that are in memory at once, at 0.2 GB each."""
+
+
+def take_in(
+    files: Mapping[str, Reader],
+    ledger: Ledger,
+    out: Path,
+    *,
+    find: Find,
+    side: int,
+    judge: torch.nn.Module | None,
+    journal: Journal,
+    tick: Callable[[], None],
+) -> None:
+    """Brings the ledger up to these files, in the order of their names; `tick` is called after each photo.
+
+    Crops [3, side, side] go into the album `out`. What was read is known by its sha256 and not read again.
+    """
+
+    def read(name: str) -> Reading:
+        content, sha256, trouble = sha256_of(files[name])
+        if trouble:
+            return Reading("", trouble=trouble)
+        known = ledger.readings.get(name)
+        if known is not None and known.sha256 == sha256 and all((out / face.crop).exists() for face in known.faces):
+            return known
+        return take(name, content, sha256, find=find, side=side, album=out)
+
+    workers = min(os.cpu_count() or 1, MOST_THREADS)
+    journal.progress("reading photos", 0, len(files), {})
+    for done, (name, reading) in enumerate(in_threads(read, list(files), workers), start=1):
+        ledger.readings[name] = reading
+        for face in reading.faces if judge is not None else ():
+            if face.crop not in ledger.seen:
+                ledger.seen[face.crop] = _look(judge, read_image(out / face.crop))
+        journal.progress("reading photos", done, len(files), {})
+        tick()
+    ledger.readings = {name: ledger.readings[name] for name in files}
+
+
+def in_threads(read: Callable[[str], Reading], names: Sequence[str], workers: int) -> Iterator[tuple[str, Reading]]:
+    """What `read` says of each name, in order, `workers` at a time, and no more than two rounds ahead."""
+    pending: list[tuple[str, Future[Reading]]] = []
+    waiting = iter(names)
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            pending += [(name, pool.submit(read, name)) for name in islice(waiting, 2 * workers)]
+            while pending:
+                name, future = pending.pop(0)
+                pending += [(other, pool.submit(read, other)) for other in islice(waiting, 1)]
+                yield name, future.result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+@torch.no_grad()
+def _look(judge: torch.nn.Module | None, picture: Tensor) -> Seen:
+    """One picture at a time, so that what is seen does not depend on the others."""
+    assert judge is not None
+    like = next(judge.parameters(), picture)
+    plain, mirrored = (judge(each[None].to(like.device))[0].float().cpu() for each in (picture, picture.flip(2)))
+    return Seen(plain, mirrored)
