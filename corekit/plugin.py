@@ -35,7 +35,8 @@ class Card:
 
     `config` are the generator's constructor arguments; `weights` a file that ships with the plugin, if one does; `url`
     the file to download, and `page` where a person finds it; `notes` what a user must know of it, such as how the
-    photos that it was trained on were aligned.
+    photos that it was trained on were aligned. `ready` tells that `build` gives the trained network itself, so that no
+    file of weights is needed; it is built twice, and has to be the same both times.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Card:
     weights: Path | None = None
     page: str | None = None
     notes: str = ""
+    ready: bool = False
 
 
 Adopt: TypeAlias = "Callable[[Mapping[str, Any], Mapping[str, Tensor]], tuple[Mapping[str, Any], Mapping[str, Tensor]]]"
@@ -66,6 +68,9 @@ class Backend:
     `detector` names the offer of `gpk_detectors` that finds its subjects in photographs, and `framing` tells how its
     training set was cut from them; None where nothing is known, and the central square has to do.
     `meaning` is for generators whose noise means something known: noise z [B, Z] → numbers [B] by name.
+    `variant`, where there is one, makes the backend that people ask for as `name:which` from `which`. It may run what
+    `which` names, so that it is called only where a person asks for it, and never because a file says so. A backend
+    with variants may have no cards of its own.
     """
 
     name: str
@@ -83,6 +88,7 @@ class Backend:
     detector: str | None = None
     framing: Framing | None = None
     meaning: Callable[[Tensor], Mapping[str, Tensor]] | None = None
+    variant: Callable[[str], Backend] | None = None
 
     @property
     def card(self) -> Card:
