@@ -71,6 +71,8 @@ class Backend:
     `variant`, where there is one, makes the backend that people ask for as `name:which` from `which`. It may run what
     `which` names, so that it is called only where a person asks for it, and never because a file says so. A backend
     with variants may have no cards of its own.
+    `tiny` are settings that, laid over a card's config, make a network of a size that a test can afford; none where the
+    cards are small as they are. `corekit.testing` builds every card with them.
     """
 
     name: str
@@ -89,6 +91,7 @@ class Backend:
     framing: Framing | None = None
     meaning: Callable[[Tensor], Mapping[str, Tensor]] | None = None
     variant: Callable[[str], Backend] | None = None
+    tiny: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def card(self) -> Card:

@@ -80,14 +80,12 @@ class Registry:
         """The backend of that name, or of a variant's, as "module:package.file:factory".
 
         A variant may run code that its name names: say `asked` where a person gave the name, and never for one that
-        was read from a file. Raises InputError for a variant that nobody asked for and for a family without cards,
-        UnknownNameError, or PluginError where two plugins offer it or the variant is no Backend.
+        was read from a file. Raises InputError for a variant that nobody asked for, UnknownNameError, or PluginError
+        where two plugins offer it or the variant is no Backend.
         """
         base, colon, which = name.partition(":")
         family = self._one(Backend, base)
         if not colon:
-            if not family.cards:
-                raise InputError(f"the backend {base!r} alone names no generator: {family.summary}")
             return family
         if family.variant is None:
             raise UnknownNameError("backend", name, self.backends())

@@ -25,7 +25,9 @@ make pictures on CUDA, "auto" takes it.
 
 
 def find_card(backend: Backend, name: str | None) -> Card:
-    """The card of that name, the backend's default where None."""
+    """The card of that name, the backend's default where None; raises InputError for a family that has none itself."""
+    if not backend.cards:
+        raise InputError(f"the backend {backend.name!r} alone names no generator: {backend.summary}")
     cards = {card.name: card for card in backend.cards}
     if name is not None and name not in cards:
         raise UnknownNameError(f"card of {backend.name}", name, cards)
