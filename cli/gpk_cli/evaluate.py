@@ -230,11 +230,11 @@ def _instruments(
         cards.append((registry.judge(backend.attributes), None, False))
     found: dict[str, dict[str, Any]] = {"judge": {}, "distance": {}, "attributes": {}}
     absent, digests = {}, {}
-    for card, file, asked in cards:
+    for card, file, wanted in cards:
         try:
             network = card.load(file).to(device)
         except (ExtraError, WeightsError) as error:
-            if asked and file is not None:  # a file that was named and is no such weights
+            if wanted and file is not None:  # a file that was named and is no such weights
                 raise
             absent[card.name] = str(error)
             continue

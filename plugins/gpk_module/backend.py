@@ -77,7 +77,7 @@ def backend_of(which: str) -> Backend:
     """
     code = Code.parse(which)
     found = code.find()
-    with torch.random.fork_rng(devices=()):
+    with torch.random.fork_rng(devices=()), torch.device("cpu"):
         module = code.make(found)
         traits = None if isinstance(module, Generator) else _look(module, code)
     made = Made(code, found, traits)
