@@ -47,14 +47,19 @@ def trials(registry: Registry, names: Sequence[str]) -> list[Trial]:
 
 
 def specimens(registry: Registry, backend: str | Backend, cards: Sequence[str] | None = None) -> Sequence[Specimen]:
-    """A specimen a card; raises UnknownNameError for a backend or a card that is not there."""
+    """A specimen a card, of those that build the same the first; or of `cards` by name, each.
+
+    Raises UnknownNameError for a backend or a card that is not there.
+    """
     family = registry.backend(backend) if isinstance(backend, str) else backend
     plugin = entry_point(registry.backends()[family.name]) if isinstance(backend, str) else None
     known = {card.name: card for card in family.cards}
     for name in cards or ():
         if name not in known:
             raise UnknownNameError("card", name, known)
-    return [Specimen(family, known[name], plugin) for name in (cards or known)]
+    found = [Specimen(family, known[name], plugin) for name in (cards or known)]
+    configs = [specimen.config for specimen in found]
+    return found if cards else [one for index, one in enumerate(found) if one.config not in configs[:index]]
 
 
 def entry_point(offer: Offer) -> EntryPoint | None:
