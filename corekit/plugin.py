@@ -23,7 +23,18 @@ if TYPE_CHECKING:
     from corekit.generator import Generator
 
 API_VERSION = 1
+API_VERSIONS: dict[int, str | None] = {1: None}
+"""The hook APIs that this gpk understands; for one on its way out, the version of gpk that will not any more."""
 ENTRY_POINT_GROUP = "gpk"
+
+
+class GpkDeprecationWarning(FutureWarning):
+    """Something that plugins may still do, for a release; its text says what replaces it and when it goes.
+
+    A hook on its way out is specified with `@hookspec(warn_on_impl=GpkDeprecationWarning(…))`, an argument of one with
+    `warn_on_impl_args={"name": GpkDeprecationWarning(…)}`; gpk tells, by the plugin's name, where one is implemented.
+    """
+
 
 hookspec = pluggy.HookspecMarker("gpk")
 hookimpl = pluggy.HookimplMarker("gpk")
