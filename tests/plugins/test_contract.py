@@ -35,7 +35,7 @@ REGISTRY = Registry.discover(plugins=False)
 
 
 def test_no_backend_is_left_out() -> None:
-    assert sorted(tried.backend for tried in TRIED) == sorted(REGISTRY.backends())
+    assert sorted(str(tried.backend) for tried in TRIED) == sorted(REGISTRY.backends())
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,7 @@ class Good(Generator):
     def image(self, raw: Tensor) -> Tensor:
         dtype = raw.dtype if self.half_dtype is None else self.half_dtype
         large = F.interpolate(raw, scale_factor=2, mode="bilinear").to(dtype)
+        assert self.sharpen.bias is not None
         sharp = F.conv2d(large, self.weight_of("sharpen").to(dtype), self.sharpen.bias.to(dtype), padding=1)
         return sharp.to(raw.dtype).tanh()
 
@@ -668,7 +669,8 @@ class Count:
 
 def task(run: Callable[..., Any], settings: type = Count, **says: Any) -> TaskSpecimen:
     made = backend()
-    one = Task("task", "a task", run, settings=lambda: settings, **({"persona": "optional"} | says))
+    says = {"persona": "optional", **says}
+    one = Task("task", "a task", run, settings=lambda: settings, **says)
     return TaskSpecimen(one, Specimen(made, made.card))
 
 
@@ -759,7 +761,8 @@ def random(bench: Bench, settings: Count, run: Run) -> Mapping[str, Any]:
     "without a persona it raised AttributeError",
 )
 def presuming(bench: Bench, settings: Count, run: Run) -> Mapping[str, Any]:
-    return colours(bench, settings, run) | {"anchors": len(bench.persona.anchors)}  # pyright: ignore[reportOptionalMemberAccess]
+    anchors = len(bench.persona.anchors)  # pyright: ignore[reportOptionalMemberAccess]
+    return {**colours(bench, settings, run), "anchors": anchors}
 
 
 GOOD: Mapping[str, Callable[[], Any]] = {
