@@ -35,7 +35,9 @@ REGISTRY = Registry.discover(plugins=False)
 
 
 def test_no_backend_is_left_out() -> None:
-    assert sorted(str(tried.backend) for tried in TRIED) == sorted(REGISTRY.backends())
+    """But a family whose generators are somebody else's: tests/plugins/module holds some of those to the contract."""
+    ours = [name for name, offer in REGISTRY.backends().items() if offer.value.cards]
+    assert sorted(str(tried.backend) for tried in TRIED) == sorted(ours)
 
 
 @pytest.mark.parametrize(
