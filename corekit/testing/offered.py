@@ -47,14 +47,15 @@ def trials(registry: Registry, names: Sequence[str] = ()) -> list[Trial]:
     def wanted(name: str, offer: Offer[Any]) -> bool:
         return not names or bool({name, offer.plugin} & set(names))
 
+    with_cards = [offer for offer in backends.values() if offer.value.cards]  # others have variants alone
     found: list[Trial] = []
     for name in (name for name, offer in backends.items() if wanted(name, offer)):
         found += backend_trials(registry, name)
     found += [judge_trial(registry, name) for name, offer in judges.items() if wanted(name, offer)]
     found += [
-        task_trial(registry, name, _suited(offer, list(backends.values())))
+        task_trial(registry, name, _suited(offer, with_cards))
         for name, offer in tasks.items()
-        if wanted(name, offer) and backends
+        if wanted(name, offer) and with_cards
     ]
     return found
 
