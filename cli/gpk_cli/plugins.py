@@ -10,7 +10,6 @@ import typer
 from corekit.quarantine import PluginReport
 from corekit.registry import Registry
 from gpk_cli import plugin_check
-from gpk_cli.doctor import examine
 from gpk_cli.output import AsJson, show
 
 
@@ -34,7 +33,11 @@ def plugins(
         return
     registry: Registry = ctx.obj
     reports = registry.plugins()
-    complaints = list(examine(reports)) if doctor else []
+    complaints: list[str] = []
+    if doctor:
+        from gpk_cli.doctor import examine  # here: no other command needs it, and every command imports this module
+
+        complaints = list(examine(reports))
     if as_json or not doctor:
         columns = ("name", "distribution", "version", "status", "offers")
         show([_row(report, as_json=as_json) for report in reports], columns, as_json=as_json)
