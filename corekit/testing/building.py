@@ -8,6 +8,8 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from functools import cache
+from importlib.metadata import EntryPoint
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -31,12 +33,21 @@ print(json.dumps({"seconds": report.seconds, "torch": "torch" in sys.modules, "e
 """
 
 
-def imports_lightly(specimen: Specimen) -> None:
+class Offered(Protocol):
+    """Something that a plugin offers."""
+
+    @property
+    def plugin(self) -> EntryPoint | None:
+        """Where it is offered."""
+        ...
+
+
+def imports_lightly(specimen: Offered) -> None:
     """A plugin is imported, and its hooks are asked, at every start of gpk, `gpk --help` included: without torch, which
     alone takes seconds, and in less than half a second.
     """
     if specimen.plugin is None:
-        raise NotPromisedError("the backend was given by itself, not by a plugin's name")
+        raise NotPromisedError("it was given by itself, not by its name among what plugins offer")
     told = _loaded(specimen.plugin.name, specimen.plugin.value)
     seconds = _seconds(told)
     if told["error"]:
