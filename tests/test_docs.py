@@ -34,7 +34,8 @@ from gpk_tasks.settings import resolve
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 FENCE = re.compile(r"(?ms)^(?:\*\*`(?P<file>[\w./]+)`\*\*\n\n)?```(?P<kind>[^\n]*)\n(?P<text>.*?)^```$")
-INLINE = re.compile(r"(?:^|\s|`)gpk ((?:minicat |weights |bench |run |plugins (?=new|check))?[a-z]+)((?:(?! gpk )[^`#\n])*)")
+GROUP = r"minicat |weights |bench |run |plugins (?=new|check)"
+INLINE = re.compile(rf"(?:^|\s|`)gpk ((?:{GROUP})?[a-z]+)((?:(?! gpk )[^`#\n])*)")
 
 KINDS = {
     "python": "test_python_runs; where a file's name stands above it, tests/cli/test_tutorial.py",

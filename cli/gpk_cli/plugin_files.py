@@ -93,7 +93,7 @@ def write_whole(directory: Path, files: Mapping[str, bytes]) -> None:
                 (part / path).write_bytes(content)
             part.chmod(0o755)
             if there:
-                _moved_into(directory, part)
+                move_into(directory, part)
             else:
                 part.rename(directory)
         finally:
@@ -102,14 +102,16 @@ def write_whole(directory: Path, files: Mapping[str, bytes]) -> None:
         raise RunError(f"cannot write {directory}: {error.strerror}: give another folder with --out") from error
 
 
-def _moved_into(directory: Path, part: Path) -> None:
-    """Moves all that is in `part`. The folder itself stays the one that it was, because someone may stand in it."""
+def move_into(directory: Path, part: Path) -> None:
+    """Moves all that is in `part`, or nothing. The folder itself stays what it was, because someone may stand in it."""
+    moved: list[str] = []
     try:
-        for child in part.iterdir():
+        for child in sorted(part.iterdir()):
             child.rename(directory / child.name)
+            moved.append(child.name)
     except BaseException:
-        for child in directory.iterdir():
-            child.rename(part / child.name)
+        for name in moved:
+            (directory / name).rename(part / name)
         raise
 
 

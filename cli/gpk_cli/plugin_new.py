@@ -28,7 +28,9 @@ def add_commands(group: typer.Typer) -> None:
 
 def new(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(help="What people will type: lower-case letters, digits, dashes.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="What people will type: lower-case letters, digits, dashes.")
+    ],
     out: Annotated[Path | None, typer.Option(help="Folder of the repository [default: gpk-NAME].")] = None,
     parts: Annotated[str, typer.Option("--with", help="task, judge, or task,judge: examples of these too.")] = "",
     as_json: AsJson = False,

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file
 
 from corekit.errors import RunError
-from gpk_cli.plugin_files import Names, rendered, write_whole
+from gpk_cli.plugin_files import Names, move_into, rendered, write_whole
 
 Gpk = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -176,6 +176,16 @@ def test_what_fails_halfway_leaves_nothing(tmp_path: Path, there: bool) -> None:
         write_whole(tmp_path / "it", {"a": b"", "b/c": b"", "a/d": b""})
     assert sorted(path.name for path in tmp_path.iterdir()) == (["it"] if there else [])
     assert not tree(tmp_path)
+
+
+def test_a_move_that_fails_halfway_takes_back_what_it_moved(tmp_path: Path) -> None:
+    """Here because someone has put something into the folder after it was looked at: theirs stays."""
+    for name in ("part/a", "part/b", "it/b/theirs"):
+        (tmp_path / name).mkdir(parents=True)
+    with pytest.raises(OSError, match="not empty"):
+        move_into(tmp_path / "it", tmp_path / "part")
+    assert sorted(path.name for path in (tmp_path / "part").iterdir()) == ["a", "b"]
+    assert sorted(path.name for path in (tmp_path / "it").rglob("*")) == ["b", "theirs"]
 
 
 def test_its_plugin_is_well_and_its_album_is_of_a_stranger(gpk: Gpk, site: Path) -> None:
