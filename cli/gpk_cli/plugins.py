@@ -9,7 +9,7 @@ import typer
 
 from corekit.quarantine import PluginReport
 from corekit.registry import Registry
-from gpk_cli import plugin_check
+from gpk_cli import plugin_check, plugin_new
 from gpk_cli.output import AsJson, show
 
 
@@ -18,6 +18,7 @@ def add_commands(app: typer.Typer) -> None:
     group = typer.Typer(name="plugins")
     group.callback(invoke_without_command=True)(plugins)
     plugin_check.add_commands(group)
+    plugin_new.add_commands(group)
     app.add_typer(group)
 
 
