@@ -14,7 +14,7 @@ from torch.func import functional_call
 
 from corekit.attach import attach, attached, detach, is_attached, render_many, restore
 from corekit.errors import PersonaError, RecipeError, UnknownNameError
-from corekit.generator import Generator, fingerprint
+from corekit.generator import Generator, Site, fingerprint
 from corekit.lowrank import LoRA, factor_shapes
 from corekit.persona import Origin, Persona
 from corekit.recipe import RELEASE_PARTS, Recipe
@@ -115,6 +115,7 @@ def test_divide_gain_acts_as_if_outside_the_gain(generator: Generator) -> None:
     site = next(site for site in generator.sites() if site.kind == "affine")
     assert Recipe(rank=2, alpha=3).scale(site) == pytest.approx(1.5 / site.gain)
     assert Recipe(rank=2, alpha=3, divide_gain=frozenset()).scale(site) == 1.5
+    assert Recipe(rank=2, alpha=3).scale(Site("a", "linear", "density", 0, spread=0.5)) == 0.75
 
 
 def test_several_people_in_one_batch(generator: Generator) -> None:
@@ -217,6 +218,16 @@ def test_impossible_recipes(stylegan2: Generator) -> None:
         born(stylegan2, Recipe(rank=999))
     with pytest.raises(RecipeError, match="nothing is left to tune"):
         born(stylegan2, Recipe(parts={}))
+    with pytest.raises(UnknownNameError, match="unknown part 'superes': did you mean 'superres'"):
+        born(stylegan2, Recipe(parts={**RELEASE_PARTS, "superes": "frozen"}))
+
+
+def test_a_part_with_a_word_of_its_own_is_treated_as_the_backbone() -> None:
+    ours, theirs = Site("a", "linear", "decoder", 0), Site("b", "linear", "density", 0)
+    assert [Recipe().treatment(site) for site in (ours, theirs)] == [None, "lora"]
+    assert Recipe(parts={"backbone": "whole"}).treatment(theirs) == "offset"
+    assert Recipe(parts={"backbone": "whole"}).treatment(ours) is None
+    assert Recipe(parts={"backbone": "adapt", "density": "frozen"}).treatment(theirs) is None
 
 
 def test_recipe_survives_json() -> None:
