@@ -6,7 +6,7 @@ Light: never imports torch.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -84,6 +84,8 @@ def _faults(value: Descriptor) -> Iterable[str]:
             yield "meaning is a function from noise to numbers by name, or None"
         if value.framing is not None and not isinstance(value.framing, Framing):
             yield "framing is a Framing, or None"
+        if not isinstance(value.tiny, Mapping):
+            yield "tiny is a mapping of settings"
     elif isinstance(value, Task):
         if not callable(value.run):
             yield "run is a function"

@@ -66,6 +66,8 @@ class Backend:
     `detector` names the offer of `gpk_detectors` that finds its subjects in photographs, and `framing` tells how its
     training set was cut from them; None where nothing is known, and the central square has to do.
     `meaning` is for generators whose noise means something known: noise z [B, Z] → numbers [B] by name.
+    `tiny` are settings that, laid over a card's config, make a network of a size that a test can afford; none where the
+    cards are small as they are. `corekit.testing` builds every card with them.
     """
 
     name: str
@@ -83,6 +85,7 @@ class Backend:
     detector: str | None = None
     framing: Framing | None = None
     meaning: Callable[[Tensor], Mapping[str, Tensor]] | None = None
+    tiny: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def card(self) -> Card:

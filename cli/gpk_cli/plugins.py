@@ -1,4 +1,4 @@
-"""`gpk plugins`: which plugins are installed, and with `--doctor` what ails them."""
+"""`gpk plugins`: which are installed, with `--doctor` what ails them, and what their writers do with them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 
 from corekit.quarantine import PluginReport
 from corekit.registry import DISABLE_VARIABLE, Registry, disabled_by_environment
+from gpk_cli import plugin_check
 from gpk_cli.output import AsJson, show
 
 SLOW = 0.5
@@ -20,8 +21,11 @@ _STATE = {"quarantined": "quarantined", "duplicate": "in another plugin's way"}
 
 
 def add_commands(app: typer.Typer) -> None:
-    """Adds this module's commands."""
-    app.command()(plugins)
+    """Adds the group `plugins`, which by itself lists them."""
+    group = typer.Typer(name="plugins")
+    group.callback(invoke_without_command=True)(plugins)
+    plugin_check.add_commands(group)
+    app.add_typer(group)
 
 
 def plugins(
@@ -30,6 +34,8 @@ def plugins(
     as_json: AsJson = False,
 ) -> None:
     """List the installed plugins, and say what is wrong with them."""
+    if ctx.invoked_subcommand is not None:
+        return
     registry: Registry = ctx.obj
     reports = registry.plugins()
     complaints = list(_complaints(reports)) if doctor else []
