@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional as F
 
-BIRDS, RAYS, RATE = 32, 64, 3e-3
+BIRDS, RAYS, RATE = 32, 32, 3e-3
 WEIGHTS = Path(__file__).parent / "gpk_birds" / "birds.safetensors"
 
 
@@ -41,7 +41,7 @@ def train(steps: int) -> None:
     torch.manual_seed(0)
     torch.set_num_threads(1)
     rng = torch.Generator().manual_seed(0)
-    field = Field(samples=20)
+    field = Field()
     adam = torch.optim.Adam(field.parameters(), RATE, betas=(0.9, 0.99))
     schedule = torch.optim.lr_scheduler.OneCycleLR(adam, RATE, total_steps=steps, pct_start=0.05)
     start, mean = time.perf_counter(), 0.0
@@ -58,11 +58,11 @@ def train(steps: int) -> None:
         adam.step()
         schedule.step()
         mean = 0.98 * mean + 0.02 * squares.item()
-        if step % 500 == 499:
+        if step % 250 == 249:
             taken = time.perf_counter() - start
             print(f"step {step + 1}: squares {mean / (1 - 0.98 ** (step + 1)):.4f}, {taken:.0f} s", flush=True)
     save_file({name: tensor.detach() for name, tensor in field.state_dict().items()}, WEIGHTS)
 
 
 if __name__ == "__main__":
-    train(int(sys.argv[1]) if len(sys.argv) > 1 else 6000)
+    train(int(sys.argv[1]) if len(sys.argv) > 1 else 4500)

@@ -54,6 +54,7 @@ def gpk_backends() -> list[Backend]:
             judge="birds-identity",
             attributes="birds-attributes",
             meaning=meaning,
+            tiny={"side": 12, "samples": 6},
         )
     ]
 
