@@ -89,6 +89,8 @@ def _faults(value: Descriptor) -> Iterable[str]:
     elif isinstance(value, Task):
         if not callable(value.run):
             yield "run is a function"
+        if not isinstance(value.tiny, Mapping):
+            yield "tiny is a mapping of settings"
     elif isinstance(value, DetectorCard):
         if not isinstance(value.finds, str) or not value.finds:
             yield "finds is a word for whom it finds"

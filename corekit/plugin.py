@@ -113,6 +113,7 @@ class Task:
 
     `photos` tells whether it wants photos to work on, `persona` whether it wants a persona; `side` the side at which it
     wants its photos, for its settings and the generator's own side; `views` that it needs a generator with cameras.
+    `tiny` are settings with which a test can afford it; `corekit.testing` runs it with them.
     """
 
     name: str
@@ -123,6 +124,7 @@ class Task:
     persona: Literal["needed", "optional"] = "needed"
     side: Callable[[Any, int], int] | None = None
     views: bool = False
+    tiny: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,17 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from functools import cache
+from importlib.metadata import EntryPoint
+from typing import Protocol
 
 import torch
+from torch import Tensor
 
+from corekit.errors import InputError
 from corekit.generator import LatentSpace
+from corekit.registry import Registry
 from corekit.testing.rule import ContractError, NotPromisedError, Rule
 from corekit.testing.specimen import Specimen, affordable, built
 
@@ -27,12 +33,21 @@ print(json.dumps({"seconds": report.seconds, "torch": "torch" in sys.modules, "e
 """
 
 
-def imports_lightly(specimen: Specimen) -> None:
+class Offered(Protocol):
+    """Something that a plugin offers."""
+
+    @property
+    def plugin(self) -> EntryPoint | None:
+        """Where it is offered."""
+        ...
+
+
+def imports_lightly(specimen: Offered) -> None:
     """A plugin is imported, and its hooks are asked, at every start of gpk, `gpk --help` included: without torch, which
     alone takes seconds, and in less than half a second.
     """
     if specimen.plugin is None:
-        raise NotPromisedError("the backend was given by itself, not by a plugin's name")
+        raise NotPromisedError("it was given by itself, not by its name among what plugins offer")
     told = _loaded(specimen.plugin.name, specimen.plugin.value)
     seconds = _seconds(told)
     if told["error"]:
@@ -77,6 +92,108 @@ def builds_small(specimen: Specimen) -> None:
             )
 
 
+def names_what_exists(specimen: Specimen) -> None:
+    """The distance, judges and detector that a backend names are offered by someone, each of its kind, and weights that
+    ship with its cards are there: else the first command that needs one ends in an error.
+    """
+    backend, registry = specimen.backend, Registry.discover()
+    for role, kind in (("distance",) * 2, ("reporting", "distance"), ("judge",) * 2, ("attributes",) * 2):
+        name = getattr(backend, role)
+        if name is not None and registry.judge(name).kind != kind:
+            raise ContractError(
+                f"its {role} {name!r} is of kind {registry.judge(name).kind!r}: where {role} is named, {kind} is asked "
+                "for"
+            )
+    if backend.detector is not None:
+        registry.detector(backend.detector)
+    for card in backend.cards:
+        if card.weights is None or card.weights.is_file():
+            continue
+        raise ContractError(
+            f"the weights of the card {card.name}, {card.weights}, are not there: a file that ships with a plugin has "
+            "to be in its wheel. Leave `weights` out for a file that the user gives"
+        )
+
+
+def has_the_same_shapes_without_storage(specimen: Specimen) -> None:
+    """Built on the meta device, which allocates nothing, the state dict has the names and shapes of the real one:
+    `--dry-run` and the check of a weights file cost no memory so.
+    """
+    real = {name: tuple(tensor.shape) for name, tensor in specimen.generator.state_dict().items()}
+    try:
+        with torch.device("meta"):
+            empty = specimen.backend.build(specimen.config)
+    except (RuntimeError, NotImplementedError) as error:
+        raise ContractError(
+            f"on the meta device build raised: {str(error).splitlines()[0]}. Tensors have no values there: in __init__ "
+            "read none, and give devices by name only where you must"
+        ) from error
+    there = {name: tuple(tensor.shape) for name, tensor in empty.state_dict().items()}
+    if there != real:
+        name = sorted({*there.items()} ^ {*real.items()})[0][0]
+        raise ContractError(
+            f"on the meta device {name} is {there.get(name, 'absent')}, and {real.get(name, 'absent')} otherwise: the "
+            "config alone decides names and shapes"
+        )
+    if elsewhere := [name for name, tensor in empty.state_dict().items() if not tensor.is_meta]:
+        raise ContractError(
+            f"on the meta device {elsewhere[0]} is allocated nevertheless: build works on torch's default device. Make "
+            "tensors without device="
+        )
+
+
+def fits_a_files_shapes(specimen: Specimen) -> None:
+    """`fit` reads from a file's shapes a config that builds exactly those: that is how a file of another size than the
+    card's is taken.
+    """
+    backend = specimen.backend
+    if backend.fit is None:
+        raise NotPromisedError("it has no `fit`: files are of the card's own size")
+    shapes = {name: tuple(tensor.shape) for name, tensor in specimen.generator.state_dict().items()}
+    with torch.device("meta"):
+        again = {
+            name: tuple(tensor.shape)
+            for name, tensor in built(backend, backend.fit(specimen.config, shapes)).state_dict().items()
+        }
+    for name in sorted(shapes.keys() | again.keys()):
+        if again.get(name) != shapes.get(name):
+            raise ContractError(
+                f"fitted to the shapes of its own tensors, {name} is {again.get(name, 'absent')}, and in the file "
+                f"{shapes.get(name, 'absent')}: fit gives back every size that tensors tell"
+            )
+
+
+def adopts_or_refuses(specimen: Specimen) -> None:
+    """`adopt` returns settings and tensors, or refuses a file of another family with InputError, and leaves what it was
+    given as it was: whatever a person takes for weights is answered in a sentence.
+    """
+    adopt = specimen.backend.adopt
+    if adopt is None:
+        raise NotPromisedError("it has no `adopt`: tensors are taken by their names")
+    own = dict(specimen.generator.state_dict())
+    for told, tensors in (
+        ("a file of nothing", {}),
+        ("another family's file", {"x.weight": torch.zeros(2, 2)}),
+        ("its own", own),
+    ):
+        given, arguments = dict(tensors), {}
+        try:
+            returned = adopt(arguments, given)
+        except InputError:
+            pass
+        except Exception as error:
+            raise ContractError(
+                f"adopt of {told} raised {type(error).__name__}: {error}. What is no checkpoint of this family is the "
+                "user's to mend: raise InputError"
+            ) from error
+        else:
+            settings, taken = returned
+            if not isinstance(settings, Mapping) or not all(isinstance(tensor, Tensor) for tensor in taken.values()):
+                raise ContractError(f"adopt of {told} returned {type(settings).__name__}: it is settings, then tensors")
+        if given.keys() != tensors.keys() or arguments:
+            raise ContractError(f"adopt changed what it was given ({told}): it belongs to the caller. Copy it first")
+
+
 @cache
 def _loaded(name: str, value: str) -> dict[str, object]:
     """What a fresh interpreter tells of a plugin; where it is slow, the better of two tries: the machine may have been
@@ -103,4 +220,6 @@ def _seconds(told: dict[str, object]) -> float:
     return float(str(told["seconds"]))
 
 
-RULES = (Rule(imports_lightly), Rule(builds_small, basic=True))
+RULES = (Rule(imports_lightly), Rule(names_what_exists), Rule(builds_small, basic=True))
+FILES = (Rule(has_the_same_shapes_without_storage), Rule(fits_a_files_shapes), Rule(adopts_or_refuses))
+"""Rules of weights files, that nothing else rests on."""

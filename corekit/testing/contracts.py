@@ -5,19 +5,20 @@ pytest is not imported here but by whoever runs the tests.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from corekit.plugin import Backend
+from corekit.plugin import Backend, JudgeCard, Task
 from corekit.registry import Registry
-from corekit.testing.offered import specimens
+from corekit.testing.judges import JUDGE_RULES
+from corekit.testing.offered import Trial, backend_trials, judge_trial, task_trial
 from corekit.testing.rule import NotPromisedError, Rule
 from corekit.testing.rules import BACKEND_RULES
-from corekit.testing.specimen import Specimen
+from corekit.testing.tasks import TASK_RULES
 
 
 class _Contract:
-    """What the contracts share: a class derived from one is collected, the base itself never."""
+    """What the contracts share: a class derived from one is collected, the contract itself never."""
 
     __test__: ClassVar[bool] = False
 
@@ -26,28 +27,54 @@ class _Contract:
         if "__test__" not in vars(cls):
             cls.__test__ = cls.__module__ != __name__
 
+    def pytest_generate_tests(self, metafunc: Any) -> None:  # noqa: ANN401 - pytest's, which is not imported
+        """Each rule's test, for everything that the class names."""
+        if "trial" in metafunc.fixturenames:
+            found = self._trials(Registry.discover())
+            metafunc.parametrize("trial", found, ids=[trial.subject for trial in found])
+
+    def _trials(self, registry: Registry) -> Sequence[Trial]:
+        raise NotImplementedError
+
 
 class BackendContract(_Contract):
-    """Every rule that a backend keeps, for each of its cards (or `cards` alone, by name)."""
+    """Every rule that a backend keeps, for each of its cards, or for `cards` alone.
+
+    `backend` is a name among what plugins offer, or a Backend itself.
+    """
 
     backend: ClassVar[str | Backend]
     cards: ClassVar[tuple[str, ...] | None] = None
 
-    def pytest_generate_tests(self, metafunc: Any) -> None:  # noqa: ANN401 - pytest's, which is not imported
-        """A test for each card."""
-        if "specimen" in metafunc.fixturenames:
-            found = self._specimens()
-            metafunc.parametrize("specimen", found, ids=[specimen.card.name for specimen in found])
-
-    def _specimens(self) -> Sequence[Specimen]:
-        return specimens(Registry.discover(), self.backend, self.cards)
+    def _trials(self, registry: Registry) -> Sequence[Trial]:
+        return backend_trials(registry, self.backend, self.cards)
 
 
-def _test(rule: Rule[Specimen]) -> Callable[[Any, Specimen], None]:
-    def test(self: object, specimen: Specimen) -> None:
+class JudgeContract(_Contract):
+    """Every rule that a judge, a distance or attributes keep: `judge` by its name, or a JudgeCard itself."""
+
+    judge: ClassVar[str | JudgeCard]
+
+    def _trials(self, registry: Registry) -> Sequence[Trial]:
+        return [judge_trial(registry, self.judge)]
+
+
+class TaskContract(_Contract):
+    """Every rule that a task keeps, on the first card of `backend`; `settings` are laid over the task's `tiny` ones."""
+
+    task: ClassVar[str | Task]
+    backend: ClassVar[str | Backend]
+    settings: ClassVar[Mapping[str, Any]] = {}
+
+    def _trials(self, registry: Registry) -> Sequence[Trial]:
+        return [task_trial(registry, self.task, self.backend, self.settings)]
+
+
+def _test(rule: Rule[Any]) -> Callable[[Any, Trial], None]:
+    def test(self: object, trial: Trial) -> None:
         del self
         try:
-            rule.check(Specimen(specimen.backend, specimen.card, specimen.plugin))
+            rule.check(trial.fresh())
         except NotPromisedError as reason:
             import pytest
 
@@ -57,5 +84,10 @@ def _test(rule: Rule[Specimen]) -> Callable[[Any, Specimen], None]:
     return test
 
 
-for _rule in BACKEND_RULES:
-    setattr(BackendContract, f"test_{_rule.name}", _test(_rule))
+for _contract, _rules in (
+    (BackendContract, BACKEND_RULES),
+    (JudgeContract, JUDGE_RULES),
+    (TaskContract, TASK_RULES),
+):
+    for _rule in _rules:
+        setattr(_contract, f"test_{_rule.name}", _test(_rule))

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from corekit.generator import Render
-from corekit.testing.rule import ContractError, Rule
+from corekit.order import seeded
+from corekit.testing.rule import ContractError, NotPromisedError, Rule
 from corekit.testing.specimen import Specimen
 
 LOUDEST = 30.0
@@ -114,20 +115,103 @@ def pictures_stand_alone(specimen: Specimen) -> None:
             _alike_in_batch(f"w of z[{i}]", specimen.generator.mapping(specimen.noise(3)[i : i + 1])[0], codes[i])
 
 
+def draws_noise_by_its_seed(specimen: Specimen) -> None:
+    """With noise "random" the same `rng` gives the same picture, and where there is noise another gives another;
+    torch's global randomness has no say.
+    """
+    generator, w = specimen.generator, specimen.codes(1)
+    state = torch.random.get_rng_state()
+    with torch.no_grad():
+        one, again, other = (generator(w, noise="random", rng=seeded(seed)).image for seed in (0, 0, 1))
+    if not torch.equal(torch.random.get_rng_state(), state):
+        raise ContractError(
+            "noise is drawn from torch's global randomness, not from `rng`: a job that resumes draws other noise. Pass "
+            "generator=rng to torch.randn"
+        )
+    if not torch.equal(one, again):
+        raise ContractError(
+            f"two rngs of the same seed give pictures that differ by {_off(one, again):.2g}: what is random is decided "
+            "by `rng` alone. Pass generator=rng to whatever draws"
+        )
+    if generator.noise_maps() and torch.equal(one, other):
+        raise ContractError(
+            f"it has {len(generator.noise_maps())} noise maps, and two seeds give the same picture: noise 'random' is "
+            "drawn afresh from `rng`. Draw it there"
+        )
+
+
+def adds_the_noise_it_is_given(specimen: Specimen) -> None:
+    """`noise_maps()` are what noise "const" adds: given back they make the same picture, and other maps, one for each
+    sample too, make another. Inversion tunes them.
+    """
+    generator, w = specimen.generator, specimen.codes(2)
+    maps = generator.noise_maps()
+    if not maps:
+        raise NotPromisedError("it has no noise maps")
+    with torch.no_grad():
+        const = generator(w).image
+        given = generator(w, noise=maps).image
+        if not torch.equal(given, const):
+            raise ContractError(
+                f"the stored noise maps, given as noise, make a picture that differs by {_off(given, const):.2g} from "
+                "noise 'const': they are what that adds. Look at their names and at how they are weighted"
+            )
+        per_sample = {name: m.expand(2, 1, *m.shape[-2:]) + 1 for name, m in maps.items()}
+        if torch.equal(generator(w, noise=per_sample).image, const):
+            raise ContractError(
+                "noise maps that are all 1 higher change nothing: maps [1|B, 1, r, r] by layer path are added in the "
+                "stored ones' place. Look them up in forward's `noise`"
+            )
+        if not torch.isfinite(generator(w, noise="none").image).all():
+            raise ContractError("without noise the picture is not finite: noise 'none' adds nothing")
+
+
+def truncates_towards_the_mean(specimen: Specimen) -> None:
+    """`truncation` moves w on the straight line to its mean: at 0 every code is the mean, at 0.5 half way there, and
+    with `cutoff` only the first layers move.
+    """
+    generator, z = specimen.generator, specimen.noise(2)
+    with torch.no_grad():
+        full, half, none = (generator.mapping(z, truncation=amount) for amount in (1.0, 0.5, 0.0))
+        cut = generator.mapping(z, truncation=0.0, cutoff=1)
+    if torch.equal(full[0], full[1]):
+        raise ContractError(
+            "two z give the same w: a code says what the picture shows. Look at what mapping does with z"
+        )
+    if not torch.allclose(none[0], none[1], atol=1e-6):
+        raise ContractError(
+            f"at truncation 0 two codes still differ by {_off(none[0], none[1]):.2g}: it ends at the mean, the same "
+            "for all. Compute w_avg + truncation * (w - w_avg)"
+        )
+    if not torch.allclose(half, (full + none) / 2, rtol=1e-4, atol=1e-5):
+        raise ContractError(
+            f"at truncation 0.5 w is {_off(half, (full + none) / 2):.2g} off the middle between the code and the mean: "
+            "the way is straight. Compute w_avg + truncation * (w - w_avg)"
+        )
+    if not (torch.allclose(cut[:, :1], none[:, :1], atol=1e-6) and torch.equal(cut[:, 1:], full[:, 1:])):
+        raise ContractError(
+            "with cutoff=1 not exactly the first layer is truncated: `cutoff` says how many of the layers are, the "
+            "coarse ones first. Truncate w[:, :cutoff]"
+        )
+
+
+def _off(a: Tensor, b: Tensor) -> float:
+    return (a - b).abs().max().item()
+
+
 def _alike_in_batch(what: str, alone: Tensor, together: Tensor) -> None:
     if not torch.allclose(alone, together, rtol=1e-4, atol=1e-5):
-        off = (alone - together).abs().max().item()
         raise ContractError(
-            f"{what} alone differs from the one in a batch of 3 by {off:.2g}: a picture may depend on its own code "
-            "alone (a persona is tuned in batches of any size). Look for BatchNorm in training mode or statistics over "
-            "the batch"
+            f"{what} alone differs from the one in a batch of 3 by {_off(alone, together):.2g}: a picture may depend "
+            "on its own code alone (a persona is tuned in batches of any size). Look for BatchNorm in training mode or "
+            "statistics over the batch"
         )
 
 
 def _same(a: Tensor, b: Tensor, doing: str) -> None:
     if not torch.equal(a, b):
         raise ContractError(
-            f"{doing} that differ by {(a - b).abs().max().item():.2g}: without `rng` nothing is random, and no "
+            f"{doing} that differ by {_off(a, b):.2g}: without `rng` nothing is random, and no "
             "call may change what the next one returns. Look for dropout, fresh noise, or state kept between calls"
         )
 
@@ -147,4 +231,7 @@ RULES = (
     Rule(keeps_range),
     Rule(is_deterministic),
     Rule(pictures_stand_alone),
+    Rule(draws_noise_by_its_seed),
+    Rule(adds_the_noise_it_is_given),
+    Rule(truncates_towards_the_mean),
 )

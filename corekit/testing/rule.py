@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
-Subject = TypeVar("Subject")
+Subject = TypeVar("Subject", contravariant=True)
 
 
 class ContractError(AssertionError):
@@ -27,7 +27,7 @@ class NotPromisedError(Exception):
 class Rule(Generic[Subject]):
     """One rule: `check` raises ContractError where it is broken, and NotPromisedError where it does not apply.
 
-    Where a `basic` one is broken, the rules after it would only say so again.
+    Where a `basic` one is broken or does not apply, the rules after it would only say so again.
     """
 
     check: Callable[[Subject], None]
@@ -55,16 +55,21 @@ class Verdict:
 
 
 def verdicts(rules: Sequence[Rule[Subject]], subject: str, fresh: Callable[[], Subject]) -> Iterator[Verdict]:
-    """Each rule's verdict on what `fresh` makes: a subject of its own for each, so that none suffers for another."""
+    """Each rule's verdict on what `fresh` makes: a subject of its own for each, so that none suffers for another.
+
+    Nothing is looked at after a basic rule that does not apply, such as that of a judge whose weights are absent.
+    """
     broken = None
     for rule in rules:
         if broken is not None:
             yield Verdict(rule.name, subject, "skipped", f"`{broken}` is broken, and this rests on it")
             continue
         verdict = _verdict(rule, subject, fresh)
-        if verdict.verdict == "broken" and rule.basic:
-            broken = rule.name
         yield verdict
+        if rule.basic and verdict.verdict == "skipped":
+            return
+        if rule.basic and verdict.verdict == "broken":
+            broken = rule.name
 
 
 def _verdict(rule: Rule[Any], subject: str, fresh: Callable[[], Any]) -> Verdict:
