@@ -17,6 +17,9 @@ from corekit.order import seeded
 from corekit.persona import Origin, Persona
 from corekit.plugin import Backend, Card
 from corekit.recipe import Recipe
+from corekit.testing.rule import ContractError
+from corekit.testing.sites import tells_its_weights_spread
+from corekit.testing.specimen import Specimen
 from gpk_tasks.pivotal import Pivoting, pivotal
 from gpk_tasks.settings import Tuning
 from gpk_tasks.tune import tune
@@ -28,9 +31,10 @@ SPREAD = 0.125  # a power of two: scaling by it rounds nothing
 class Plain(Generator):
     """One layer in a part of its own, whose numbers are of size `spread`, multiplied by 1 / `spread` as it runs."""
 
-    def __init__(self, spread: float) -> None:
+    def __init__(self, spread: float, *, says: float | None = None) -> None:
         super().__init__()
         self.latent, self.resolution, self.spread = LatentSpace(6, 6, 1), 4, spread
+        self.says = spread if says is None else says
         self.layer = nn.Linear(6, 48)
         with torch.no_grad():
             self.layer.weight.copy_(torch.randn(48, 6, generator=seeded(0)) * spread)
@@ -49,9 +53,20 @@ class Plain(Generator):
     def sites(self) -> tuple[Site, ...]:
         gain = 1 / self.spread
         return (
-            Site("layer", "linear", "field", 0, gain=gain, spread=self.spread),
-            Site("layer", "bias", "field", 0, "bias", gain=gain, spread=self.spread),
+            Site("layer", "linear", "field", 0, gain=gain, spread=self.says),
+            Site("layer", "bias", "field", 0, "bias", gain=gain, spread=self.says),
         )
+
+
+@pytest.mark.parametrize("says", [SPREAD, SPREAD / 10, 1.0])
+def test_the_contract_minds_weights_that_are_smaller_than_they_say(says: float) -> None:
+    card = Card("plain", "Plain", "none")
+    backend = Backend("plain", "Plain", (card,), lambda config: Plain(SPREAD, says=says), cameras=False)
+    if says < 1:
+        tells_its_weights_spread(Specimen(backend, card))
+    else:
+        with pytest.raises(ContractError, match=r"layer\.weight is born with numbers of 0\.12\d, .* 8 times too fast"):
+            tells_its_weights_spread(Specimen(backend, card))
 
 
 def bench_of(spread: float) -> Bench:
