@@ -12,11 +12,23 @@ from gpk_birds.judges import Edges, Looks, Palette
 from safetensors.torch import load_file
 
 from corekit.camera import Camera
-from corekit.testing import BackendContract
+from corekit.testing import BackendContract, JudgeContract
 
 
 class TestField(BackendContract):
     backend = "graf-birds"
+
+
+class TestDistance(JudgeContract):
+    judge = "birds-distance"
+
+
+class TestIdentity(JudgeContract):
+    judge = "birds-identity"
+
+
+class TestAttributes(JudgeContract):
+    judge = "birds-attributes"
 
 
 def trained() -> Field:
