@@ -37,6 +37,8 @@ def test_commands_and_options_exist(page: Path) -> None:
     blocks = re.findall(r"(?m)^    gpk .*$|`gpk [^`]*`", page.read_text())
     for block in blocks:
         for name, rest in COMMAND.findall(block):
+            if name == "birds":  # the example's own: tests/cli/test_foreign.py runs it
+                continue
             name = f"run {name}" if name in DIRECT else name  # its options are those of the task
             command = root
             for part in name.split():
