@@ -143,24 +143,29 @@ def has_the_same_shapes_without_storage(specimen: Specimen) -> None:
 
 
 def fits_a_files_shapes(specimen: Specimen) -> None:
-    """`fit` reads from a file's shapes a config that builds exactly those: that is how a file of another size than the
-    card's is taken.
+    """`fit` reads from a file's shapes a config that builds exactly those, or refuses with InputError: that is how a
+    file of another size than the card's is taken.
     """
     backend = specimen.backend
     if backend.fit is None:
         raise NotPromisedError("it has no `fit`: files are of the card's own size")
     shapes = {name: tuple(tensor.shape) for name, tensor in specimen.generator.state_dict().items()}
-    with torch.device("meta"):
-        again = {
-            name: tuple(tensor.shape)
-            for name, tensor in built(backend, backend.fit(specimen.config, shapes)).state_dict().items()
-        }
-    for name in sorted(shapes.keys() | again.keys()):
-        if again.get(name) != shapes.get(name):
-            raise ContractError(
-                f"fitted to the shapes of its own tensors, {name} is {again.get(name, 'absent')}, and in the file "
-                f"{shapes.get(name, 'absent')}: fit gives back every size that tensors tell"
-            )
+    for config, told in ((specimen.config, "its own config"), (specimen.card.config, "the card's config")):
+        try:
+            fitted = backend.fit(config, shapes)
+        except InputError as refusal:
+            if config is specimen.card.config:
+                continue
+            raise ContractError(f"fit refuses the shapes of what the very config builds: {refusal}") from refusal
+        with torch.device("meta"):
+            state = built(backend, fitted).state_dict()
+        again = {name: tuple(tensor.shape) for name, tensor in state.items()}
+        for name in sorted(shapes.keys() | again.keys()):
+            if again.get(name) != shapes.get(name):
+                raise ContractError(
+                    f"fitted from {told}, {name} is {again.get(name, 'absent')}, and in the file "
+                    f"{shapes.get(name, 'absent')}: fit gives back every size that tensors tell, or raises InputError"
+                )
 
 
 def adopts_or_refuses(specimen: Specimen) -> None:

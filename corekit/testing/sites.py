@@ -39,9 +39,9 @@ def names_its_sites(specimen: Specimen) -> None:
     for site in sites:
         if site.key not in parameters:
             near = [name for name in parameters if name.endswith(site.key) or site.key.endswith(name)]
-            hint = f"; is it {near[0]}?" if near else ""
+            hint = f" (is it {near[0]}?)" if near else ""
             raise ContractError(
-                f"the site {site.key} is no parameter{hint} A site is path and parameter as the state dict has them, "
+                f"the site {site.key} is no parameter{hint}: a site is path and parameter as the state dict has them, "
                 "and gradients have to reach it"
             )
         if site.kind not in get_args(Kind) or not re.fullmatch("[a-z][a-z0-9_-]*", site.part):

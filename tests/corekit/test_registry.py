@@ -86,6 +86,14 @@ BROKEN = {
         "gpk_backends: return [p.Backend('x', 'X.', (p.Card('c', 'C', 'CC0'),), build=print, framing='ffhq')]",
         "gpk_backends offers the backend 'x': framing is a Framing, or None",
     ),
+    "bad-tiny-sizes": (
+        "gpk_backends: return [p.Backend('x', 'X.', (p.Card('c', 'C', 'CC0'),), build=print, tiny=8)]",
+        "gpk_backends offers the backend 'x': tiny is a mapping of settings",
+    ),
+    "bad-tiny-settings": (
+        "gpk_tasks: return [p.Task('x', 'X.', run=print, tiny=8)]",
+        "gpk_tasks offers the task 'x': tiny is a mapping of settings",
+    ),
     "one-name-twice": (
         "gpk_tasks: return [p.Task('x', 'X.', run=print), p.Task('x', 'Y.', run=print)]",
         "gpk_tasks offers more than one task named x",

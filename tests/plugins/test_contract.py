@@ -1,11 +1,13 @@
-"""The contract, held over every backend that gpk brings, and what ours promise beyond it."""
+"""The contract, held over every backend that gpk brings, the judges whose weights ship with it and its tasks; and what
+our backends promise beyond it.
+"""
 
 from __future__ import annotations
 
 import pytest
 
 from corekit.registry import Registry
-from corekit.testing import BackendContract, Specimen
+from corekit.testing import BackendContract, JudgeContract, Specimen, TaskContract
 
 
 class TestStyleGAN2(BackendContract):
@@ -33,7 +35,7 @@ REGISTRY = Registry.discover(plugins=False)
 
 
 def test_no_backend_is_left_out() -> None:
-    assert sorted(tried.backend for tried in TRIED) == sorted(REGISTRY.backends())
+    assert sorted(str(tried.backend) for tried in TRIED) == sorted(REGISTRY.backends())
 
 
 @pytest.mark.parametrize(
@@ -55,3 +57,57 @@ def test_ours_say_all_that_they_can(specimen: Specimen) -> None:
     assert (render.raw is None) == (render.depth is None) == (solid is None) == (not backend.cameras)
     assert (generator.depth_samples > 0) == backend.cameras
     assert len(render.pyramid) == 1 + backend.cameras
+
+
+class TestDistance(JudgeContract):
+    judge = "minicat-distance"
+
+
+class TestReportingDistance(JudgeContract):
+    judge = "minicat-perceptual"
+
+
+class TestIdentity(JudgeContract):
+    judge = "minicat-identity"
+
+
+class TestAttributes(JudgeContract):
+    judge = "minicat-attributes"
+
+
+class TestSynthesize(TaskContract):
+    task, backend = "synthesize", "stylegan2-minicat"
+
+
+@pytest.mark.slow
+class TestViews(TaskContract):
+    task, backend = "views", "eg3d-minicat"
+
+
+@pytest.mark.slow
+class TestMesh(TaskContract):
+    task, backend = "mesh", "eg3d-minicat"
+
+
+@pytest.mark.slow
+class TestInterpolate(TaskContract):
+    task, backend = "interpolate", "stylegan2-minicat"
+
+
+@pytest.mark.slow
+class TestRender(TaskContract):
+    task, backend = "render", "eg3d-minicat"
+
+
+class TestInvert(TaskContract):
+    task, backend = "invert", "stylegan2-minicat"
+
+
+@pytest.mark.slow
+class TestRestore(TaskContract):
+    task, backend = "restore", "stylegan2-minicat"
+
+
+@pytest.mark.slow
+class TestEdit(TaskContract):
+    task, backend = "edit", "stylegan2-minicat"
