@@ -59,9 +59,6 @@ class Site:
     block that analyses tell of and ranks are given to.
 
     `gain` is what the network multiplies the stored weight by at run time (equalised learning rate).
-    `spread` is the root mean square that stored numbers of this kind are born with: changes and their rates are told in
-    it, so that one recipe suits small weights and large ones. Equalised weights have 1, those of `torch.nn.Linear` and
-    `torch.nn.Conv2d`, and their biases, 1 / sqrt(3 fan_in).
     """
 
     path: str
@@ -70,7 +67,6 @@ class Site:
     resolution: int
     parameter: str = "weight"
     gain: float = 1.0
-    spread: float = 1.0
 
     @property
     def key(self) -> str:

@@ -37,8 +37,8 @@ RELEASE_PARTS: Mapping[Part, Treatment] = {
 class Recipe:
     """How weights may change. The defaults are the My3DGen release as it runs.
 
-    The scale of a LoRA is alpha / rank in units of the site's spread, divided by the site's gain for the kinds in
-    `divide_gain` (LoRA outside the equalised learning rate, where the release has it for affines).
+    The scale of a LoRA is alpha / rank, divided by the site's gain for the kinds in `divide_gain` (LoRA outside the
+    equalised learning rate, where the release has it for affines).
 
     `ranks` gives single blocks (`Site.block`) a rank of their own; a block of rank 0 has no LoRA.
     """
@@ -87,7 +87,7 @@ class Recipe:
 
     def scale(self, site: Site) -> float:
         """What BA is multiplied by at `site`."""
-        scale = self.alpha / self.rank_at(site) * site.spread
+        scale = self.alpha / self.rank_at(site)
         return scale / site.gain if site.kind in self.divide_gain else scale
 
     def to_json(self) -> dict[str, Any]:

@@ -19,12 +19,10 @@ from corekit.persona import changing_sites
 from corekit.recipe import Recipe
 from corekit.testing.gains import Meeting, meetings
 from corekit.testing.rule import ContractError, NotPromisedError, Rule
-from corekit.testing.specimen import Specimen, built
+from corekit.testing.specimen import Specimen
 
 LOWRANK = frozenset({"conv", "affine", "torgb", "linear"})
 """Kinds whose change is a product of two factors."""
-SMALL = 4.0
-"""How many times smaller than their spread stored weights may be: starts differ by less than 2 at the same fan-in."""
 
 
 def names_its_sites(specimen: Specimen) -> None:
@@ -112,23 +110,6 @@ def multiplies_by_its_gains(specimen: Specimen) -> None:
             )
 
 
-def tells_its_weights_spread(specimen: Specimen) -> None:
-    """A site's `spread` is how large its stored numbers are at birth: presets change weights in units of it, and a
-    weight that is smaller than it says is changed too much at the first step.
-    """
-    generator = built(specimen.backend, specimen.config)
-    for site in generator.sites():
-        weight = generator.weight(site).detach()
-        size = weight.double().square().mean().sqrt().item()
-        if site.kind in LOWRANK and weight.numel() > 1 and weight.std() > 0 and size * SMALL < site.spread:
-            raise ContractError(
-                f"{site.key} is born with numbers of {size:.3g}, root mean square, and says a spread of "
-                f"{site.spread:.3g}: rates of learning are in units of it, so that `fast` would change this weight "
-                f"{site.spread / size:.0f} times too fast. Say spread={size:.3g}; of torch's Linear and Conv2d it is "
-                "(3 * fan_in) ** -0.5"
-            )
-
-
 def lists_sites_in_execution_order(specimen: Specimen) -> None:
     """`sites()` are in the order in which a picture is made, as far as weights meet their inputs: layers are listed,
     drawn and analysed in that order.
@@ -162,6 +143,5 @@ RULES = (
     Rule(names_its_sites, basic=True),
     Rule(reaches_every_site),
     Rule(multiplies_by_its_gains),
-    Rule(tells_its_weights_spread),
     Rule(lists_sites_in_execution_order),
 )

@@ -29,7 +29,6 @@ from corekit.bench import Bench
 from corekit.errors import RecipeError
 from corekit.generator import Generator, Render, fingerprint
 from corekit.loss import Loss, Reconstruction
-from corekit.lowrank import Offset
 from corekit.order import parts, seeded
 from corekit.persona import Origin, Persona
 from corekit.recipe import Recipe
@@ -117,7 +116,7 @@ def pivotal(
 
     with merged(bench.generator) as generator:
         persona = _newborn(bench, pivots, album, s, seed)
-        optimizer = adam(_groups(generator, persona, s.rate), beta1=0.9, beta2=0.999)
+        optimizer = adam([(list(persona.parameters()), s.rate)], beta1=0.9, beta2=0.999)
         step = 0
         if start is not None:
             persona.load({name: start[0][name] for name in persona.tensors()})
@@ -144,16 +143,6 @@ def pivotal(
                 tick(lambda step=step: ({**persona.tensors(), **adam_tensors(optimizer)}, {"step": step}))
     persona.origin = dataclasses.replace(persona.origin, images_seen=step * count)
     return persona
-
-
-def _groups(generator: Generator, persona: Persona, rate: float) -> list[tuple[list[Tensor], float]]:
-    """What is tuned, with its rate: of an offset in units of the weight's own size, which a LoRA's scale has in it."""
-    groups: dict[float, list[Tensor]] = {}
-    for site in generator.sites():
-        if (change := persona.changes.get(site.key)) is not None:
-            peak = rate * site.spread if isinstance(change, Offset) else rate
-            groups.setdefault(peak, []).extend(change.parameters())
-    return [(tensors, peak) for peak, tensors in groups.items()]
 
 
 def _newborn(bench: Bench, pivots: Tensor, album: Album, s: Pivoting, seed: int) -> Persona:

@@ -57,8 +57,7 @@ class Tuning:
 
     Learning rates by kind of change: `lr` of LoRA, times `lr_ratio` for B (LoRA+, Hayou et al., 2024, arXiv
     2402.12354), `lr_offset` of biases, noise strengths and the constant, `lr_decoder` of the decoder, `lr_anchors` of
-    the anchors in round coordinates: at 0 they stay fixed. Rates of changes are in units of the weight's own size,
-    `Site.spread`. `warmup` and `decay` are the shares of the steps in which
+    the anchors in round coordinates: at 0 they stay fixed. `warmup` and `decay` are the shares of the steps in which
     the rate rises, and falls along a cosine.
     """
 

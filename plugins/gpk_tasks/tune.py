@@ -125,5 +125,5 @@ def _groups(bench: Bench, persona: Persona, s: Tuning) -> list[tuple[list[Tensor
                 groups.setdefault(s.lr * s.lr_ratio, []).append(change.B)
             case Offset() as change:
                 peak = s.lr_decoder if site.part == "decoder" else s.lr_offset
-                groups.setdefault(peak * site.spread, []).append(change.D)
+                groups.setdefault(peak, []).append(change.D)
     return [(tensors, peak) for peak, tensors in groups.items()]

@@ -115,7 +115,6 @@ def test_divide_gain_acts_as_if_outside_the_gain(generator: Generator) -> None:
     site = next(site for site in generator.sites() if site.kind == "affine")
     assert Recipe(rank=2, alpha=3).scale(site) == pytest.approx(1.5 / site.gain)
     assert Recipe(rank=2, alpha=3, divide_gain=frozenset()).scale(site) == 1.5
-    assert Recipe(rank=2, alpha=3).scale(Site("a", "linear", "density", 0, spread=0.5)) == 0.75
 
 
 def test_several_people_in_one_batch(generator: Generator) -> None:

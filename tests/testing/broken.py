@@ -418,17 +418,6 @@ class Other(Good):
 
 
 @broken(
-    "tells_its_weights_spread",
-    "weights of torch's own size, of which nothing is told",
-    r"place\.weight is born with numbers of .*, and says a spread of 1: .* times too fast",
-)
-class Faint(Good):
-    def __init__(self, *, side: int = 8, width: int = 6) -> None:
-        super().__init__(side=side, width=width)
-        nn.init.normal_(self.place.weight, std=0.1)
-
-
-@broken(
     "lists_sites_in_execution_order",
     "sites from the last to the first",
     r"sharpen\.weight is listed before paint\.weight and used after it",

@@ -149,8 +149,7 @@ class Field(Generator):
         """Every layer of both perceptrons."""
         sites: list[Site] = []
         for part in ("density", "colour"):
-            for index, layer in enumerate(self.layers(part)):
-                place, spread = f"{part}.{index}", (3 * layer.in_features) ** -0.5
-                sites.append(Site(place, "linear", part, 0, spread=spread))
-                sites.append(Site(place, "bias", part, 0, "bias", spread=spread))
+            for index in range(len(self.layers(part))):
+                sites.append(Site(f"{part}.{index}", "linear", part, 0))
+                sites.append(Site(f"{part}.{index}", "bias", part, 0, "bias"))
         return tuple(sites)
