@@ -124,8 +124,8 @@ def judges_each_alone(specimen: JudgeSpecimen) -> None:
     pictures are left as they are, and torch's global randomness is not touched.
     """
     shown = pictures(3)
-    specimen.seen(shown)  # now it is loaded, which may have drawn first weights at random
-    given, state = shown.clone(), torch.random.get_rng_state()
+    given, _ = shown.clone(), specimen.network  # now it is loaded, which may have drawn first weights at random
+    state = torch.random.get_rng_state()
     with torch.no_grad():
         together = specimen.seen(shown)
         for i in range(3):

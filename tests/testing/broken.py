@@ -547,6 +547,115 @@ class Half(Good):
         return super().image(raw).to(raw.dtype if self.half_dtype is None else self.half_dtype)
 
 
+@broken(
+    "keeps_shapes",
+    "a tensor instead of a Render",
+    "forward returned a Tensor: pictures come as a corekit.generator.Render",
+)
+class Bare(Good):
+    def forward(self, *arguments: Any, **options: Any) -> Any:
+        return super().forward(*arguments, **options).image
+
+
+@broken("keeps_shapes", "a root of a negative number", "image has numbers that are not finite: look for roots")
+class Rooted(Good):
+    def image(self, raw: Tensor) -> Tensor:
+        return super().image(raw).sqrt()
+
+
+@broken("keeps_range", "bytes", r"from -\d+ to \d+: pictures are in \[-1, 1\].*Divide bytes by 127\.5")
+class Bytes(Good):
+    def image(self, raw: Tensor) -> Tensor:
+        return super().image(raw) * 127.5 + 10
+
+
+@broken(
+    "adds_the_noise_it_is_given", "maps that are weighed twice", "make a picture that differs by .* from noise 'const'"
+)
+class Loud(Good):
+    def noise_maps(self) -> dict[str, Tensor]:
+        return {"field": 2 * self.noise_const}
+
+
+@broken("truncates_towards_the_mean", "a way that is not straight", r"at truncation 0\.5 w is .* off the middle")
+class Bent(Good):
+    def mapping(
+        self, z: Tensor, camera: Camera | None = None, *, truncation: float = 1.0, cutoff: int | None = None
+    ) -> Tensor:
+        return super().mapping(z, camera, truncation=truncation**2, cutoff=cutoff)
+
+
+@broken(
+    "truncates_towards_the_mean", "`cutoff` that is ignored", "with cutoff=1 not exactly the first layer is truncated"
+)
+class Uncut(Good):
+    def mapping(
+        self, z: Tensor, camera: Camera | None = None, *, truncation: float = 1.0, cutoff: int | None = None
+    ) -> Tensor:
+        return super().mapping(z, camera, truncation=truncation)
+
+
+@broken(
+    "has_cameras_where_it_says",
+    "another camera than the frontal one for None",
+    "without a camera the picture differs by .* None means",
+)
+class Sideways(Good):
+    def seen_from(self, w: Tensor, camera: Camera | None) -> Camera:
+        return super().seen_from(w, Camera.orbit(0.2, 0.0).expand(len(w)) if camera is None else camera)
+
+
+@broken("names_its_sites", "one site twice", r"fc\.weight is 2 sites: a persona keeps one change by each name")
+class Twice(Good):
+    def sites(self) -> tuple[Site, ...]:
+        return super().sites() + super().sites()[:1]
+
+
+@broken(
+    "names_its_sites",
+    "a kind of its own",
+    r"fc\.weight is of kind 'dense' in part 'mapping': a recipe chooses by kinds",
+)
+class Kinds(Good):
+    def sites(self) -> tuple[Site, ...]:
+        kind: Any = "dense"
+        return (Site("fc", kind, "mapping", 0), *super().sites()[1:])
+
+
+@broken("names_its_sites", "everything in the mapping", "the default recipe finds nothing to change")
+class Mapped(Good):
+    def sites(self) -> tuple[Site, ...]:
+        return tuple(Site(s.path, s.kind, "mapping", 0, s.parameter, s.gain) for s in super().sites())
+
+
+@broken(
+    "names_its_sites", "a bias as a matrix", r"fc\.bias is of kind 'linear' and \[6\]: a low-rank change is of a matrix"
+)
+class Flat(Good):
+    def sites(self) -> tuple[Site, ...]:
+        return tuple(
+            Site(s.path, "linear" if s.kind == "bias" else s.kind, s.part, 0, s.parameter) for s in super().sites()
+        )
+
+
+@broken("copies_only_by_itself", "a `__deepcopy__` of its own", "it can be copied while a persona is attached")
+class Copied(Good):
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        side, width = self.resolution, self.latent.w_dim
+        twin = type(self)(side=side, width=width)
+        if not parametrize.is_parametrized(self.fc):
+            twin.load_state_dict(self.state_dict())
+        return twin
+
+
+broken(
+    "adopts_or_refuses",
+    "an `adopt` that empties what it is given",
+    "adopt changed what it was given",
+    adopt=lambda arguments, tensors: ({}, {name: tensors.pop(name) for name in list(tensors)}),
+)(Good)  # pyright: ignore[reportAttributeAccessIssue]
+
+
 JUDGES: list[Case] = []
 
 
@@ -659,7 +768,22 @@ class Forgetful(Distance):
         return (a[0] - b[0]).abs().mean((1, 2, 3))
 
 
+@misjudging(
+    "judges_each_alone", "noise from torch's global randomness", "asked twice, it says things|says something .* off"
+)
+class Noisy(Distance):
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        return super().forward(a + 0.1 * torch.randn(a.shape), b) * (a - b).abs().amax((1, 2, 3)).clamp_max(1e-9) * 1e9
+
+
+@misjudging("judges_each_alone", "pictures that it changes", "it changes the pictures that it is shown")
+class Clumsy(Distance):
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        return super().forward(a.clamp_(-0.5, 0.5), b.clamp(-0.5, 0.5))
+
+
 TASKS: list[Case] = []
+TICKS = itertools.count()
 
 
 @dataclass(frozen=True)
@@ -763,6 +887,25 @@ def random(bench: Bench, settings: Count, run: Run) -> Mapping[str, Any]:
 def presuming(bench: Bench, settings: Count, run: Run) -> Mapping[str, Any]:
     anchors = len(bench.persona.anchors)  # pyright: ignore[reportOptionalMemberAccess]
     return {**colours(bench, settings, run), "anchors": anchors}
+
+
+@failing(
+    "returns_what_can_be_kept",
+    "a file that it names and did not write",
+    "it names missing.png, which is not in the run's folder",
+)
+def missing(bench: Bench, settings: Count, run: Run) -> Mapping[str, Any]:
+    return {"pictures": ["missing.png"]}
+
+
+@failing("returns_what_can_be_kept", "a number that is none", "not in JSON types: Out of range float values")
+def undefined(bench: Bench, settings: Count, run: Run) -> Mapping[str, Any]:
+    return {"figures": {"mean": {"value": float("nan")}}}
+
+
+@failing("repeats_itself", "the time of day", "run twice, it finds another figures.at.value")
+def timed(bench: Bench, settings: Count, run: Run) -> Mapping[str, Any]:
+    return {"figures": {"at": {"value": next(TICKS)}}}
 
 
 GOOD: Mapping[str, Callable[[], Any]] = {
