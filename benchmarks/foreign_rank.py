@@ -42,7 +42,7 @@ WAYS: dict[str, Settings] = {
 
 def main() -> None:
     """Prints a line a way."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description="Which rank suits layers of 64 units.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--only", default="; ".join(WAYS), help="Ways, with semicolons between them.")
@@ -59,13 +59,13 @@ def main() -> None:
             )
             anchors = inverted(bench, given.work / "anchors.safetensors")
             persona = newborn(bench, WAYS[name], anchors)
-            figures = {"numbers": persona.numbers}
+            figures: dict[str, float] = {"numbers": persona.numbers}
+            assert bench.judge is not None
             for when in ("before", "after"):
                 with attached(bench.generator, persona) as generator, torch.no_grad():
                     w = anchors_as_ws(persona.anchors.mean(0, keepdim=True), 2).expand(len(held_out), -1, -1)
                     shown = generator(w, held_out.cameras).image
                 figures[f"PSNR {when}"] = round(psnr(shown, held_out.photos).mean().item(), 2)
-                assert bench.judge is not None
                 alike = (bench.judge(shown) * bench.judge(held_out.photos)).sum(1).mean().item()
                 figures[f"ID_sim {when}"] = round(alike, 3)
                 if when == "before":

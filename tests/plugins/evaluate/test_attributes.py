@@ -25,7 +25,7 @@ NUMBERS = Evaluation(samples=60, amounts=(-1.0, 1.0))
 
 @final
 class Reader(nn.Module):
-    names = ("light", "size")
+    names: tuple[str, ...] = ("light", "size")
 
     def forward(self, images: Tensor) -> Tensor:
         return torch.stack([images.mean((1, 2, 3)), images.abs().mean((1, 2, 3))], 1)
