@@ -15,7 +15,9 @@ from gpk_birds.field import FOCAL, RADIUS
 
 
 def photograph(folder: Path, *, seed: int, photos: int) -> None:
-    """Writes folder/train and folder/held-out with EG3D's dataset.json, and folder/raw, larger and without cameras."""
+    """Writes folder/train and folder/held-out with EG3D's dataset.json, and folder/raw, larger and without cameras:
+    these are in folder/raw.json, to compare with.
+    """
     rng = torch.Generator().manual_seed(seed)
     bird = torch.randn(1, len(NAMES), generator=rng)
     colours = torch.rand(2, 3, generator=rng).tolist()
@@ -27,15 +29,15 @@ def photograph(folder: Path, *, seed: int, photos: int) -> None:
     ):
         yaw, pitch = ((torch.rand(count, generator=rng) * 2 - 1) * most for most in (0.7, 0.35))
         cameras = Camera.orbit(yaw, pitch, radius=RADIUS, focal=FOCAL)
-        write(folder / name, photographs(bird, cameras, side, marks), cameras if labelled else None)
+        labels = folder / name / "dataset.json" if labelled else folder / f"{name}.json"
+        write(folder / name, photographs(bird, cameras, side, marks), cameras, labels)
 
 
-def write(folder: Path, pictures: Tensor, cameras: Camera | None) -> None:
-    """Pictures [N, 3, R, R] in [-1, 1] as PNG files, and the labels of their cameras."""
+def write(folder: Path, pictures: Tensor, cameras: Camera, labels: Path) -> None:
+    """Pictures [N, 3, R, R] in [-1, 1] as PNG files, and the labels of their cameras in a file of its own."""
     folder.mkdir(parents=True, exist_ok=True)
     names = [f"{index:03d}.png" for index in range(len(pictures))]
     for name, picture in zip(names, ((pictures + 1) * 127.5).round().clamp(0, 255).byte(), strict=True):
         Image.fromarray(picture.permute(1, 2, 0).numpy()).save(folder / name)
-    if cameras is not None:
-        labels = [list(pair) for pair in zip(names, cameras.label().tolist(), strict=True)]
-        (folder / "dataset.json").write_text(json.dumps({"labels": labels}))
+    told = [list(pair) for pair in zip(names, cameras.label().tolist(), strict=True)]
+    labels.write_text(json.dumps({"labels": told}))
