@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from typing import get_args
 
 import torch
 
 from corekit.errors import RecipeError
-from corekit.generator import Kind, Part
+from corekit.generator import PARTS, Kind
 from corekit.order import seeded
 from corekit.persona import changing_sites
 from corekit.recipe import Recipe
@@ -41,10 +42,10 @@ def names_its_sites(specimen: Specimen) -> None:
                 f"the site {site.key} is no parameter{hint}: a site is path and parameter as the state dict has them, "
                 "and gradients have to reach it"
             )
-        if site.kind not in get_args(Kind) or site.part not in get_args(Part):
+        if site.kind not in get_args(Kind) or not re.fullmatch("[a-z][a-z0-9_-]*", site.part):
             raise ContractError(
                 f"{site.key} is of kind {site.kind!r} in part {site.part!r}: a recipe chooses by kinds "
-                f"({', '.join(get_args(Kind))}) and parts ({', '.join(get_args(Part))})"
+                f"({', '.join(get_args(Kind))}) and parts ({', '.join(PARTS)}, or a lower-case word of your own)"
             )
         if generator.weight(site) is not parameters[site.key]:
             raise ContractError(f"weight() of {site.key} is not that parameter: a persona is attached to what it gives")

@@ -148,7 +148,9 @@ def learned_directions(sitter: Sitter, numbers: Evaluation) -> dict[str, Tensor]
     # What is known of the noise beats what a judge reads in pictures that the generator may draw badly.
     teacher = None if bench.backend.meaning is None else "known"
     labels = labelled(bench, numbers.samples, teacher=teacher, seed=numbers.seed)
-    chosen = numbers.attributes or tuple(labels.scores)[:3]
+    # Those first whose change can be read in pictures: what noise means and what a judge reads need not be the same.
+    readable = () if bench.attributes is None else bench.attributes.names
+    chosen = numbers.attributes or tuple(sorted(labels.scores, key=lambda name: name not in readable))[:3]
     for name in chosen:
         if name not in labels.scores:
             raise UnknownNameError("attribute", name, labels.scores)
