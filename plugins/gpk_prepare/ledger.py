@@ -68,7 +68,7 @@ class Ledger:
 
     def _read(self, tensors: Mapping[str, Tensor], position: Mapping[str, Any]) -> None:
         self.readings = {name: _reading(told) for name, told in position["photos"].items()}
-        self.poses = {crop: Pose(**{**told, "label": tuple(told["label"])}) for crop, told in position["poses"].items()}
+        self.poses = {crop: _pose(told) for crop, told in position["poses"].items()}
         self.posing_of = tuple(position["posing_of"])
         self.strangers = tensors.get("strangers")
         for name, tensor in tensors.items():
@@ -112,6 +112,11 @@ def _require_album_or_empty(album: Path) -> None:
         raise RunError(f"{album} is a file: an album needs a folder, give another --out")
     if album.is_dir() and not (album / HOME).is_dir() and (others := sorted(path.name for path in album.iterdir())):
         raise RunError(f"{album} holds {others[0]!r} and no album that was prepared: give another --out, or empty it")
+
+
+def _pose(told: Mapping[str, Any]) -> Pose:
+    square = told.get("square")  # earlier versions had none
+    return Pose(**{**told, "label": tuple(told["label"]), "square": None if square is None else Square(**square)})
 
 
 def _reading(told: Mapping[str, Any]) -> Reading:

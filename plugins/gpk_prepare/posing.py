@@ -1,5 +1,8 @@
 """The cameras of an album's photos: the user's own, or looked for by the generator.
 
+Where a detector found the squares, better ones are looked for with the cameras (`gpk_tasks.pose_frame`), and the photos
+are cut anew by them. A square that the user gave, the middle of a photo or all of it is his word, and stays.
+
 Shapes: N photos, R side of a crop.
 """
 
@@ -16,10 +19,15 @@ from corekit.album import Album
 from corekit.bench import Bench, Journal
 from corekit.camera import Camera
 from gpk_photos import read_image
+from gpk_photos.contents import Reader
+from gpk_photos.reading import Face
 from gpk_photos.validity import mask_name
 from gpk_prepare.ledger import Ledger
+from gpk_prepare.recut import cut_anew, put_back
+from gpk_prepare.settings import DETECT, Preparation
 from gpk_prepare.sorting import Pose
 from gpk_tasks.pose import Posing, estimated
+from gpk_tasks.pose_frame import reframed
 
 
 def given(labels: Mapping[str, Tensor], faces: Mapping[str, object]) -> dict[str, Pose]:
@@ -31,20 +39,30 @@ def given(labels: Mapping[str, Tensor], faces: Mapping[str, object]) -> dict[str
 
 
 def posed(
-    names: Sequence[str],
-    crops: Mapping[str, str],
+    faces: Mapping[str, Face],
+    files: Mapping[str, Reader],
+    settings: Preparation,
     ledger: Ledger,
     bench: Bench,
+    *,
     out: Path,
     journal: Journal,
     tick: Callable[[], None],
+    looking: Posing | None = None,
 ) -> dict[str, Pose]:
-    """The cameras of these photos, all together; from the ledger, where it has them of exactly these."""
-    of = tuple(sorted(crops.values()))
+    """The cameras of the photos with these faces, by name, all together; from the ledger, where it has them of exactly
+    these. The crops in the album `out` are brought up to the squares that were found with them. `looking` says how
+    cameras are looked for, as always where None.
+    """
+    squares = {face.crop: face.square for face in faces.values()}
+    of = tuple(sorted(squares))
     if of != ledger.posing_of:
         ledger.posing, ledger.poses = None, {}
         ledger.posing_of = of  # last: at any moment it may be stopped and saved
+    refined = settings.cropped == DETECT
+    how = replace(looking or Posing(), frames=refined)
     if len(ledger.poses) != len(of):
+        put_back(out)
         album = Album(torch.stack([read_image(out / crop) for crop in of]), of, masks=real_shares(out, of))
 
         def keep(state: Callable[[], tuple[dict[str, Tensor], dict[str, object]]]) -> None:
@@ -53,14 +71,22 @@ def posed(
             ledger.posing = {name: tensor.clone() for name, tensor in own.items()}, where
             tick()
 
-        told = estimated(replace(bench, journal=journal), album, Posing(), start=ledger.posing, tick=keep)
+        told = estimated(replace(bench, journal=journal), album, how, start=ledger.posing, tick=keep)
         rows = zip(
             told.cameras.label().tolist(), told.yaw.tolist(), told.pitch.tolist(), told.confidence.tolist(),
             told.residual.tolist(), strict=True,
         )  # fmt: skip
-        ledger.poses = {crop: Pose(tuple(label), *rest) for crop, (label, *rest) in zip(of, rows, strict=True)}
+        frames = dict(zip(of, told.frames.tolist(), strict=True)) if refined else {}
+        better = {crop: reframed(squares[crop], tuple(frame)) for crop, frame in frames.items()}
+        ledger.poses = {
+            crop: Pose(tuple(label), *rest, square=better.get(crop))
+            for crop, (label, *rest) in zip(of, rows, strict=True)
+        }
         ledger.posing = None
-    return {name: ledger.poses[crops[name]] for name in names}
+    poses = {name: ledger.poses[face.crop] for name, face in faces.items()}
+    wanted = {name: (faces[name].crop, pose.square) for name, pose in poses.items() if pose.square is not None}
+    cut_anew(wanted, files, out, side=settings.side, journal=journal, tick=tick)
+    return poses
 
 
 def real_shares(out: Path, crops: Sequence[str]) -> Tensor | None:

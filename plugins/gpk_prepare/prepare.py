@@ -115,9 +115,9 @@ def _prepared(
     if settings.cameras:
         poses = given(eyes.labels or {}, found.faces)
         wanted = [name for name in found.faces if decisions.get(name, not found.reasons[name])]
-        unlabelled = {name: found.faces[name].crop for name in wanted if name not in poses}
+        unlabelled = {name: found.faces[name] for name in wanted if name not in poses}
         if eyes.bench is not None and unlabelled:
-            poses |= posed(list(unlabelled), unlabelled, ledger, eyes.bench, out, journal, tick)
+            poses |= posed(unlabelled, files, settings, ledger, eyes.bench, out=out, journal=journal, tick=tick)
         labelled = {found.faces[name].crop: pose.label for name, pose in sorted(poses.items())}
         write_labels(out, list(labelled), torch.tensor(list(labelled.values())).reshape(-1, 25))
     lines = choices(ledger.readings, found, poses, decisions)

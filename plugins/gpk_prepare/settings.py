@@ -11,6 +11,9 @@ Pick = Literal["main", "largest"] | int
 """Of several faces in a photo: the one of the identity that most photos show, the largest, or the N-th from the left.
 """
 
+DETECT = "detect"
+"""How squares are found where a detector says it."""
+
 
 @dataclass(frozen=True)
 class Preparation:

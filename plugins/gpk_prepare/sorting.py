@@ -15,6 +15,7 @@ from statistics import median
 
 from torch import Tensor
 
+from corekit.framing import Square
 from gpk_photos.duplicates import Look, duplicates
 from gpk_photos.quality import complaints
 from gpk_photos.reading import Face, Reading
@@ -48,7 +49,8 @@ class Seen:
 @dataclass(frozen=True)
 class Pose:
     """A crop's camera: EG3D's label of 25 numbers, the angles it was found at in radians, how sure that is (0 to 1) and
-    how far the fit stayed from the photo; None where the camera was given by the user.
+    how far the fit stayed from the photo; None where the camera was given by the user. `square` is where in the photo
+    the camera looks, where that was found with it.
     """
 
     label: tuple[float, ...]
@@ -56,6 +58,7 @@ class Pose:
     pitch: float
     confidence: float | None = None
     residual: float | None = None
+    square: Square | None = None
 
 
 @dataclass(frozen=True)
@@ -176,6 +179,7 @@ def _about_pose(pose: Pose, usual: float, spread: float) -> list[str]:
 def _measured(reading: Reading, face: Face | None, found: Sorted, pose: Pose | None, name: str) -> dict[str, str]:
     """The columns of figures; empty where nothing is known."""
     quality, square = (face.quality, face.square) if face else (None, None)
+    square = pose.square if pose and pose.square else square
 
     def told(value: float | None, digits: int) -> str:
         return "" if value is None else f"{value:.{digits}f}"

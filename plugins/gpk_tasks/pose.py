@@ -54,6 +54,7 @@ class Posed(NamedTuple):
     confidence: Tensor
     doubtful: Tensor
     w: Tensor
+    frames: Tensor
     residual: Tensor
     mirrored: Tensor | None
 
@@ -77,11 +78,12 @@ def estimated(
     """
     s, generator = settings, bench.generator
     like = next(generator.parameters())
-    photos = (photos.photos if isinstance(photos, Album) else photos).to(like.device)
-    if not len(photos):
+    album = photos if isinstance(photos, Album) else Album(photos, tuple(map(str, range(len(photos)))))
+    album = album.to(like.device)
+    if not len(album):
         raise AlbumError("there is no photo whose camera could be found")
-    if first is not None and first.shape != (2, len(photos)):
-        raise InputError(f"first angles are a yaw and a pitch per photo, [2, {len(photos)}], not {list(first.shape)}")
+    if first is not None and first.shape != (2, len(album)):
+        raise InputError(f"first angles are a yaw and a pitch per photo, [2, {len(album)}], not {list(first.shape)}")
     coarse = grid_within(s.yaw, s.pitch, columns=s.columns, rows=s.rows)
     # The subject is one code, so it is seen from four times as many places.
     fine = grid_within(s.yaw, s.pitch, columns=2 * s.columns - 1, rows=2 * s.rows - 1)
@@ -93,18 +95,18 @@ def estimated(
         cameras = orbit(bench, *grid.angles().tolist())
 
         def work(start: State | None, tick: Tick) -> dict[str, Tensor]:
-            return searched(bench, photos, codes, cameras, side=s.side, stage=name, start=start, tick=tick)
+            return searched(bench, album, codes, cameras, side=s.side, stage=name, start=start, tick=tick)
 
         return chain.link(name, work)["distances"].to(like)
 
     def descend(name: str, begin: Hypotheses) -> tuple[Hypotheses, Tensor]:
         def work(start: State | None, tick: Tick) -> dict[str, Tensor]:
             return descended(
-                bench, photos, *begin, statistics, s, steps=s.steps, stage=name, memory=memory, start=start, tick=tick
+                bench, album, begin, statistics, s, steps=s.steps, stage=name, memory=memory, start=start, tick=tick
             )
 
         found = {key: tensor.to(like) for key, tensor in chain.link(name, work).items()}
-        return best(begin.which, found, s.prior)
+        return best(begin.which, found, s)
 
     with torch.no_grad():
         if first is None:
@@ -112,7 +114,7 @@ def estimated(
             chosen = peaks(marginal(distances, s.temperature), coarse, s.hypotheses)
             begin = from_mean(coarse.angles().to(like), chosen, statistics)
         else:
-            begin = from_mean(first.to(like), torch.arange(len(photos), device=like.device)[:, None], statistics)
+            begin = from_mean(first.to(like), torch.arange(len(album), device=like.device)[:, None], statistics)
     alone, _ = descend("cameras and codes", begin)
     shared = alone.free.mean(0)
     code = anchors_as_ws(statistics.place(shared)[None], generator.latent.num_ws)
@@ -121,9 +123,9 @@ def estimated(
     yaw, pitch = found.angles
     confidence = certainty(scores, fine.angles().to(like), found.angles) * likeness(residual)
     w = anchors_as_ws(statistics.place(found.free), generator.latent.num_ws).contiguous()
-    mirrored = None if bench.judge is None else mirroring(bench.judge, photos)
+    mirrored = None if bench.judge is None else mirroring(bench.judge, album.photos)
     cameras = orbit(bench, yaw.tolist(), pitch.tolist())
-    return Posed(cameras, yaw, pitch, confidence, confidence < s.doubt, w, residual, mirrored)
+    return Posed(cameras, yaw, pitch, confidence, confidence < s.doubt, w, found.frames, residual, mirrored)
 
 
 @torch.no_grad()

@@ -15,7 +15,9 @@ import torch
 from torch import Tensor
 
 from corekit.latents import LatentStatistics
+from gpk_tasks.pose_frame import SPREAD
 from gpk_tasks.pose_search import Grid
+from gpk_tasks.pose_settings import Posing
 
 REACH = 0.25
 """Radians within which views are one and the same pose."""
@@ -24,18 +26,22 @@ SHARPNESS = 4.0
 
 
 class Hypotheses(NamedTuple):
-    """Where cameras and codes may be: of photos `which` [M], at `angles` [2, M] and round coordinates `free` [M, D]."""
+    """Where cameras and codes may be: of photos `which` [M], at `angles` [2, M], round coordinates `free` [M, D] and
+    `frames` [M, 4].
+    """
 
     which: Tensor
     angles: Tensor
     free: Tensor
+    frames: Tensor
 
 
 def from_mean(places: Tensor, chosen: Tensor, statistics: LatentStatistics) -> Hypotheses:
     """The mean code at the `chosen` [N, H] of the `places` [2, P], each place of a photo once."""
     pairs = sorted({(photo, place) for photo, row in enumerate(chosen.tolist()) for place in row})
     which, where = torch.tensor(pairs, device=places.device).mT
-    return Hypotheses(which, places[:, where], statistics.mean.new_zeros(len(which), len(statistics.mean)))
+    like = statistics.mean
+    return Hypotheses(which, places[:, where], like.new_zeros(len(which), len(like)), like.new_zeros(len(which), 4))
 
 
 def rivals(alone: Hypotheses, scores: Tensor, grid: Grid, shared: Tensor) -> Hypotheses:
@@ -47,14 +53,17 @@ def rivals(alone: Hypotheses, scores: Tensor, grid: Grid, shared: Tensor) -> Hyp
     away = ((place - alone.angles).abs() > 1.5 * step).any(0)
     which = torch.cat([alone.which, alone.which[away]])
     angles = torch.cat([alone.angles, place[:, away]], dim=1)
-    return Hypotheses(which, angles, shared.expand(len(which), -1))
+    frames = torch.cat([alone.frames, alone.frames[away]])
+    return Hypotheses(which, angles, shared.expand(len(which), -1), frames)
 
 
-def best(which: Tensor, found: dict[str, Tensor], prior: float) -> tuple[Hypotheses, Tensor]:
+def best(which: Tensor, found: dict[str, Tensor], settings: Posing) -> tuple[Hypotheses, Tensor]:
     """Of each photo's descents the one that ended best, photo by photo, and its residual [N]."""
-    cost = found["residual"] + prior * found["angles"].square().sum(0)
+    off = found["frames"] / found["frames"].new_tensor(SPREAD)
+    cost = found["residual"] + settings.prior * found["angles"].square().sum(0) + settings.framing * off.square().sum(1)
     rows = torch.stack([torch.where(which == photo, cost, torch.inf).argmin() for photo in which.unique()])
-    return Hypotheses(which[rows], found["angles"][:, rows], found["free"][rows]), found["residual"][rows]
+    chosen = Hypotheses(which[rows], found["angles"][:, rows], found["free"][rows], found["frames"][rows])
+    return chosen, found["residual"][rows]
 
 
 def certainty(scores: Tensor, places: Tensor, angles: Tensor) -> Tensor:

@@ -2,9 +2,11 @@ r"""A photo's camera and code together, by gradient, from where they may be.
 
     w = mean + v @ root,   camera = orbit(yaw, pitch)
     loss = Eq. 1 + pull * mean(v^2) + cohesion * mean((v - mean over the album of v)^2) + prior * |angles|^2
+           + framing * |frame / SPREAD|^2
 
 The renderer is differentiable in the camera's rays, so the angles descend beside the code, at a rate of their own. The
 code must descend too: a camera alone would turn to where a strange head looks most like the mean one.
+Where squares are not certain either, each photo's frame (`pose_frame`) descends with them, in units of its spread.
 
 Shapes: N photos, M descents, B descents in a part of a step, D latent width.
 """
@@ -16,6 +18,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from corekit.album import Album
 from corekit.bench import Bench
 from corekit.latents import LatentStatistics
 from corekit.loss import Loss, Reconstruction
@@ -34,16 +37,16 @@ from gpk_tasks.descent import (
 from gpk_tasks.invert import shrunk
 from gpk_tasks.keeping import Tick
 from gpk_tasks.memory import photos_at_once
+from gpk_tasks.pose_choice import Hypotheses
+from gpk_tasks.pose_frame import SPREAD, seen_through
 from gpk_tasks.pose_settings import Posing
 from gpk_tasks.renders import STEEPEST
 
 
 def descended(
     bench: Bench,
-    photos: Tensor,
-    which: Tensor,
-    angles: Tensor,
-    free: Tensor,
+    album: Album,
+    begin: Hypotheses,
     statistics: LatentStatistics,
     settings: Posing,
     *,
@@ -53,19 +56,19 @@ def descended(
     start: State | None = None,
     tick: Tick = lambda state: None,
 ) -> dict[str, Tensor]:
-    """`angles` [2, M], round coordinates `free` [M, D] and what is left of Eq. 1, `residual` [M], after `steps` from
-    these; descent m is of photo `which` [M].
+    """`angles` [2, M], round coordinates `free` [M, D], `frames` [M, 4] and what is left of Eq. 1, `residual` [M],
+    after `steps` from `begin`. Of an album's pixels only the real ones count.
 
     `memory` is what a step may take, in GiB. `tick` is called after every step with a function that gives the state;
     `start` is such a state, to go on from.
     """
-    descent = _Descent(bench, photos, which, angles, free, statistics, settings)
+    descent = _Descent(bench, album, begin, statistics, settings)
     first = 0
     if start is not None:
         descent.load(start[0])
         first = int(start[1]["step"])
     with frozen(bench.generator):
-        at_once = photos_at_once(descent.first_loss, bench.generator, memory, most=len(which))
+        at_once = photos_at_once(descent.first_loss, bench.generator, memory, most=len(begin.which))
         for step in range(first, steps):
             figures = descent.step(step, steps, at_once=at_once)
             bench.journal.progress(stage, step + 1, steps, figures)
@@ -74,41 +77,48 @@ def descended(
 
 
 class _Descent:
-    """Cameras and codes on their way, and Adam."""
+    """Cameras, codes and frames on their way, and Adam."""
 
     def __init__(
         self,
         bench: Bench,
-        photos: Tensor,
-        which: Tensor,
-        angles: Tensor,
-        free: Tensor,
+        album: Album,
+        begin: Hypotheses,
         statistics: LatentStatistics,
         settings: Posing,
     ) -> None:
-        self.generator, self.which, self.statistics, self.settings = bench.generator, which, statistics, settings
-        self.angles, self.free = (tensor.detach().clone().requires_grad_() for tensor in (angles, free))
+        self.generator, self.which, self.statistics, self.settings = bench.generator, begin.which, statistics, settings
+        self.spread = begin.frames.new_tensor(SPREAD)
+        self.angles, self.free, self.off = (
+            tensor.detach().clone().requires_grad_()
+            for tensor in (begin.angles, begin.free, begin.frames / self.spread)
+        )
         groups = [([self.free], settings.lr), ([self.angles], settings.lr_angle)]
+        groups += [([self.off], settings.lr_frame)] if settings.frames else []
         self.adam = adam(groups, beta1=0.9, beta2=0.999)
-        self.reconstruction = Reconstruction(photos, bench.distance, l2=settings.l2, perceptual=settings.perceptual)
+        self.reconstruction = Reconstruction(
+            album.photos, bench.distance, l2=settings.l2, perceptual=settings.perceptual, masks=album.masks
+        )
 
     def numbers(self) -> Tensor:
-        """Codes and angles in one [M, D + 2], of which each part of a step takes its rows."""
-        return torch.cat([self.statistics.place(self.free), self.angles.mT], dim=1)
+        """Codes, angles and frames in one [M, D + 6], of which each part of a step takes its rows."""
+        return torch.cat([self.statistics.place(self.free), self.angles.mT, self.off * self.spread], dim=1)
 
     def loss(self, numbers: Tensor, rows: slice) -> Loss:
-        """Eq. 1 of `rows`, whose codes and angles are `numbers` [B, D + 2]."""
-        w, yaw, pitch = numbers[:, None, :-2], numbers[:, -2], numbers[:, -1]
+        """Eq. 1 of `rows`, whose codes, angles and frames are `numbers` [B, D + 6]."""
+        w, (yaw, pitch), frames = numbers[:, None, :-6], numbers[:, -6:-4].mT, numbers[:, -4:]
         camera = self.generator.orbit(yaw, pitch)
+        if self.settings.frames and camera is not None:
+            camera = seen_through(camera, frames)
         render = self.generator(w.expand(-1, self.generator.latent.num_ws, -1), camera)
         return self.reconstruction(shrunk(render, self.settings.side), self.which[rows])
 
     def regularity(self) -> Tensor:
-        """How far codes and angles are from where they are likely, weighted, summed over the descents; a scalar."""
+        """How far all of it is from where it is likely, weighted, summed over the descents; a scalar."""
         s = self.settings
         around = self.free - self.free.mean(0)
         of_codes = (s.pull * self.free.square() + s.cohesion * around.square()).mean(1)
-        return of_codes.sum() + s.prior * self.angles.square().sum()
+        return of_codes.sum() + s.prior * self.angles.square().sum() + s.framing * self.off.square().sum()
 
     def first_loss(self) -> Tensor:
         """The first descent's loss, where it stands."""
@@ -131,15 +141,22 @@ class _Descent:
         """Where the descents are, and the loss there."""
         numbers = self.numbers()
         residual = [self.loss(numbers[r], slice(r.start, r.stop)).total for r in parts(len(numbers), at_once)]
-        return {"angles": self.angles.detach(), "free": self.free.detach(), "residual": torch.cat(residual)}
+        return {
+            "angles": self.angles.detach(),
+            "free": self.free.detach(),
+            "frames": (self.off * self.spread).detach(),
+            "residual": torch.cat(residual),
+        }
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything a resumed descent needs."""
-        return {"angles": self.angles.detach(), "free": self.free.detach(), **adam_tensors(self.adam)}
+        own = {"angles": self.angles.detach(), "free": self.free.detach(), "off": self.off.detach()}
+        return {**own, **adam_tensors(self.adam)}
 
     @torch.no_grad()
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Goes back to `tensors()`."""
         self.angles.copy_(tensors["angles"])
         self.free.copy_(tensors["free"])
+        self.off.copy_(tensors["off"])
         load_adam(self.adam, tensors)

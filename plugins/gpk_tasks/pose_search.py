@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from corekit.album import resize
+from corekit.album import Album, resize
 from corekit.bench import Bench, Distance, FeatureDistance
 from corekit.camera import Camera
 from corekit.order import parts
@@ -57,7 +57,7 @@ def grid_within(yaw: float, pitch: float, *, columns: int, rows: int) -> Grid:
 @torch.no_grad()
 def searched(
     bench: Bench,
-    photos: Tensor,
+    album: Album,
     codes: Tensor,
     cameras: Camera,
     *,
@@ -66,13 +66,15 @@ def searched(
     start: State | None = None,
     tick: Tick = lambda state: None,
 ) -> dict[str, Tensor]:
-    """`distances` [N, K, P] of every photo [N, 3, R, R] to every code [K, L, D] as each of the P cameras sees it.
+    """`distances` [N, K, P] of every photo of the album to every code [K, L, D] as each of the P cameras sees it.
 
     Each view is rendered once, a code's subject made once for all of them, and each photo is looked at once. Pictures
     larger than `side` are compared at it. `tick` is called after every code with a function that gives the state;
     `start` is such a state, to go on from.
     """
-    apart = against(bench.distance, resize(photos, min(side, photos.shape[-1])))
+    photos = album.photos
+    album = album.resized(min(side, photos.shape[-1]))
+    apart = against(bench.distance, album.photos, album.masks)
     known = photos.new_zeros(len(photos), 0, len(cameras)) if start is None else start[0]["distances"].to(photos)
     for index in range(known.shape[1], len(codes)):
         views = bench.generator.views(codes[index : index + 1], cameras)
@@ -83,20 +85,31 @@ def searched(
     return {"distances": known}
 
 
-def against(distance: Distance, photos: Tensor) -> Callable[[Tensor], Tensor]:
-    """What tells how far a picture [1, 3, R, R], brought to the photos' side, is from each of the photos: [N]."""
-    rows = list(parts(len(photos), AT_ONCE))
+def against(distance: Distance, photos: Tensor, masks: Tensor | None = None) -> Callable[[Tensor], Tensor]:
+    """What tells how far a picture [1, 3, R, R], brought to the photos' side, is from each of the photos: [N].
+
+    Where masks [N, 1, R, R] tell that part of a photo is made up, the picture is compared with that part taken from the
+    photo, and so by itself: of photos that are real throughout it is looked at once for all.
+    """
+    whole = torch.ones(len(photos), dtype=torch.bool) if masks is None else (masks == 1).all(3).all(2).all(1).cpu()
+    places = [torch.nonzero(chosen)[:, 0] for chosen in (whole, ~whole)]
+    rows = [place[part] for place in places for part in parts(len(place), AT_ONCE)]
     seen = distance.features if isinstance(distance, FeatureDistance) else lambda images: (images,)
-    known: list[Sequence[Tensor]] = [seen(photos[part]) for part in rows]
+    known: list[Sequence[Tensor]] = [seen(photos[row]) for row in rows]
 
     def apart(picture: Tensor) -> Tensor:
-        levels = seen(resize(picture, photos.shape[-1]))
-        found = []
-        for there in known:
-            here = [level.expand_as(other) for level, other in zip(levels, there, strict=True)]
-            both = distance.between(here, there) if isinstance(distance, FeatureDistance) else distance(*here, *there)
-            found.append(both)
-        return torch.cat(found)
+        picture = resize(picture, photos.shape[-1])
+        levels = seen(picture)
+        found = photos.new_zeros(len(photos))
+        for row, there in zip(rows, known, strict=True):
+            here = levels
+            if masks is not None and not whole[row[0]]:
+                here = seen(torch.lerp(photos[row], picture, masks[row]))
+            here = [level.expand_as(other) for level, other in zip(here, there, strict=True)]
+            found[row] = (
+                distance.between(here, there) if isinstance(distance, FeatureDistance) else distance(*here, *there)
+            )
+        return found
 
     return apart
 

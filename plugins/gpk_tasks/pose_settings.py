@@ -19,7 +19,9 @@ class Posing:
     ones that they are `codes`, summed at `temperature`; pictures are compared at `side` at most. `hypotheses` are
     followed per photo, for `steps` steps of Adam and, around the album's subject, for `steps` more: `lr` is the rate of
     round coordinates of w, `lr_angle` that of radians. `pull`, `cohesion` and `prior` weigh how far a code is from the
-    mean, from the album's, and an angle from the front. A photo is in `doubt` below this confidence.
+    mean, from the album's, and an angle from the front. With `frames` the squares that photos were cut by are as
+    uncertain as a finder's, and descend too: at a rate of `lr_frame`, held by `framing`, both in units of their spread.
+    A photo is in `doubt` below this confidence.
     """
 
     yaw: float = 0.7
@@ -35,6 +37,9 @@ class Posing:
     pull: float = 0.02
     cohesion: float = 0.1
     prior: float = 0.01
+    frames: bool = False
+    lr_frame: float = 0.2
+    framing: float = 0.002
     l2: float = 1.0
     perceptual: float = 1.0
     side: int = 128
@@ -45,7 +50,7 @@ class Posing:
         for name in ("columns", "rows", "codes", "hypotheses", "side"):
             if getattr(self, name) < 1:
                 raise RecipeError(f"{name} of posing must be at least 1, not {getattr(self, name)}")
-        for name in ("steps", "lr", "lr_angle", "pull", "cohesion", "prior", "l2", "perceptual"):
+        for name in ("steps", "lr", "lr_angle", "lr_frame", "pull", "cohesion", "prior", "framing", "l2", "perceptual"):
             if not 0 <= getattr(self, name) <= LARGEST:
                 raise RecipeError(f"{name} of posing must be from 0 to {LARGEST:g}, not {getattr(self, name)}")
         for name, most in (("yaw", torch.pi), ("pitch", STEEPEST)):

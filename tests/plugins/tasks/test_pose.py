@@ -27,13 +27,14 @@ from gpk_minicat.album import write_album
 from gpk_stylegan2.network import StyleGAN2
 from gpk_tasks.descent import State
 from gpk_tasks.pose import Posed, Posing, estimated, prior_codes
-from gpk_tasks.pose_choice import certainty, likeness
+from gpk_tasks.pose_choice import Hypotheses, certainty, likeness
 from gpk_tasks.pose_descent import descended
+from gpk_tasks.pose_frame import seen_through
 from gpk_tasks.pose_mirror import mirroring
 from gpk_tasks.pose_search import against, grid_within, marginal, peaks, searched
 from gpk_tasks.renders import orbit
 
-SMALL = Posing(columns=5, rows=3, codes=2, steps=3, side=32)
+SMALL = Posing(columns=5, rows=3, codes=2, steps=3, side=32, frames=True)
 
 
 def absolute(a: Tensor, b: Tensor) -> Tensor:
@@ -67,6 +68,10 @@ def pictures(bench: Bench, codes: Tensor, yaw: list[float], pitch: list[float]) 
     return bench.generator(codes, bench.generator.orbit(torch.tensor(yaw), torch.tensor(pitch))).image
 
 
+def unnamed(photos: Tensor, masks: Tensor | None = None) -> Album:
+    return Album(photos, tuple(map(str, range(len(photos)))), masks=masks)
+
+
 def test_gradients_reach_the_angles_through_the_orbit(eg3d: EG3D) -> None:
     """Against finite differences, in every number of the pose."""
     angles = torch.tensor([[0.3, -0.1], [0.2, -0.4]]).requires_grad_()
@@ -91,7 +96,7 @@ def test_the_search_finds_the_view_of_its_own_picture(bench: Bench) -> None:
     codes, places = codes_of(bench), grid.angles()
     chosen = [1, 8, 14]
     photos = pictures(bench, codes[[1, 1, 1]], *places[:, chosen].tolist())
-    distances = searched(bench, photos, codes, orbit(bench, *places.tolist()), side=32)["distances"]
+    distances = searched(bench, unnamed(photos), codes, orbit(bench, *places.tolist()), side=32)["distances"]
     assert distances.shape == (3, 2, 15)
     assert distances[:, 1, chosen].diagonal().max() < 1e-5
     for temperature in (0.02, 1.0):
@@ -119,6 +124,10 @@ def test_photos_are_looked_at_once_and_compared_as_the_distance_compares(bench: 
     assert distance.looks == 12
     torch.testing.assert_close(found, distance(resize(picture, 8).expand(11, -1, -1, -1), photos))
     torch.testing.assert_close(against(absolute, photos)(picture), absolute(resize(picture, 8), photos))
+    masks = torch.ones(11, 1, 8, 8)
+    masks[[2, 7], ..., 5:] = 0
+    seen = torch.lerp(photos, resize(picture, 8).expand_as(photos), masks)
+    torch.testing.assert_close(against(distance, photos, masks)(picture), distance(seen, photos))
 
 
 def test_a_code_that_the_album_likes_counts_more() -> None:
@@ -160,7 +169,8 @@ def test_the_descent_goes_from_a_place_of_the_grid_to_where_the_picture_was_take
     settings = Posing(lr=0.01, pull=1.0, prior=0.0, l2=0.0, side=32)
 
     def after(steps: int) -> dict[str, Tensor]:
-        return descended(bench, photos, torch.arange(2), begin, free, statistics, settings, steps=steps)
+        hypotheses = Hypotheses(torch.arange(2), begin, free, torch.zeros(2, 4))
+        return descended(bench, unnamed(photos), hypotheses, statistics, settings, steps=steps)
 
     before, found = after(0), after(30)
     assert torch.equal(before["angles"], begin)
@@ -240,7 +250,8 @@ def test_what_is_found_is_of_one_piece(bench: Bench, whole: tuple[Tensor, Posed,
     assert ((posed.confidence >= 0) & (posed.confidence <= 1)).all()
     assert torch.equal(posed.doubtful, posed.confidence < SMALL.doubt)
     assert posed.mirrored is None  # for there is no judge
-    render = bench.generator(posed.w, posed.cameras)
+    assert posed.frames.any()
+    render = bench.generator(posed.w, seen_through(posed.cameras, posed.frames))
     loss = Reconstruction(photos[:3], bench.distance)(render).total
     torch.testing.assert_close(loss, posed.residual, rtol=1e-4, atol=1e-5)
 
@@ -249,6 +260,23 @@ def test_cameras_that_an_album_has_are_not_looked_at(bench: Bench, whole: tuple[
     photos, posed, _ = whole
     album = Album(photos[:3], ("a", "b", "c"), bench.generator.orbit(torch.tensor([0.1, 0.2, 0.3])))
     assert all(map(torch.equal, numbers(estimated(bench, album, SMALL)), numbers(posed)))
+
+
+def test_what_is_made_up_beyond_an_edge_says_nothing_of_a_pose(bench: Bench) -> None:
+    """Two albums that differ there alone, and one that differs where photos are real."""
+    photos, _ = album_of_one(bench)
+    masks = torch.ones(3, 1, 32, 32)
+    masks[1, ..., 20:] = 0
+    masks[2, :, :9] = 0.5
+    made_up, real = photos[:3].clone(), photos[:3].clone()
+    made_up[1, ..., 20:] = 1.0
+    real[1, ..., :12] = 1.0
+    found, same, other = (
+        numbers(estimated(bench, unnamed(each, masks), SMALL)) for each in (photos[:3], made_up, real)
+    )
+    for one, two in zip(found, same, strict=True):
+        torch.testing.assert_close(one, two, rtol=0, atol=1e-5)
+    assert (found[0] - other[0]).abs().max() > 1e-3
 
 
 def test_confidence_is_the_share_of_likely_views_that_are_near() -> None:
