@@ -1,6 +1,8 @@
 # make demo   set up, and make the persona of one cat
 # make test   set up, and run the tests
-# make check  set up, and lint, format, types, arrows
+# make check  set up, and lint, format, types, arrows, the documentation site
+# make docs   set up, and build the documentation site: build/site/index.html
+# make docs-serve   the same, live while you write
 # make slow   the tests that `make test` leaves out for their time
 # make browser   the tests that click through pages in Chromium, which must be installed
 
@@ -10,7 +12,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 FAST := -m "not slow and not gpu and not weights and not network and not browser"
 
-.PHONY: demo test check slow browser format clean
+.PHONY: demo test check docs docs-serve slow browser format clean
 
 demo: $(READY)
 	$(BIN)/gpk demo
@@ -29,6 +31,13 @@ check: $(READY)
 	$(BIN)/ruff format --check
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+	$(BIN)/zensical build --strict --clean
+
+docs: $(READY)
+	$(BIN)/zensical build --strict --clean
+
+docs-serve: $(READY)
+	$(BIN)/zensical serve
 
 format: $(READY)
 	$(BIN)/ruff check --fix
@@ -42,4 +51,4 @@ $(READY): pyproject.toml constraints.txt
 	touch $(READY)
 
 clean:
-	rm -rf $(VENV) demo .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) demo build/site .cache .pytest_cache .ruff_cache .import_linter_cache
