@@ -27,8 +27,10 @@ def psnr(image: Tensor, truth: Tensor, mask: Tensor | None = None) -> Tensor:
     return 10 * torch.log10(4 / mean.clamp_min(1e-10))
 
 
-def ssim(image: Tensor, truth: Tensor) -> Tensor:
-    """Structural similarity [B] with an 11-pixel Gaussian window of sigma 1.5 (Wang et al., 2004)."""
+def ssim(image: Tensor, truth: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Structural similarity [B] with an 11-pixel Gaussian window of sigma 1.5 (Wang et al., 2004); where `mask`
+    [B, 1, R, R] is given, of the windows that lie in it whole, and NaN where none does.
+    """
     ticks = torch.arange(11, device=image.device, dtype=image.dtype) - 5
     window = torch.exp(-ticks.square() / (2 * 1.5**2))
     window = window / window.sum()
@@ -43,7 +45,10 @@ def ssim(image: Tensor, truth: Tensor) -> Tensor:
     cov = blur(x * y) - mean_x * mean_y
     c1, c2 = 0.01**2, 0.03**2
     score = (2 * mean_x * mean_y + c1) * (2 * cov + c2) / ((mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2))
-    return score.mean((1, 2, 3))
+    if mask is None:
+        return score.mean((1, 2, 3))
+    whole = (-F.max_pool2d(-mask, 11, stride=1) > 1 - 1e-3).to(score)
+    return (score.mean(1, keepdim=True) * whole).sum((1, 2, 3)) / whole.sum((1, 2, 3))
 
 
 def identity_similarity(features: Tensor, references: Tensor) -> Tensor:

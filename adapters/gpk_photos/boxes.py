@@ -58,7 +58,6 @@ def _number(row: Mapping[str, str | None], column: str, where: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise InputError(
-            f"{where}: {column} is {row[column]!r}: give a number of {'degrees' if column == 'roll' else 'pixels'}"
-        )
+        unit = "degrees" if column == "roll" else "pixels"
+        raise InputError(f"{where}: {column} is {row[column] or ''!r}: give a number of {unit}")
     return value

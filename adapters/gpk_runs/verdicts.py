@@ -24,18 +24,21 @@ REASON_LINES = 3
 HEADING = 20
 PALE = 0.5
 """How much of the paper shines through what is left out."""
+PALER = 0.75
+"""The same of what is not the photo's own: its mirror image beyond the edge."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """A photo: the file of its thumbnail (None where it cannot be read), its name, whether it is kept, and what is said
-    of it.
+    """A photo: the file of its thumbnail (None where it cannot be read), its name, whether it is kept, what is said of
+    it, and the file of a mask, black where the picture is paled since that is not the photo's own.
     """
 
     picture: Path | None
     name: str
     kept: bool
     reason: str = ""
+    mask: Path | None = None
 
 
 def write_verdicts(path: Path, verdicts: Sequence[Verdict], *, title: str) -> None:
@@ -73,6 +76,10 @@ def _put(sheet: Image.Image, draw: ImageDraw.ImageDraw, verdict: Verdict, corner
     if verdict.picture is not None:
         with Image.open(verdict.picture) as file:
             small = file.convert("RGB")
+        if verdict.mask is not None:
+            with Image.open(verdict.mask) as file:
+                own = file.convert("L").resize(small.size)
+            small = Image.composite(small, Image.blend(small, Image.new("RGB", small.size, PAPER), PALER), own)
         factor = SIDE / max(small.size)
         sides = max(round(small.width * factor), 1), max(round(small.height * factor), 1)
         small = small.resize(sides, Image.Resampling.LANCZOS)

@@ -120,7 +120,8 @@ def _prepared(
     registry: Registry, backend: Backend, card: Card, album: Path, run: Path, *, weights: Path | None, device: str
 ) -> Path:
     """The album itself, or where it is raw the one that is made of it, beside the run's folder."""
-    from gpk_cli.prepare import prepare_album, sentence
+    from gpk_cli.prepare import sentence
+    from gpk_cli.preparing import prepare_album
     from gpk_photos.album import is_raw
 
     if not is_raw(album, cameras=backend.cameras):

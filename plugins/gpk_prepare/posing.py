@@ -22,6 +22,7 @@ from gpk_photos import read_image
 from gpk_photos.contents import Reader
 from gpk_photos.reading import Face
 from gpk_photos.validity import mask_name
+from gpk_prepare.forecast import seconds_of_posing
 from gpk_prepare.ledger import Ledger
 from gpk_prepare.recut import cut_anew, put_back
 from gpk_prepare.settings import DETECT, Preparation
@@ -62,6 +63,8 @@ def posed(
     refined = settings.cropped == DETECT
     how = replace(looking or Posing(), frames=refined)
     if len(ledger.poses) != len(of):
+        ahead = seconds_of_posing(bench.generator, len(of), how)
+        journal.record("posing", {"photos": len(of), "seconds": ahead})
         put_back(out)
         album = Album(torch.stack([read_image(out / crop) for crop in of]), of, masks=real_shares(out, of))
 

@@ -39,8 +39,6 @@ from gpk_runs.interrupt import stopped_at_once
 
 SAVE_EVERY = 20.0  # seconds
 SHEET = "contact-sheet.png"
-FEWEST = 2
-"""Photos that a personalization needs."""
 
 
 @dataclass(frozen=True)
@@ -127,9 +125,8 @@ def _prepared(
     write_contact_sheet(out / SHEET, out, lines, ledger.readings)
     ledger.save()
     if eyes.missing is not None and len(poses) < len(found.faces):
-        raise type(eyes.missing)(
-            f"{len(found.faces)} photos are cut and judged in {out}, and cameras are missing still: {eyes.missing}"
-        )
+        count = f"{len(found.faces)} photo{' is' if len(found.faces) == 1 else 's are'}"
+        raise type(eyes.missing)(f"{count} cut and judged in {out}, and cameras are missing still: {eyes.missing}")
     return Prepared(out, lines, notes)
 
 

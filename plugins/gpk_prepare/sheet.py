@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gpk_photos.reading import SMALL, Reading
 from gpk_photos.selection import Choice
+from gpk_photos.validity import mask_name
 from gpk_runs.verdicts import Verdict, write_verdicts
 
 
@@ -23,4 +24,5 @@ def _verdict(line: Choice, album: Path, reading: Reading) -> Verdict:
     words = "; ".join(line.reasons)
     if line.decided_by == "you":
         words = f"your decision ({words})" if words else "your decision"
-    return Verdict(picture, line.file, line.use, words)
+    mask = album / mask_name(line.crop) if line.crop else None
+    return Verdict(picture, line.file, line.use, words, mask if mask is not None and mask.exists() else None)

@@ -22,6 +22,7 @@ from gpk_photos.reading import Face, Reading
 from gpk_photos.selection import Choice
 from gpk_prepare.identity import Identity, main_identity
 from gpk_prepare.settings import Pick
+from gpk_tasks.pose_settings import Posing
 
 MIRRORED = 0.15
 """By how much a mirror image must be more like the subject than the photo is. Faces that are nearly symmetrical differ
@@ -29,8 +30,8 @@ by less than a tenth, and are not told apart; who is not symmetrical differs by 
 EXTREME_YAW, EXTREME_PITCH = 0.9, 0.6
 """Radians off the front. A profile shows one eye; the training sets have hardly any (EG3D's FFHQ: a yaw of 0.33 is one
 standard deviation, Chan et al., 2022, appendix)."""
-UNSURE = 0.3
-"""Confidence of a pose below which it is told, from 0 to 1."""
+UNSURE = Posing.doubt
+"""Confidence of a pose, from 0 to 1, below which it is told; `docs/pose.md` has how far cameras in doubt are off."""
 MISFIT = 4.0
 """Median absolute deviations by which a photo's residual may lie above the album's median: something is before the
 face, or it is none. 4 of them are 2.7 standard deviations of a bell curve."""

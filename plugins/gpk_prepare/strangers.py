@@ -29,11 +29,12 @@ def random_subjects(
     `known` are the first of them, from a drawing that was stopped; nothing is given where they are all there.
     """
     features = [] if known is None else list(known)
+    if len(features) < count:
+        journal.progress(STAGE, len(features), count, {})
     for index in range(len(features), count):
-        journal.progress(STAGE, index, count, {})
         features.append(_stranger(generator, judge, index))
         yield torch.stack(features)
-    journal.progress(STAGE, count, count, {})
+        journal.progress(STAGE, index + 1, count, {})
 
 
 @torch.no_grad()

@@ -167,7 +167,7 @@ def _look(bench: Bench, w: Tensor, settings: Location, index: int) -> _Look:
     one = slice(index, index + 1)
     album = bench.album[one]
     image = render_album(bench, w[one], album)
-    figures = score(image, album.photos, bench, references=album.photos)
+    figures = score(image, album.photos, bench, references=album.photos, real=album.masks)
     pictures = {"": image[0].cpu()}
     angles = _angles(settings)
     yaw, pitch = (torch.tensor(turns) for turns in zip(*angles.values(), strict=True)) if angles else (None, None)

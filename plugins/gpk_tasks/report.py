@@ -62,7 +62,9 @@ def report(
             images = render_album(bench, w, album)
             columns[name][label] = images
             mask = masks.get(name)
-            figures[name][label] = score(images, album.photos, bench, references=bench.album.photos, masks=mask)
+            figures[name][label] = score(
+                images, album.photos, bench, references=bench.album.photos, masks=mask, real=album.masks
+            )
         views = novel_views(bench, anchors, yaw=(-TURN, TURN))
         if bench.judge is not None and views is not None:
             alike = similarity(bench.judge, views, bench.album.photos)

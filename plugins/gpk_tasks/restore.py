@@ -83,7 +83,7 @@ def compared(bench: Bench, album: Album, damage: Damage, found: Restored, *, who
     figures = {"psnr_known": psnr(damage(found.renders), damage(album.photos), known).mean().item()}
     if whole:
         masks = None if hole is None else hole.float()
-        figures |= score(found.images, album.photos, bench, references=album.photos, masks=masks)
+        figures |= score(found.images, album.photos, bench, references=album.photos, masks=masks, real=album.masks)
     return figures
 
 

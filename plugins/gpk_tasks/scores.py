@@ -17,17 +17,30 @@ from gpk_tasks.renders import AT_ONCE
 
 @torch.no_grad()
 def score(
-    images: Tensor, photos: Tensor, bench: Bench, *, references: Tensor | None = None, masks: Tensor | None = None
+    images: Tensor,
+    photos: Tensor,
+    bench: Bench,
+    *,
+    references: Tensor | None = None,
+    masks: Tensor | None = None,
+    real: Tensor | None = None,
 ) -> dict[str, float]:
     """Mean figures of renders [N, 3, R, R] against photos: PSNR and SSIM, the distance that reports, PSNR inside
     `masks` [N, 1, R, R], and ID_sim to the reference photos where the bench has a judge.
+
+    Of photos that were cropped beyond their edge `real` [N, 1, r, r] tells which pixels are their own. PSNR and SSIM
+    leave the others out; the distance sees the photo's in the render too, and so nothing of them.
     """
     photos = resize(photos, images.shape[-1])
-    figures = {"psnr": psnr(images, photos).mean().item()}
+    shown, whole = images, torch.ones_like(images[:, :1])
+    if real is not None:
+        whole = resize(real, images.shape[-1])
+        shown = images * whole + photos * (1 - whole)
+    figures = {"psnr": psnr(images, photos, None if real is None else whole).mean().item()}
     if masks is not None:
-        figures["psnr_inside"] = psnr(images, photos, masks).mean().item()
-    figures["ssim"] = ssim(images, photos).mean().item()
-    figures["distance"] = in_parts(bench.reporting or bench.distance, images, photos, size=AT_ONCE).mean().item()
+        figures["psnr_inside"] = psnr(images, photos, masks * whole).mean().item()
+    figures["ssim"] = ssim(shown, photos, None if real is None else whole).nanmean().item()
+    figures["distance"] = in_parts(bench.reporting or bench.distance, shown, photos, size=AT_ONCE).mean().item()
     if bench.judge is not None and references is not None:
         figures["id_sim"] = similarity(bench.judge, images, references)
     return figures

@@ -200,7 +200,7 @@ def test_without_weights_photos_are_cut_and_what_is_missing_is_said_first(gpk: G
     assert done.returncode == 2
     missing, reading = done.stderr.index("their cameras have to wait"), done.stderr.index("reading photos")
     assert missing < reading
-    assert "1 photos are cut and judged in" in done.stderr
+    assert "1 photo is cut and judged in" in done.stderr
     assert len(list((tmp_path / "album" / "photos").glob("*.png"))) == 1
     assert "0.jpg" in lines(tmp_path / "album")
 

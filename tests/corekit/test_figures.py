@@ -178,6 +178,19 @@ def test_psnr_of_a_known_error() -> None:
     assert psnr(truth + 5, truth + 1).item() > 90  # values are clamped to what a picture can show
 
 
+def test_ssim_in_a_mask_looks_at_windows_that_lie_in_it_whole() -> None:
+    photo = torch.rand(2, 3, 24, 24, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    spoiled = photo.clone()
+    spoiled[..., 16:] = 0
+    mask = torch.ones(2, 1, 24, 24)
+    mask[..., 16:] = 0
+    assert ssim(spoiled, photo, mask).tolist() == pytest.approx([1, 1], abs=1e-4)
+    mask[..., 16:19] = 1
+    assert (ssim(spoiled, photo, mask) < 0.999).all()
+    assert torch.allclose(ssim(spoiled, photo, torch.ones_like(mask)), ssim(spoiled, photo))
+    assert ssim(spoiled, photo, torch.zeros_like(mask)).isnan().all()
+
+
 def test_ssim_falls_with_noise() -> None:
     photo = pictures(side=32)
     noise = torch.randn(photo.shape, generator=seeded(1))

@@ -39,7 +39,7 @@ def test_boxes_by_name(tmp_path: Path) -> None:
         (HEAD + "tim.heic,1,2,3,4,\n", "line 2: unknown photo 'tim.heic': did you mean 'sub/tim.heic'"),
         (HEAD + "tom.jpg,1,2,3,4,\ntom.jpg,1,2,3,4,\n", "line 3: tom.jpg has a box already: keep one line"),
         (HEAD + "tom.jpg,1,two,3,4,\n", "line 2: top is 'two': give a number of pixels"),
-        (HEAD + "tom.jpg,1,2,3\n", "line 2: bottom is None: give a number of pixels"),
+        (HEAD + "tom.jpg,1,2,3\n", "line 2: bottom is '': give a number of pixels"),
         (HEAD + "tom.jpg,1,2,inf,4,\n", "line 2: right is 'inf': give a number of pixels"),
         (HEAD + "tom.jpg,1,2,3,4,left\n", "line 2: roll is 'left': give a number of degrees"),
         (HEAD + "tom.jpg,3,2,3,4,\n", "line 2: the box is empty: right must be beyond left, and bottom below top"),

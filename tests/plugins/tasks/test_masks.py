@@ -21,6 +21,7 @@ from gpk_tasks.invert import invert
 from gpk_tasks.personalize import album_digest
 from gpk_tasks.pivotal import Pivoting, pivotal
 from gpk_tasks.placement import Placement, place
+from gpk_tasks.scores import score
 from gpk_tasks.settings import Inversion, Tuning
 from gpk_tasks.tune import tune
 
@@ -80,3 +81,20 @@ def test_invented_pixels_move_nothing(bench: Bench, learned: Callable[[Bench], T
 def test_another_mask_is_another_job(bench: Bench) -> None:
     without = dataclasses.replace(bench.album, masks=None)
     assert album_digest(bench.album) != album_digest(without)
+
+
+def test_figures_leave_invented_pixels_out(bench: Bench) -> None:
+    photos, real = torch.rand(2, 3, 32, 32, generator=seeded(6)), torch.ones(2, 1, 32, 32)
+    real[1, ..., 16:] = 0
+    images = (photos + 0.1).clamp(-1, 1)
+    other = images.clone()
+    other[1, ..., 16:] = -0.9
+    inside = torch.ones(2, 1, 32, 32)
+    figures = score(images, photos, bench, masks=inside, real=real)
+    assert figures == score(other, photos, bench, masks=inside, real=real)
+    assert figures.keys() == {"psnr", "psnr_inside", "ssim", "distance"}
+    assert figures["psnr"] == pytest.approx(figures["psnr_inside"])
+    counted = score(other, photos, bench, masks=inside)
+    assert all(abs(counted[name] - figures[name]) > 1e-3 for name in figures)
+    everything = score(images, photos, bench, masks=inside, real=torch.ones_like(real))
+    assert everything == pytest.approx(score(images, photos, bench, masks=inside), abs=1e-4)

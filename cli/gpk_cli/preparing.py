@@ -1,0 +1,88 @@
+"""An album prepared from names on a command line: by `gpk prepare`, and by `gpk personalize` where photos are raw."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from corekit.plugin import Backend, Card
+from corekit.registry import Registry
+from gpk_cli.instruments import digest_of, find_bench, find_finder, find_judge
+from gpk_cli.output import say
+from gpk_cli.progress import Show, progress
+from gpk_runs.words import duration
+
+if TYPE_CHECKING:
+    from gpk_prepare.prepare import Prepared
+
+
+def prepare_album(
+    registry: Registry,
+    backend: Backend,
+    card: Card,
+    folder: Path,
+    out: Path,
+    *,
+    weights: Path | None = None,
+    crop: str | None = None,
+    detector: str | None = None,
+    labels: Path | None = None,
+    pick: str = "main",
+    judge: str | None = None,
+    device: str = "auto",
+) -> Prepared:
+    """Prepares the photos in `folder` for `card`, in `out`; says what is missing before the work begins."""
+    import torch
+
+    from gpk_photos.album import known_labels
+    from gpk_prepare.prepare import Instruments, prepare
+    from gpk_prepare.settings import Preparation, read_pick
+
+    picked = read_pick(pick)
+    known = known_labels(folder, labels) if backend.cameras else {}
+    find, how, named = find_finder(registry, backend, folder, crop, detector, known)
+    with torch.device("meta"):
+        side = backend.build(card.config).resolution
+    bench, missing = find_bench(registry, backend, card, weights, device)
+    if bench is not None:
+        side = bench.generator.resolution
+    seeing, judge_name = find_judge(registry, backend, judge)
+    settings = Preparation(
+        backend=backend.name,
+        card=card.name,
+        side=side,
+        cameras=backend.cameras,
+        cropped=how,
+        detector=named,
+        judge=judge_name,
+        pick=picked,
+        labels=digest_of(known),
+    )
+    eyes = Instruments(find, seeing, bench, missing if backend.cameras else None, known)
+    if missing is not None and backend.cameras:
+        say(f"Photos are cut and judged now; their cameras have to wait, because {missing}")
+    with progress() as shown:
+        prepared = prepare(folder, out, settings, eyes, _Shown(shown))
+    for note in prepared.notes:
+        say(note)
+    return prepared
+
+
+class _Shown:
+    """A journal that shows progress, says what will take long, and keeps nothing."""
+
+    def __init__(self, shown: Show) -> None:
+        self._shown = shown
+
+    def record(self, event: str, facts: Mapping[str, object]) -> None:
+        """Says how long cameras will take."""
+        if event == "posing":
+            say(
+                f"Cameras of {facts['photos']} photos are looked for, which takes about"
+                f" {duration(float(str(facts['seconds'])))}. Ctrl-C keeps what is done, and the same command goes on."
+            )
+
+    def progress(self, stage: str, done: int, total: int, figures: Mapping[str, float]) -> None:
+        """Shows it."""
+        self._shown(stage, done, total, figures)

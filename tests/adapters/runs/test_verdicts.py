@@ -1,0 +1,28 @@
+"""The contact sheet of verdicts: what is kept, what is not, and what of a picture was made up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PIL import Image
+
+from gpk_runs.sheet import MARGIN, TITLE
+from gpk_runs.verdicts import GAP, HEADING, PALER, SIDE, Verdict, write_verdicts
+
+TOP = MARGIN + TITLE + GAP + HEADING + GAP
+"""Of the first row of what is kept."""
+
+
+def test_what_is_not_the_photos_own_is_paled(tmp_path: Path) -> None:
+    Image.new("RGB", (64, 64), (20, 40, 200)).save(tmp_path / "a.png")
+    mask = Image.new("L", (64, 64), 255)
+    mask.paste(0, (0, 0, 32, 64))
+    mask.save(tmp_path / "mask.png")
+    shown = [Verdict(tmp_path / "a.png", "a", True, "", tmp_path / "mask.png"), Verdict(tmp_path / "a.png", "b", True)]
+    write_verdicts(tmp_path / "sheet.png", shown, title="2 of 2")
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        left, right = (sheet.getpixel((MARGIN + x, TOP + SIDE // 2)) for x in (SIDE // 4, 3 * SIDE // 4))
+        whole = sheet.getpixel((MARGIN + SIDE + GAP + SIDE // 4, TOP + SIDE // 2))
+    assert right == whole == (20, 40, 200)
+    assert isinstance(left, tuple)
+    assert left[0] > 20 + (252 - 20) * PALER - 8
