@@ -117,8 +117,8 @@ class _Sitting:
         if way.study:
             return STUDIED
         # Asked for alone, editing says itself why it cannot be; among others it is left out.
-        chosen = tuple(name for name in self.numbers.protocols if name != "editing" or can_edit(sitter))
-        return chosen or self.numbers.protocols
+        chosen = self.numbers.protocols
+        return chosen if can_edit(sitter) else [name for name in chosen if name != "editing"] or chosen
 
     def _held_out(self, sitter: Sitter) -> Any:  # noqa: ANN401 - an Album or None
         return None if sitter.held_out is None else sitter.held_out[: self.numbers.held_out]
