@@ -20,6 +20,9 @@ from corekit.errors import PluginError, UnknownNameError
 from corekit.offers import KINDS, Descriptor, checked
 from corekit.plugin import API_VERSION, API_VERSIONS, GpkDeprecationWarning, Hooks
 
+SLOW = 1.0
+"""Seconds of loading beyond which a plugin is told of: every command waits for every plugin. Ours take milliseconds."""
+
 
 @dataclass(frozen=True)
 class PluginReport:

@@ -16,11 +16,9 @@ from collections.abc import Iterator, Sequence
 from importlib import metadata
 
 from corekit.plugin import API_VERSION
-from corekit.quarantine import PluginReport
+from corekit.quarantine import SLOW, PluginReport
 from corekit.registry import DISABLE_VARIABLE, OURS, disabled_by_environment
 
-SLOW = 1.0
-"""Seconds of loading beyond which a plugin is told of: every command waits for every plugin. Ours take milliseconds."""
 PATIENCE = 60
 """Seconds that an import in a child process is waited for."""
 OTHERWISE_CALLED = {

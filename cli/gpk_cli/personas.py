@@ -11,9 +11,11 @@ import typer
 
 from corekit.errors import InputError
 from gpk_cli.output import AsJson, printable, say
-from gpk_cli.subject import ASKED, made_for
+from gpk_cli.subject import ASKED, made_for, persona_file
 
-PersonaFile = Annotated[Path, typer.Argument(metavar="PERSONA", help="A *.persona.safetensors file.")]
+PersonaFile = Annotated[
+    Path, typer.Argument(metavar="PERSONA", help="A *.persona.safetensors file, or the run that made one.")
+]
 Asked = Annotated[str | None, typer.Option("--backend", help=ASKED)]
 Weights = Annotated[Path | None, typer.Option(help="The generator's weights, where they do not come with gpk.")]
 
@@ -29,6 +31,7 @@ def show(persona: PersonaFile, as_json: AsJson = False) -> None:
     """Tell what a persona is and where it came from."""
     from gpk_checkpoints.personas import load_persona, read_header
 
+    persona = persona_file(persona)
     load_persona(persona)  # a damaged one is told now, not when it is needed
     header = read_header(persona)
     if as_json:
@@ -66,6 +69,7 @@ def merge(
     from gpk_checkpoints.personas import load_persona
     from gpk_checkpoints.weights import load_generator
 
+    persona = persona_file(persona)
     _refuse_to_replace(out, force=force, sources=(persona, weights))
     learned = load_persona(persona)
     generator = load_generator(*made_for(ctx.obj, learned, persona, asked=backend), weights)
@@ -95,6 +99,7 @@ def export(
     if form == "merged":
         merge(ctx, persona, out, weights, backend, force)
         return
+    persona = persona_file(persona)
     _refuse_to_replace(out, force=force, sources=(persona,))
     if out.is_file():
         raise InputError(f"{out} is a file, and the peft format needs a folder: give another name")

@@ -16,16 +16,15 @@ from torch import Tensor
 
 from corekit.errors import InputError
 from corekit.generator import LatentSpace
+from corekit.quarantine import SLOW
 from corekit.registry import Registry
 from corekit.testing.rule import ContractError, NotPromisedError, Rule
 from corekit.testing.specimen import Specimen, affordable, built
 
-SLOW = 0.5
-"""Seconds of importing that a person feels, as every command waits for every plugin."""
-
 _FRESH = """
 import json, sys, time
 from importlib.metadata import EntryPoint
+from corekit.quarantine import SLOW
 from corekit.registry import Registry
 name, value = sys.argv[1:]
 (report,) = Registry.discover(entry_points=[EntryPoint(name, value, "gpk")]).plugins()
@@ -63,7 +62,7 @@ def imports_lightly(specimen: Offered) -> None:
     if seconds > SLOW:
         raise ContractError(
             f"importing {specimen.plugin.value} and asking its hooks takes {seconds:.1f} s, and every command "
-            f"waits for it: {SLOW} s is what a person feels. Look with `python -X importtime -c 'import "
+            f"waits for it: more than {SLOW:g} s is what a person feels. Look with `python -X importtime -c 'import "
             f"{specimen.plugin.module}'`"
         )
 

@@ -44,7 +44,7 @@ WRONG = {
     "nets:raising": "calling nets:raising raised KeyError: 'no such key' at ",
     "nets:seeded,depth=3": "unexpected keyword argument 'depth'",
     "nets:a_dict": "nets:a_dict made a dict, not a torch module (nn.Module)",
-    "broken:x": "importing broken raised ZeroDivisionError: division by zero at ",
+    "halved:x": "importing halved raised ZeroDivisionError: division by zero at ",
     "lacking:x": "importing lacking raised ModuleNotFoundError: No module named 'no_such_package_at_all' at ",
     "nets:seeded,z=many": "z=many is no width of a code: give a whole number",
     "nets:seeded,z=13": "cannot tell how wide the module's code is: say it, as in module:package.file:factory,z=100",
@@ -143,7 +143,7 @@ def test_persona_comes_on_and_off(nets: Path, registry: Registry, which: str) ->
 
 @pytest.mark.parametrize("name", WRONG)
 def test_what_cannot_be_a_generator_is_told(nets: Path, registry: Registry, name: str) -> None:
-    (nets / "broken.py").write_text("1 / 0\n")
+    (nets / "halved.py").write_text("1 / 0\n")
     (nets / "lacking.py").write_text("import no_such_package_at_all\n")
     with (nets / "nets.py").open("a") as file:
         file.write(
