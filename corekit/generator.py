@@ -22,7 +22,12 @@ from corekit.errors import InputError, PersonaError
 from corekit.solid import Solid
 
 Kind = Literal["conv", "affine", "torgb", "linear", "bias", "noise", "const"]
-Part = Literal["mapping", "backbone", "decoder", "superres"]
+Part = str
+"""What a weight is part of: one of PARTS, or a word of the family's own, such as "density"."""
+PARTS: tuple[Part, ...] = ("mapping", "backbone", "decoder", "superres")
+"""What makes w of z, what makes the subject of w, what turns features at a point into density and colour, what makes
+the picture larger. Presets name these alone; a part with a word of its own is treated as the backbone is.
+"""
 Noise = Literal["const", "random", "none"] | Mapping[str, Tensor]
 """Noise of the synthesis layers: the stored maps, fresh ones, none, or maps [1|B, 1, r, r] by layer path."""
 
@@ -49,6 +54,9 @@ Sight = Callable[[Camera | None], Render]
 @dataclass(frozen=True)
 class Site:
     """One stored weight that may change.
+
+    `resolution` is the side in pixels of what the weight works on, 0 where that means nothing; with `part` it makes the
+    block that analyses tell of and ranks are given to.
 
     `gain` is what the network multiplies the stored weight by at run time (equalised learning rate).
     """
@@ -81,7 +89,11 @@ class Site:
 
 @dataclass(frozen=True)
 class LatentSpace:
-    """Widths of Z and W, and how many copies of w the synthesis consumes."""
+    """Widths of Z and W, and how many copies of w the synthesis consumes.
+
+    An anchor in W is one code [D], and every layer is given it: so `mapping` gives all layers the same one, and where
+    they are told different things each takes its own share of its D numbers. In W+ each layer has a code to itself.
+    """
 
     z_dim: int
     w_dim: int

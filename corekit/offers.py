@@ -6,7 +6,7 @@ Light: never imports torch.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -74,7 +74,8 @@ def _faults(value: Descriptor) -> Iterable[str]:
     if not isinstance(value.summary, str) or not value.summary:
         yield "a summary is one sentence of text"
     if isinstance(value, Backend):
-        if not isinstance(value.cards, tuple) or not value.cards or not all(isinstance(c, Card) for c in value.cards):
+        cards = value.cards if isinstance(value.cards, tuple) else (None,)
+        if not all(isinstance(card, Card) for card in cards) or not (cards or value.variant):
             yield "cards is a tuple of at least one Card"
         if not callable(value.build):
             yield "build is a function from a config to a generator"
@@ -82,11 +83,17 @@ def _faults(value: Descriptor) -> Iterable[str]:
             yield "fit is a function from a config and tensor shapes to a config, or None"
         if value.meaning is not None and not callable(value.meaning):
             yield "meaning is a function from noise to numbers by name, or None"
+        if value.variant is not None and not callable(value.variant):
+            yield "variant is a function from a name to a Backend, or None"
         if value.framing is not None and not isinstance(value.framing, Framing):
             yield "framing is a Framing, or None"
+        if not isinstance(value.tiny, Mapping):
+            yield "tiny is a mapping of settings"
     elif isinstance(value, Task):
         if not callable(value.run):
             yield "run is a function"
+        if not isinstance(value.tiny, Mapping):
+            yield "tiny is a mapping of settings"
     elif isinstance(value, DetectorCard):
         if not isinstance(value.finds, str) or not value.finds:
             yield "finds is a word for whom it finds"

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from corekit.errors import PersonaError, RecipeError, UnknownNameError
-from corekit.generator import Generator, Site
+from corekit.generator import PARTS, Generator, Site
 from corekit.lowrank import Change, LoRA, Offset, factor_shapes
 from corekit.recipe import Recipe, Treated
 
@@ -209,8 +209,13 @@ def changing_sites(generator: Generator, recipe: Recipe) -> Sequence[tuple[Site,
     """The sites that `recipe` changes, and how.
 
     Raises RecipeError where a rank exceeds that of every layer it is for, or nothing is left to change, and
-    UnknownNameError for the rank of a block that is not there.
+    UnknownNameError for a part that is neither the house's nor the generator's, or for the rank of a block that is not
+    there.
     """
+    parts = {*PARTS, *(site.part for site in generator.sites())}
+    for part in recipe.parts:
+        if part not in parts:
+            raise UnknownNameError("part", part, parts)
     blocks = {site.block for site in generator.sites()}
     for block in recipe.ranks:
         if block not in blocks:

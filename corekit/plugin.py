@@ -23,7 +23,18 @@ if TYPE_CHECKING:
     from corekit.generator import Generator
 
 API_VERSION = 1
+API_VERSIONS: dict[int, str | None] = {1: None}
+"""The hook APIs that this gpk understands; for one on its way out, the version of gpk that will not any more."""
 ENTRY_POINT_GROUP = "gpk"
+
+
+class GpkDeprecationWarning(FutureWarning):
+    """Something that plugins may still do, for a release; its text says what replaces it and when it goes.
+
+    A hook on its way out is specified with `@hookspec(warn_on_impl=GpkDeprecationWarning(…))`, an argument of one with
+    `warn_on_impl_args={"name": GpkDeprecationWarning(…)}`; gpk tells, by the plugin's name, where one is implemented.
+    """
+
 
 hookspec = pluggy.HookspecMarker("gpk")
 hookimpl = pluggy.HookimplMarker("gpk")
@@ -35,7 +46,8 @@ class Card:
 
     `config` are the generator's constructor arguments; `weights` a file that ships with the plugin, if one does; `url`
     the file to download, and `page` where a person finds it; `notes` what a user must know of it, such as how the
-    photos that it was trained on were aligned.
+    photos that it was trained on were aligned. `ready` tells that `build` gives the trained network itself, so that no
+    file of weights is needed; it is built twice, and has to be the same both times.
     """
 
     name: str
@@ -47,6 +59,7 @@ class Card:
     weights: Path | None = None
     page: str | None = None
     notes: str = ""
+    ready: bool = False
 
 
 Adopt: TypeAlias = "Callable[[Mapping[str, Any], Mapping[str, Tensor]], tuple[Mapping[str, Any], Mapping[str, Tensor]]]"
@@ -66,6 +79,11 @@ class Backend:
     `detector` names the offer of `gpk_detectors` that finds its subjects in photographs, and `framing` tells how its
     training set was cut from them; None where nothing is known, and the central square has to do.
     `meaning` is for generators whose noise means something known: noise z [B, Z] → numbers [B] by name.
+    `variant`, where there is one, makes the backend that people ask for as `name:which` from `which`. It may run what
+    `which` names, so that it is called only where a person asks for it, and never because a file says so. A backend
+    with variants may have no cards of its own.
+    `tiny` are settings that, laid over a card's config, make a network of a size that a test can afford; none where the
+    cards are small as they are. `corekit.testing` builds every card with them.
     """
 
     name: str
@@ -83,6 +101,8 @@ class Backend:
     detector: str | None = None
     framing: Framing | None = None
     meaning: Callable[[Tensor], Mapping[str, Tensor]] | None = None
+    variant: Callable[[str], Backend] | None = None
+    tiny: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def card(self) -> Card:
@@ -110,6 +130,7 @@ class Task:
 
     `photos` tells whether it wants photos to work on, `persona` whether it wants a persona; `side` the side at which it
     wants its photos, for its settings and the generator's own side; `views` that it needs a generator with cameras.
+    `tiny` are settings with which a test can afford it; `corekit.testing` runs it with them.
     """
 
     name: str
@@ -120,6 +141,7 @@ class Task:
     persona: Literal["needed", "optional"] = "needed"
     side: Callable[[Any, int], int] | None = None
     views: bool = False
+    tiny: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,9 @@
 part        "adapt": LoRA on the `lowrank` kinds and an offset on the `whole` kinds
 "whole": an offset on everything
 "frozen": nothing
+
+A recipe need not know the words of every family: a part that is none of `corekit.generator.PARTS`, and that the recipe
+does not name, is treated as the backbone is.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
 from corekit.errors import RecipeError, UnknownNameError
-from corekit.generator import Kind, Part, Site
+from corekit.generator import PARTS, Kind, Part, Site
 from corekit.lowrank import Birth, Layout
 
 Treatment = Literal["adapt", "whole", "frozen"]
@@ -62,14 +65,13 @@ class Recipe:
             raise RecipeError("alpha must be finite, not inf")
         _known("layout", [self.layout], get_args(Layout))
         _known("birth", [self.birth], get_args(Birth))
-        _known("part", self.parts, get_args(Part))
         _known("treatment of a part", self.parts.values(), get_args(Treatment))
         for kinds in (self.lowrank, self.whole, self.divide_gain):
             _known("kind of site", kinds, get_args(Kind))
 
     def treatment(self, site: Site) -> Treated | None:
         """What becomes of one site; None where it stays frozen."""
-        match self.parts.get(site.part, "frozen"):
+        match self.parts.get(site.part if site.part in {*PARTS, *self.parts} else "backbone", "frozen"):
             case "frozen":
                 return None
             case "whole":

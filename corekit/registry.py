@@ -76,9 +76,29 @@ class Registry:
         """Every detector that one plugin alone offers, by name."""
         return self._sole(DetectorCard)
 
-    def backend(self, name: str) -> Backend:
-        """The backend of that name; raises UnknownNameError, or PluginError where two plugins offer it."""
-        return self._one(Backend, name)
+    def backend(self, name: str, *, asked: bool = False) -> Backend:
+        """The backend of that name, or of a variant's, as "module:package.file:factory".
+
+        A variant may run code that its name names: say `asked` where a person gave the name, and never for one that
+        was read from a file. Raises InputError for a variant that nobody asked for, UnknownNameError, or PluginError
+        where two plugins offer it or the variant is no Backend.
+        """
+        base, colon, which = name.partition(":")
+        family = self._one(Backend, base)
+        if not colon:
+            return family
+        if family.variant is None:
+            raise UnknownNameError("backend", name, self.backends())
+        if not asked:
+            raise InputError(
+                f"{name!r} is code on your machine, and a file that names it is no reason to run it: "
+                f"if you trust that code, say so with --backend {name}"
+            )
+        variant = family.variant(which)
+        if not isinstance(variant, Backend):
+            raise PluginError(f"the backend {base!r} offers {variant!r} as its variant {which!r}, not a Backend")
+        checked(Backend, [replace(variant, name=base)])
+        return replace(variant, name=name)  # with its colon, which no offer may have
 
     def task(self, name: str) -> Task:
         """The task of that name; raises UnknownNameError, or PluginError where two plugins offer it."""

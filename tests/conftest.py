@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -23,6 +23,7 @@ from corekit.persona import Origin, Persona
 from corekit.plugin import Backend, Card
 from corekit.recipe import Recipe
 from gpk_cli import main
+from gpk_eg3d import TINY
 from gpk_eg3d.config import EG3DConfig
 from gpk_eg3d.network import EG3D
 from gpk_minicat.album import write_album
@@ -34,29 +35,7 @@ Net = TypeVar("Net", bound=Generator)
 SMALL_STYLEGAN2 = StyleGAN2Config(
     z_dim=12, w_dim=16, img_resolution=16, mapping_layers=2, channel_base=128, channel_max=12
 )
-EG3D_SIZES: Mapping[str, Any] = {
-    "z_dim": 12,
-    "w_dim": 16,
-    "img_resolution": 32,
-    "plane_resolution": 16,
-    "plane_channels": 4,
-    "channel_base": 128,
-    "channel_max": 12,
-    "decoder_hidden": 8,
-    "decoder_features": 8,
-    "neural_rendering_resolution": 8,
-    "depth_resolution": 6,
-    "depth_resolution_importance": 6,
-    "sr_input_resolution": 8,
-    "sr_channels": (8, 6),
-}
-SMALL_EG3D = EG3DConfig(**EG3D_SIZES)
-
-
-@pytest.fixture(scope="session")
-def eg3d_sizes() -> Mapping[str, Any]:
-    """Settings that make any EG3D small."""
-    return EG3D_SIZES
+SMALL_EG3D = EG3DConfig(**TINY)
 
 
 @pytest.fixture(autouse=True)

@@ -34,7 +34,8 @@ from gpk_tasks.settings import resolve
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 FENCE = re.compile(r"(?ms)^(?:\*\*`(?P<file>[\w./]+)`\*\*\n\n)?```(?P<kind>[^\n]*)\n(?P<text>.*?)^```$")
-INLINE = re.compile(r"(?:^|\s|`)gpk ((?:minicat |weights |bench |run )?[a-z]+)((?:(?! gpk )[^`#\n])*)")
+GROUP = r"minicat |weights |bench |run |plugins (?=new|check)"
+INLINE = re.compile(rf"(?:^|\s|`)gpk ((?:{GROUP})?[a-z]+)((?:(?! gpk )[^`#\n])*)")
 
 KINDS = {
     "python": "test_python_runs; where a file's name stands above it, tests/cli/test_tutorial.py",
@@ -48,8 +49,11 @@ UNPARSED = {
     "gpk run TASK RUN": "TASK stands for any",
     "gpk run TASK SUBJECT": "TASK stands for any",
     "gpk blobs 7": "a command of the tutorial's plugin, which tests/cli/test_tutorial.py runs",
+    "gpk nimbus-album album": "a command of what `gpk plugins new` writes; tests/cli/test_plugin_new.py runs one",
+    "gpk birds bird --seed 1": "a command of the example's, which tests/cli/test_foreign.py runs",
+    "gpk birds bird-1 --seed 1": "the same",
 }
-OF_PLUGINS = {"run spread": "new-task.md", "run palette": "plugins.md"}
+OF_PLUGINS = {"birds": "foreign.md", "run spread": "new-task.md", "run palette": "plugins.md"}
 """Commands of plugins that the pages themselves write; their own tests run them."""
 GIVEN = {"guide.md": ("generator", "path"), "persona-format.md": ("path",), "tutorial.md": ("path",)}
 """What a page's Python takes as given."""

@@ -18,6 +18,7 @@ from corekit.generator import fingerprint
 from corekit.persona import Origin, Persona
 from corekit.recipe import Recipe
 from corekit.registry import Registry
+from corekit.testing.offered import backend_trials, judge_trial, task_trial
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -52,6 +53,18 @@ def test_a_backend(plugin: Registry) -> None:
             torch.nn.init.ones_(parameter)
         assert not torch.equal(generator(w).image, image)
     assert fingerprint(generator) == before
+
+
+@pytest.mark.parametrize("plugin", ["backend", "judge", "task"], indirect=True)
+def test_they_keep_the_contract(plugin: Registry) -> None:
+    """But for being installed: a page's plugin is found by its name alone, and so are the judges that it leans on."""
+    trials = [trial for name in plugin.backends() for trial in backend_trials(plugin, name)]
+    trials += [judge_trial(plugin, name) for name in plugin.judges()]
+    prior = Registry.discover(plugins=False).backend("stylegan2-minicat")
+    trials += [task_trial(plugin, name, prior) for name in plugin.tasks()]
+    assert trials
+    found = [verdict for trial in trials for verdict in trial.verdicts()]
+    assert [verdict for verdict in found if verdict.verdict == "broken"] == []
 
 
 @pytest.mark.parametrize("plugin", ["task"], indirect=True)

@@ -29,7 +29,7 @@ def source_file(backend: str, sha256: str) -> Path:
 
 
 def _weights(backend: str) -> Path:
-    return cache_folder() / "weights" / backend
+    return cache_folder() / "weights" / backend.replace(":", "-")  # a variant's colons are no name for Windows
 
 
 def _platform_folder(platform: str) -> Path:

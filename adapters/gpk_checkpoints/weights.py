@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from corekit.errors import RunError, WeightsError
-from corekit.generator import Generator
+from corekit.generator import Generator, fingerprint
 from corekit.plugin import Backend, Card
 from gpk_checkpoints.assembly import assemble
 from gpk_checkpoints.cache import card_file, source_file
@@ -26,13 +26,33 @@ def load_generator(
     `weights` None are the card's own, or those imported for it. A file of another format is converted into the cache,
     once; where the cache cannot be written, in memory. A `config` in the file's `gpk` metadata overrides the card's,
     key by key. Half-precision values become float32. Raises WeightsError where the file is missing, damaged, or not
-    this generator's.
+    this generator's, and where a card that is ready is another one each time.
     """
     path = weights or card.weights or card_file(backend.name, card.name)
     if weights is None and card.weights is None and not path.is_file():
+        if card.ready:
+            return _ready(backend, card).to(device)
         raise WeightsError(_nothing(backend, card))
     generator = _own(path, backend, card) if container(path) == "safetensors" else None
     return (generator or _imported(path, backend, card)).to(device)
+
+
+def _ready(backend: Backend, card: Card) -> Generator:
+    """The generator as `build` makes it. A persona of random weights would fit nothing ever again: so torch's random
+    numbers are different ones the second time, and the weights may not be.
+    """
+    made: list[Generator] = []
+    for seed in (1, 2):
+        with torch.random.fork_rng(devices=()):
+            torch.manual_seed(seed)
+            made.append(backend.build(card.config))
+    first, second = map(fingerprint, made)
+    if first != second:
+        raise WeightsError(
+            f"{backend.name} has other weights each time it is made ({first[:12]}…, then {second[:12]}…): have it load "
+            "its trained weights, or pass --weights FILE; to try it untrained, seed it (torch.manual_seed)"
+        )
+    return made[0].requires_grad_(False).eval()
 
 
 def _own(path: Path, backend: Backend, card: Card) -> Generator | None:

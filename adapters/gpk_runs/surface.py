@@ -1,6 +1,6 @@
 r"""The surface of a solid: where its density crosses a level, as triangles.
 
-Densities on a grid go through marching cubes (Lewiner et al., 2003), and of what is found the largest piece is kept.
+Densities on a grid go through marching cubes (Lewiner et al., 2003), and of what is found the largest pieces are kept.
 The grid's outermost samples count as empty, so that a solid which goes on beyond the box is capped at its faces and
 the surface is closed. scikit-image, trimesh and fast-simplification, an optional extra, do the work.
 
@@ -38,7 +38,7 @@ class Surface(NamedTuple):
 
 
 class Found(NamedTuple):
-    """The largest piece of a surface; of the others, how many there were and their share of the whole area."""
+    """The largest pieces of a surface; of the others, how many there were and their share of the whole area."""
 
     surface: Surface
     others: int
@@ -55,8 +55,9 @@ class Measures(NamedTuple):
     extent: tuple[float, float, float]
 
 
-def surface_of(solid: Solid, n: int, *, level: float, tick: Tick = lambda done, of: None) -> Found:
-    """The surface at density `level` in the solid's box, on a grid of n samples a side, 4 bytes each.
+def surface_of(solid: Solid, n: int, *, level: float, pieces: int = 1, tick: Tick = lambda done, of: None) -> Found:
+    """The surface at density `level` in the solid's box, on a grid of n samples a side, 4 bytes each: its largest
+    `pieces`.
 
     Raises InputError where nothing is that dense, ExtraError without the extra.
     """
@@ -72,13 +73,14 @@ def surface_of(solid: Solid, n: int, *, level: float, tick: Tick = lambda done, 
     vertices, faces, _, _ = measure.marching_cubes(volume.numpy(), level, spacing=spacing, gradient_direction="ascent")
     del volume
     mesh = trimesh.Trimesh(vertices + solid.box[0].cpu().numpy(), faces, process=False)
-    pieces = torch.from_numpy(
+    piece = torch.from_numpy(
         trimesh.graph.connected_component_labels(mesh.face_adjacency, node_count=len(mesh.faces))
     ).long()
-    areas = torch.bincount(pieces, weights=torch.tensor(mesh.area_faces))
-    mesh.update_faces((pieces == areas.argmax()).numpy())
+    areas = torch.bincount(piece, weights=torch.tensor(mesh.area_faces))
+    largest = areas.argsort(descending=True, stable=True)[:pieces]
+    mesh.update_faces(torch.isin(piece, largest).numpy())
     mesh.remove_unreferenced_vertices()
-    return Found(_surface(mesh), len(areas) - 1, float(1 - areas.max() / areas.sum()))
+    return Found(_surface(mesh), len(areas) - len(largest), float(1 - areas[largest].sum() / areas.sum()))
 
 
 def densities(solid: Solid, n: int) -> Iterator[tuple[slice, Tensor]]:

@@ -17,7 +17,7 @@ from gpk_cli.options import settings_command
 from gpk_cli.output import AsJson, say
 from gpk_cli.progress import progress
 from gpk_cli.run import nothing_left
-from gpk_cli.subject import made_for, named, persona_file, photos_of
+from gpk_cli.subject import ASKED, made_for, named, persona_file, photos_of
 from gpk_cli.summary import show_layers
 from gpk_tasks.analysis import Analysis
 
@@ -47,6 +47,7 @@ def run_analysis(
     album: Annotated[
         Path | None, typer.Option(help="Photos of the subject, for ID_sim [default: where the run found them].")
     ] = None,
+    backend: Annotated[str | None, typer.Option(help=ASKED)] = None,
     weights: Annotated[Path | None, typer.Option(help="The generator's weights, if not those of gpk's cache.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("analysis"),
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
@@ -78,7 +79,10 @@ def run_analysis(
 
     def maker(name: str) -> Callable[[], Sitter]:
         def make() -> Sitter:
-            return sitter(registry, name, personas[name], files[name], albums[name], weights=weights, device=device)
+            return sitter(
+                registry, name, personas[name], files[name], albums[name],
+                asked=backend, weights=weights, device=device,
+            )  # fmt: skip
 
         return make
 
@@ -120,6 +124,7 @@ def sitter(
     file: Path,
     photos: Path | None,
     *,
+    asked: str | None = None,
     weights: Path | None,
     device: str,
 ) -> Sitter:
@@ -131,7 +136,7 @@ def sitter(
     from gpk_tasks.analyze import Sitter
 
     try:
-        backend, card = made_for(registry, persona, file)
+        backend, card = made_for(registry, persona, file, asked=asked)
     except PersonaError as error:
         say(f"Without the generator's family only single weights can be told, and no |dW| / |W0|: {error}")
         return Sitter(name, persona, None, None)

@@ -116,6 +116,9 @@ def _run(arguments: list[str], *, plugins: bool) -> int:
     with redirect_stdout(sys.stderr):
         registry = Registry.discover(plugins=plugins)
         command = typer.main.get_command(build(registry))
+    for plugin in registry.plugins():
+        for sentence in plugin.deprecations:
+            say(f"Warning: the plugin {plugin}: {sentence}")
     try:
         command.main(arguments, prog_name="gpk", obj=registry)
     except SystemExit as end:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from corekit.errors import AlbumError, InputError, PluginError, UnknownNameError
 from corekit.plugin import Backend, Card
 from corekit.registry import Registry
+from gpk_cli.output import say
 
 if TYPE_CHECKING:
     import torch
@@ -24,11 +25,19 @@ make pictures on CUDA, "auto" takes it.
 
 
 def find_card(backend: Backend, name: str | None) -> Card:
-    """The card of that name, the backend's default where None."""
+    """The card of that name, the backend's default where None; raises InputError for a family that has none itself."""
+    if not backend.cards:
+        raise InputError(f"the backend {backend.name!r} alone names no generator: {backend.summary}")
     cards = {card.name: card for card in backend.cards}
     if name is not None and name not in cards:
         raise UnknownNameError(f"card of {backend.name}", name, cards)
     return backend.card if name is None else cards[name]
+
+
+def introduce(backend: Backend, card: Card) -> None:
+    """Says how a generator that came without a description was taken, so that a wrong guess does not stay unseen."""
+    if card.ready and card.notes:
+        say(f"{backend.name}: {card.notes}")
 
 
 def find_device(name: str) -> torch.device:
@@ -106,6 +115,7 @@ def make_bench(
     if album_path is not None:
         wanted = generator.resolution if side is None else side(generator.resolution)
         album = open_album(registry, album_path, backend, side=wanted, least=least)
+    introduce(backend, card)
     network = offer.load(lpips_weights).to(where)
     judge, reporting, attributes = (
         None if name is None else registry.judge(name).load(None).to(where)

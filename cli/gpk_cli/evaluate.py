@@ -19,7 +19,7 @@ from gpk_cli.options import settings_command
 from gpk_cli.output import AsJson, say
 from gpk_cli.progress import progress
 from gpk_cli.run import nothing_left
-from gpk_cli.subject import made_for, named, persona_file, photos_of
+from gpk_cli.subject import ASKED, made_for, named, persona_file, photos_of
 from gpk_cli.summary import show_tables
 from gpk_evaluate.settings import Evaluation, quick
 
@@ -58,6 +58,7 @@ def run_evaluation(
         list[str] | None,
         typer.Option(help="A network that judges, NAME or NAME=WEIGHTS; may be given again [default: the backend's]."),
     ] = None,
+    backend: Annotated[str | None, typer.Option(help=ASKED)] = None,
     weights: Annotated[Path | None, typer.Option(help="The generator's weights, if not those of gpk's cache.")] = None,
     lpips_weights: Annotated[Path | None, typer.Option(help="Backbone weights for LPIPS in the loss.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("evaluation"),
@@ -77,7 +78,7 @@ def run_evaluation(
     numbers = to_dataclass(Evaluation, (base if quickly else {}) | dict(given), source="the command line")
     where = find_device(device)
     sources = {name: _source(registry, run, album, references) for name, run in named(runs).items()}
-    instruments = _instruments(registry, sources, judge or [], where)
+    instruments = _instruments(registry, sources, judge or [], where, asked=backend)
     for name, reason in instruments.absent.items():
         say(f"Without {name}: {reason}")
     facts: dict[str, Any] = {
@@ -88,7 +89,7 @@ def run_evaluation(
     }
 
     def maker(name: str) -> Callable[[], Sitter]:
-        return lambda: _sitter(registry, name, sources[name], numbers, weights, lpips_weights, device)
+        return lambda: _sitter(registry, name, sources[name], numbers, backend, weights, lpips_weights, device)
 
     with nothing_left(out), progress() as show, Run.open(out, facts, show=show, device=where) as run:
         measured = evaluate([(name, maker(name)) for name in sources], numbers, instruments, run)
@@ -159,20 +160,21 @@ def _sitter(
     name: str,
     source: Source,
     numbers: Evaluation,
+    asked: str | None,
     weights: Path | None,
     lpips_weights: Path | None,
     device: str,
 ) -> Sitter:
     from corekit.bench import Silence
     from gpk_checkpoints.personas import load_persona
-    from gpk_evaluate.evaluation import require
+    from gpk_evaluate.evaluation import can_edit, require
     from gpk_evaluate.ways import Sitter
     from gpk_runs.state import read_state
     from gpk_tasks.personalize import INVERTED, album_digest
     from gpk_tasks.presets import preset
 
     persona = load_persona(source.file)
-    backend, card = made_for(registry, persona, source.file)
+    backend, card = made_for(registry, persona, source.file, asked=asked)
     bench = make_bench(
         registry, backend, card, source.album, weights=weights, device=device, journal=Silence(), persona=persona,
         lpips_weights=lpips_weights,
@@ -193,11 +195,20 @@ def _sitter(
         unseen = unseen.to(bench.album.photos.device)
     sitter = Sitter(name, bench, inverted.to(bench.album.photos.device), settings, unseen)
     require(sitter, numbers)
+    if "editing" in numbers.protocols and not can_edit(sitter):
+        say(f"Without editing: {backend.name} has no judge of attributes, so no direction can be learned here")
     return sitter
 
 
-def _instruments(registry: Registry, sources: Mapping[str, Source], chosen: Sequence[str], device: Any) -> Instruments:  # noqa: ANN401 - a torch device
-    """The networks that judge; the backend's own where none is chosen, or GENERAL where it names none."""
+def _instruments(
+    registry: Registry,
+    sources: Mapping[str, Source],
+    chosen: Sequence[str],
+    device: Any,  # noqa: ANN401 - a torch device
+    *,
+    asked: str | None,
+) -> Instruments:
+    """The networks that judge; the backend's own where none is chosen, with GENERAL where it names no judge."""
     from corekit.generator import fingerprint
     from gpk_checkpoints.personas import read_header
     from gpk_evaluate.instruments import Instruments
@@ -205,9 +216,12 @@ def _instruments(registry: Registry, sources: Mapping[str, Source], chosen: Sequ
     families = {read_header(source.file)["backend"] for source in sources.values()}
     if len(families) > 1:
         raise InputError(f"these runs are of {', '.join(sorted(families))}: evaluate those of one backend at a time")
-    backend = registry.backend(families.pop())
+    name = families.pop()
+    if asked not in (None, name):
+        raise InputError(f"these runs are of the backend {name}, not {asked}: leave out --backend, or give that one")
+    backend = registry.backend(name, asked=asked is not None)
     own = [name for name in (backend.judge, backend.reporting or backend.distance) if name is not None]
-    names = list(chosen) or (own if backend.judge is not None else list(GENERAL))
+    names = list(chosen) or (own if backend.judge is not None else list(dict.fromkeys([*own, *GENERAL])))
     cards: list[tuple[JudgeCard, Path | None, bool]] = []
     for text in names:
         name, _, file = text.partition("=")
@@ -216,11 +230,11 @@ def _instruments(registry: Registry, sources: Mapping[str, Source], chosen: Sequ
         cards.append((registry.judge(backend.attributes), None, False))
     found: dict[str, dict[str, Any]] = {"judge": {}, "distance": {}, "attributes": {}}
     absent, digests = {}, {}
-    for card, file, asked in cards:
+    for card, file, wanted in cards:
         try:
             network = card.load(file).to(device)
         except (ExtraError, WeightsError) as error:
-            if asked and file is not None:  # a file that was named and is no such weights
+            if wanted and file is not None:  # a file that was named and is no such weights
                 raise
             absent[card.name] = str(error)
             continue

@@ -12,7 +12,7 @@ import typer
 from corekit.errors import InputError, RunError, UnknownNameError
 from corekit.plugin import Backend, Card
 from corekit.registry import Registry
-from gpk_cli.bench import Precision, find_card, find_device, make_bench, open_album
+from gpk_cli.bench import Precision, find_card, find_device, introduce, make_bench, open_album
 from gpk_cli.output import AsJson, say
 from gpk_cli.progress import progress
 from gpk_cli.summary import show_outcome, show_plan
@@ -91,11 +91,12 @@ def personalize(
         from gpk_tasks.plan import plan
 
         where = str(find_device(device))
+        introduce(chosen.backend, chosen.card)
         show_plan(plan(chosen.backend, chosen.card, chosen.settings, device=where), as_json=as_json)
         return
     if album is None:
         raise InputError("which album? Give a folder or zip of photos: gpk personalize ALBUM --backend NAME")
-    run = out or Path("runs") / f"{album.resolve().stem}-{chosen.backend.name}"
+    run = out or Path("runs") / f"{album.resolve().stem}-{chosen.backend.name.replace(':', '-')}"
     if not no_prepare:
         album = _prepared(registry, chosen.backend, chosen.card, album, run, weights=weights, device=device)
     run_job(
@@ -234,7 +235,7 @@ def _choose(
     name = options["backend"] or stated["backend"]
     if name is None:
         raise InputError(f"which backend? Give --backend NAME, one of: {', '.join(registry.backends())}")
-    backend = registry.backend(str(name))
+    backend = registry.backend(str(name), asked=options["backend"] is not None)
     card = options["card"] or (stated["card"] if name == stated["backend"] else None)
     short: dict[str, Any] = {key: options[key] for key in ("seed", "memory") if options[key] is not None}
     for option, (section, key) in OPTIONS.items():

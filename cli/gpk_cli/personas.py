@@ -11,9 +11,10 @@ import typer
 
 from corekit.errors import InputError
 from gpk_cli.output import AsJson, printable, say
-from gpk_cli.subject import made_for
+from gpk_cli.subject import ASKED, made_for
 
 PersonaFile = Annotated[Path, typer.Argument(metavar="PERSONA", help="A *.persona.safetensors file.")]
+Asked = Annotated[str | None, typer.Option("--backend", help=ASKED)]
 Weights = Annotated[Path | None, typer.Option(help="The generator's weights, where they do not come with gpk.")]
 
 
@@ -53,6 +54,7 @@ def merge(
     persona: PersonaFile,
     out: Annotated[Path, typer.Argument(help="File to write: the whole generator, as safetensors.")],
     weights: Weights = None,
+    backend: Asked = None,
     force: Annotated[bool, typer.Option("--force", help="Replace OUT where it exists.")] = False,
 ) -> None:
     """Write the generator with the persona merged in.
@@ -66,7 +68,7 @@ def merge(
 
     _refuse_to_replace(out, force=force, sources=(persona, weights))
     learned = load_persona(persona)
-    generator = load_generator(*made_for(ctx.obj, learned, persona), weights)
+    generator = load_generator(*made_for(ctx.obj, learned, persona, asked=backend), weights)
     attach(generator, learned)
     detach(generator, merge=True)
     origin = learned.origin
@@ -83,6 +85,7 @@ def export(
         Literal["peft", "merged"], typer.Option("--format", help="PEFT-style A and B, or the merged generator.")
     ] = "peft",
     weights: Weights = None,
+    backend: Asked = None,
     force: Annotated[bool, typer.Option("--force", help="Replace OUT where it exists.")] = False,
 ) -> None:
     """Write the persona in another program's format."""
@@ -90,7 +93,7 @@ def export(
     from gpk_checkpoints.personas import load_persona
 
     if form == "merged":
-        merge(ctx, persona, out, weights, force)
+        merge(ctx, persona, out, weights, backend, force)
         return
     _refuse_to_replace(out, force=force, sources=(persona,))
     if out.is_file():

@@ -54,13 +54,13 @@ def prepare(
     under `use` and run the same command again: your decisions win. The same command goes on where it was stopped.
     """
     registry: Registry = ctx.obj
-    family = registry.backend(backend)
+    family = registry.backend(backend, asked=True)
     prepared = prepare_album(
         registry,
         family,
         find_card(family, card),
         folder,
-        out or Path("albums") / f"{folder.resolve().stem}-{backend}",
+        out or Path("albums") / f"{folder.resolve().stem}-{backend.replace(':', '-')}",
         weights=weights,
         crop=crop,
         detector=detector,

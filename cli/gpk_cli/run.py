@@ -25,7 +25,7 @@ from gpk_cli.bench import make_bench
 from gpk_cli.options import options_of, stated, with_parameters
 from gpk_cli.output import AsJson, say
 from gpk_cli.progress import progress
-from gpk_cli.subject import find_subject
+from gpk_cli.subject import BACKEND, find_subject
 from gpk_cli.summary import show_task
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def run_task(
         Path | None, typer.Argument(metavar="SUBJECT", help="A *.persona.safetensors file, or the run that made it.")
     ] = None,
     album: Annotated[Path | None, typer.Option(help="Photos to work on: a folder or a zip.")] = None,
-    backend: Annotated[str | None, typer.Option(help="Without SUBJECT: the generator as it was pretrained.")] = None,
+    backend: Annotated[str | None, typer.Option(help=BACKEND)] = None,
     card: Annotated[str | None, typer.Option(help="Checkpoint of the backend.")] = None,
     weights: Annotated[Path | None, typer.Option(help="The generator's weights, if not those of gpk's cache.")] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder [default: runs/TASK-SUBJECT].")] = None,
@@ -137,7 +137,7 @@ def run_task(
         registry, task, settings, subject, album, backend=backend, card=card, weights=weights, distance=distance,
         lpips_weights=lpips_weights, device=device,
     )  # fmt: skip
-    name = bench.backend.name if subject is None else subject.resolve().name.partition(".")[0]
+    name = bench.backend.name.replace(":", "-") if subject is None else subject.resolve().name.partition(".")[0]
     folder = out or Path("runs") / f"{task.name}-{name}"
     facts = _facts(bench, task, settings, distance)
     with (

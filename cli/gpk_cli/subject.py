@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from corekit.persona import Persona
 
 SUFFIX = ".persona.safetensors"
+ASKED = "The persona's own backend, where that is code that is to be run: module:package.file:factory."
+"""What the option --backend of a command on personas is for: see `made_for`."""
+BACKEND = "Without SUBJECT: the generator as it was pretrained. With it: module:…, where its own is code that may run."
+"""What it is for where there may be no persona: see `find_subject`."""
 
 
 def persona_file(subject: Path) -> Path:
@@ -53,10 +57,17 @@ def named(subjects: Sequence[Path]) -> dict[str, Path]:
     return names
 
 
-def made_for(registry: Registry, persona: Persona, file: Path) -> tuple[Backend, Card]:
-    """The backend and card that the persona was made for; raises PersonaError where they are not installed."""
+def made_for(registry: Registry, persona: Persona, file: Path, *, asked: str | None = None) -> tuple[Backend, Card]:
+    """The backend and card that the persona was made for; raises PersonaError where they are not installed.
+
+    `asked` is the backend that the command line names. One that is code, module:…, has to be named there too, or it is
+    not run: InputError.
+    """
+    name = persona.origin.backend
+    if asked is not None and asked != name:
+        raise InputError(f"{file} was made for the backend {name}, not {asked}: leave out --backend, or give that one")
     try:
-        backend = registry.backend(persona.origin.backend)
+        backend = registry.backend(name, asked=asked is not None)
         return backend, find_card(backend, persona.origin.card)
     except UnknownNameError as error:
         raise PersonaError(f"{file} was made for something that is not installed here: {error}") from error
@@ -72,13 +83,13 @@ def find_subject(
     from gpk_checkpoints.personas import load_persona
 
     if subject is not None:
-        if backend is not None or card is not None:
+        if card is not None or (backend is not None and ":" not in backend):
             raise InputError("a persona knows its generator: leave out --backend and --card, or SUBJECT")
         file = persona_file(subject)
         persona = load_persona(file)
-        return *made_for(registry, persona, file), persona
+        return *made_for(registry, persona, file, asked=backend), persona
     if needed or backend is None:
         other = "" if needed else ", or --backend NAME for a generator as it was pretrained"
         raise InputError(f"who is it about? Give a *.persona.safetensors file, or the run that made one{other}")
-    family = registry.backend(backend)
+    family = registry.backend(backend, asked=True)
     return family, find_card(family, card), None

@@ -12,7 +12,7 @@ import typer
 from corekit.errors import InputError
 from gpk_cli.bench import make_bench
 from gpk_cli.output import say
-from gpk_cli.subject import find_subject, persona_file
+from gpk_cli.subject import BACKEND, find_subject, persona_file
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -26,7 +26,7 @@ def view(
         list[Path] | None,
         typer.Argument(metavar="[SUBJECT]...", help="*.persona.safetensors files, or the runs that made them."),
     ] = None,
-    backend: Annotated[str | None, typer.Option(help="Without SUBJECT: the generator as it was pretrained.")] = None,
+    backend: Annotated[str | None, typer.Option(help=BACKEND)] = None,
     card: Annotated[str | None, typer.Option(help="Checkpoint of the backend.")] = None,
     weights: Annotated[Path | None, typer.Option(help="The generator's weights, if not those of gpk's cache.")] = None,
     direction: Annotated[

@@ -137,7 +137,7 @@ def _find(registry: Registry, name: str) -> tuple[Backend, Card]:
     """The card NAME or BACKEND/NAME; raises InputError where there is none, or more than one."""
     backend_name, slash, card_name = name.rpartition("/")
     if slash:
-        backend = registry.backend(backend_name)
+        backend = registry.backend(backend_name, asked=True)
         return backend, find_card(backend, card_name)
     pairs = [(offer.value, card) for offer in registry.backends().values() for card in offer.value.cards]
     found = [(backend, card) for backend, card in pairs if card.name == name]

@@ -23,6 +23,24 @@ AFHQ = Framing("square", scale=1.4)
 the picture and the eyes about a third of its side apart.
 """
 
+TINY: Mapping[str, Any] = {
+    "z_dim": 12,
+    "w_dim": 16,
+    "img_resolution": 32,
+    "plane_resolution": 16,
+    "plane_channels": 4,
+    "channel_base": 128,
+    "channel_max": 12,
+    "decoder_hidden": 8,
+    "decoder_features": 8,
+    "neural_rendering_resolution": 8,
+    "depth_resolution": 6,
+    "depth_resolution_importance": 6,
+    "sr_input_resolution": 8,
+    "sr_channels": (8, 6),
+}
+"""Settings that make any EG3D of a size that a test can afford."""
+
 
 def build(config: Mapping[str, Any]) -> Generator:
     """An EG3D of `config`, randomly initialised."""
@@ -83,6 +101,7 @@ def gpk_backends() -> Sequence[Backend]:
             adopt=adopt,
             detector="opencv-face",
             framing=Framing("ffhq", scale=EG3D_SHARE),
+            tiny=TINY,
         ),
         Backend(
             name="eg3d-afhq",
@@ -93,5 +112,6 @@ def gpk_backends() -> Sequence[Backend]:
             adopt=adopt,
             detector="opencv-cat",
             framing=AFHQ,
+            tiny=TINY,
         ),
     ]

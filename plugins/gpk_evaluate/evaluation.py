@@ -93,7 +93,9 @@ class _Sitting:
         sitter = replace(self.make(), name=self.name)
         directions: Mapping[str, Tensor] | None = None
         for way in ways(sitter, self.numbers):
-            missing: list[Protocol] = [p for p in self._protocols(way) if (self.name, way.name, p) not in self.there]
+            missing: list[Protocol] = [
+                p for p in self._protocols(way, sitter) if (self.name, way.name, p) not in self.there
+            ]
             if not missing:
                 continue
             if "editing" in missing and directions is None:
@@ -111,8 +113,12 @@ class _Sitting:
                         Measured(self.name, way.name, way.study, protocol, found.figures, found.curve, *tuned)
                     )
 
-    def _protocols(self, way: Way) -> Sequence[Protocol]:
-        return STUDIED if way.study else self.numbers.protocols
+    def _protocols(self, way: Way, sitter: Sitter) -> Sequence[Protocol]:
+        if way.study:
+            return STUDIED
+        # Asked for alone, editing says itself why it cannot be; among others it is left out.
+        chosen = self.numbers.protocols
+        return chosen if can_edit(sitter) else [name for name in chosen if name != "editing"] or chosen
 
     def _held_out(self, sitter: Sitter) -> Any:  # noqa: ANN401 - an Album or None
         return None if sitter.held_out is None else sitter.held_out[: self.numbers.held_out]
@@ -126,18 +132,25 @@ class _Sitting:
         write_safetensors(folder / f"{self.name}, {way.name}, {protocol}.safetensors", small, captions)
 
 
+def can_edit(sitter: Sitter) -> bool:
+    """Whether anything says what this generator's pictures show, so that directions can be learned."""
+    return sitter.bench.attributes is not None or sitter.bench.backend.meaning is not None
+
+
 def learned_directions(sitter: Sitter, numbers: Evaluation) -> dict[str, Tensor]:
     """The directions [1, D] of the chosen attributes, learned in the generator as it was pretrained.
 
     Empty where nothing reads attributes there; raises UnknownNameError for an attribute that nobody knows.
     """
     bench = sitter.bench
-    if bench.attributes is None and bench.backend.meaning is None:
+    if not can_edit(sitter):
         return {}
     # What is known of the noise beats what a judge reads in pictures that the generator may draw badly.
     teacher = None if bench.backend.meaning is None else "known"
     labels = labelled(bench, numbers.samples, teacher=teacher, seed=numbers.seed)
-    chosen = numbers.attributes or tuple(labels.scores)[:3]
+    # Those first whose change can be read in pictures: what noise means and what a judge reads need not be the same.
+    readable = () if bench.attributes is None else bench.attributes.names
+    chosen = numbers.attributes or tuple(sorted(labels.scores, key=lambda name: name not in readable))[:3]
     for name in chosen:
         if name not in labels.scores:
             raise UnknownNameError("attribute", name, labels.scores)

@@ -203,7 +203,7 @@ def editing(scene: Scene) -> Found:
         figures[name] = scene.instruments.likeness(torch.cat(images), scene.references)
         reached = moved_along(codes, scene.anchors, step)
         figures[name]["moved"] = (reached[:, -1] - reached[:, 0]).mean().item()
-        if scene.instruments.attributes is not None:
+        if scene.instruments.attributes is not None and name in scene.instruments.attributes.names:
             first, last = (_attribute(scene, images[t], name) for t in (0, -1))
             figures[name]["attribute"] = (last - first).mean().item()
         for t in (0, -1):

@@ -24,6 +24,21 @@ if TYPE_CHECKING:
 
 gpk_api = 1
 
+TINY_2D: Mapping[str, Any] = {"w_dim": 16, "img_resolution": 16, "channel_base": 128, "channel_max": 12}
+TINY_3D: Mapping[str, Any] = {
+    **TINY_2D,
+    "plane_resolution": 16,
+    "plane_channels": 4,
+    "decoder_hidden": 8,
+    "decoder_features": 8,
+    "neural_rendering_resolution": 8,
+    "depth_resolution": 6,
+    "depth_resolution_importance": 6,
+    "sr_input_resolution": 8,
+    "sr_channels": (8, 6),
+}
+"""Settings that make the priors of a size that a test can afford a thousand pictures of."""
+
 
 def load_distance(weights: Path | None = None) -> nn.Module:
     """The perceptual distance of procedural cats; see `gpk_minicat.distance`."""
@@ -86,6 +101,7 @@ def gpk_backends() -> Sequence[Backend]:
             detector="minicat-finder",
             framing=Framing(),
             meaning=meaning,
+            tiny=TINY_3D,
         ),
         Backend(
             name="stylegan2-minicat",
@@ -102,6 +118,7 @@ def gpk_backends() -> Sequence[Backend]:
             detector="minicat-finder",
             framing=Framing(),
             meaning=meaning,
+            tiny=TINY_2D,
         ),
     ]
 

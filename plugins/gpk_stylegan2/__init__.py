@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 gpk_api = 1
 
+TINY: Mapping[str, Any] = {"z_dim": 12, "w_dim": 16, "img_resolution": 16, "channel_base": 128, "channel_max": 12}
+"""Settings that make any StyleGAN2 of a size that a test can afford."""
+
 
 def build(config: Mapping[str, Any]) -> Generator:
     """A StyleGAN2 of `config`, randomly initialised."""
@@ -59,5 +62,6 @@ def gpk_backends() -> Sequence[Backend]:
             adopt=adopt,
             cameras=False,
             resolution=1024,
+            tiny=TINY,
         )
     ]

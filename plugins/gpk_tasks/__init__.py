@@ -22,6 +22,7 @@ def gpk_tasks() -> Sequence[Task]:
             _later("synthesize", "synthesize"),
             settings=_named("synthesize", "Synthesis"),
             persona="optional",
+            tiny={"count": 4},
         ),
         Task(
             "views",
@@ -31,6 +32,7 @@ def gpk_tasks() -> Sequence[Task]:
             photos="optional",
             persona="optional",
             views=True,
+            tiny={"yaw": (0.0, 0.2), "pitch": (0.0,), "frames": 2},
         ),
         Task(
             "mesh",
@@ -39,6 +41,7 @@ def gpk_tasks() -> Sequence[Task]:
             settings=_named("mesh", "Meshing"),
             persona="optional",
             views=True,
+            tiny={"resolution": 64, "level": 1.0},
         ),
         Task(
             "interpolate",
@@ -47,6 +50,7 @@ def gpk_tasks() -> Sequence[Task]:
             settings=_named("interpolate", "Interpolation"),
             photos="optional",
             persona="optional",
+            tiny={"pairs": 1, "steps": 3, "views": 2, "frames": 2},
         ),
         Task(
             "render",
@@ -54,6 +58,7 @@ def gpk_tasks() -> Sequence[Task]:
             _later("render", "render"),
             settings=_named("render", "Rendering"),
             persona="optional",
+            tiny={"frames": 2, "side": 32, "formats": ("gif",), "grid": 2},
         ),
         Task(
             "invert",
@@ -62,6 +67,7 @@ def gpk_tasks() -> Sequence[Task]:
             settings=_named("locate", "Location"),
             photos="some",
             persona="optional",
+            tiny={"protocol": "quick", "steps": 2},
         ),
         Task(
             "restore",
@@ -70,6 +76,7 @@ def gpk_tasks() -> Sequence[Task]:
             settings=_named("restoration", "Restoration"),
             photos="some",
             side=_later("restoration", "photo_side"),
+            tiny={"kind": ("colour",), "protocol": "quick", "steps": 2},
         ),
         Task(
             "edit",
@@ -78,6 +85,7 @@ def gpk_tasks() -> Sequence[Task]:
             settings=_named("editing", "Editing"),
             photos="optional",
             persona="optional",
+            tiny={"attribute": "red", "samples": 64, "amounts": (-1.0, 1.0)},  # of the attributes that a test has
         ),
     ]
 

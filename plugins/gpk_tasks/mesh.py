@@ -52,6 +52,7 @@ class Meshing:
     resolution: int = option(256, "Samples along each side of the box, from 64 to 512: time and memory go by its cube.")
     level: float = option(20.0, "Density at which the surface is: lower is fatter, higher loses what is thin.")
     side: float | None = option(None, "Edges of the box, in world units [default: 0.9 of the generator's].")
+    pieces: int = option(1, "The largest pieces to keep: more than 1 for a subject that does not hang together.")
     faces: int = option(0, "Triangles to keep, at least 100; 0 for all.")
     format: Literal["glb", "ply", "both"] = option("glb", "GLB for viewers and games, PLY for geometers.")
 
@@ -60,6 +61,8 @@ class Meshing:
             raise InputError(f"resolution must be from 64 to 512, not {self.resolution}")
         if not self.level > 0 or not (self.side is None or self.side > 0):
             raise InputError(f"level and side must be above 0, not {self.level} and {self.side}")
+        if self.pieces < 1:
+            raise InputError(f"pieces must be at least 1, not {self.pieces}")
         if self.faces and self.faces < 100:
             raise InputError(f"faces must be 0 for all of them, or at least 100, not {self.faces}")
         if not self.anchors:
@@ -118,7 +121,7 @@ def meshed(bench: Bench, w: Tensor, settings: Meshing, tick: Tick) -> tuple[Surf
         raise InputError(f"{bench.backend.name} has views and no field behind them: no surface can be found in it")
     side = float((solid.box[1] - solid.box[0]).amax()) * CROP if settings.side is None else settings.side
     solid = solid.cropped(side)
-    found = surface_of(solid, settings.resolution, level=settings.level, tick=tick)
+    found = surface_of(solid, settings.resolution, level=settings.level, pieces=settings.pieces, tick=tick)
     surface = decimated(found.surface, settings.faces) if settings.faces else found.surface
     colours = in_parts(lambda points: solid.at(points).colour, surface.vertices.to(solid.box), size=AT_ONCE)
     edges, volume, extent = measures(surface)

@@ -116,7 +116,7 @@ def personalize(
     `held_out` photos are scored too, placed in the hull; `masks` [N, 1, R, R] by "train" and "held-out" add figures
     inside the subject. Raises KeyboardInterrupt, with the state saved, when asked to stop.
     """
-    file = run.directory / f"{bench.backend.name}.persona.safetensors"
+    file = run.directory / f"{bench.backend.name.replace(':', '-')}.persona.safetensors"
     with asked_to_stop() as stopping:
         state = run.load_state()
         if state is None:

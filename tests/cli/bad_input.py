@@ -482,6 +482,18 @@ PERSONAS = [
         header(backend="dogs"),
         PERSONA_JOBS[1:2],
     ),
+    Case(
+        "`gpk merge` of a persona for a backend that is code",
+        "say so with --backend module:nets:make",
+        header(backend="module:nets:make"),
+        PERSONA_JOBS[1:2],
+    ),
+    Case(
+        "`--backend module:nets:make`, and no such code",
+        "unknown module 'nets'",
+        commands=("personalize album --backend module:nets:make",),
+        varies=r"(?<=Looked for nets in )\S+",
+    ),
     Case("`gpk merge` of a persona for an unknown card", "'pug'", header(card="pug"), PERSONA_JOBS[1:2]),
     Case(
         "`gpk merge` of a persona for another base",

@@ -67,9 +67,10 @@ def gpk_process(site: Path) -> Callable[..., subprocess.Popen[str]]:
     def start(*arguments: str) -> subprocess.Popen[str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("GPK_", "_GPK"))}
         environment = kept | {"GPK_CACHE": os.environ["GPK_CACHE"]}
+        path = os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")]))  # the gpk that is tested
         return subprocess.Popen(
             [sys.executable, "-c", "import sys; from gpk_cli import main; sys.exit(main())", *arguments],
-            env=environment | {"PYTHONPATH": str(site), "OMP_NUM_THREADS": "1"},
+            env=environment | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -159,13 +159,13 @@ def test_doctor_shows_the_plugins_own_line(gpk: Gpk, install: Install) -> None:
 def test_doctor_on_slow_duplicate_and_misnamed_plugins(
     gpk: Gpk, install: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    install("gpk-dogs", "import time; time.sleep(0.6)\n" + "gpk_api = 1")
+    install("gpk-dogs", "import time; time.sleep(1.05)\n" + "gpk_api = 1")
     install("gpk-pugs", dogs("pass"))
     install("gpk-hounds", dogs("pass").replace("def bark", "def howl"))
     monkeypatch.setenv("GPK_DISABLE_PLUGINS", "gpk-dgos")
     doctor = gpk("plugins", "--doctor")
     assert doctor.returncode == 1
-    assert "'gpk-dogs' of gpk-dogs 1.0 is slow: it takes 0.6 s to load" in doctor.stdout
+    assert "'gpk-dogs' of gpk-dogs 1.0 is slow: it takes 1.1 s to load" in doctor.stdout
     assert "names 'gpk-dgos', and no installed plugin is called that; did you mean 'gpk-dogs'?" in doctor.stdout
     assert "the backend 'dogs' is offered by the plugins 'gpk-hounds' of gpk-hounds 1.0 and 'gpk-pugs'" in doctor.stdout
     listed = gpk("backends", "--json")

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from corekit.attach import attached
 from corekit.convolution import Factors, convolved, factors_of, filtered
-from corekit.generator import Generator, Kind, Part, Render, fingerprint
+from corekit.generator import PARTS, Generator, Kind, Render, fingerprint
 from corekit.lowrank import Layout
 from corekit.order import seeded
 from corekit.persona import Origin, Persona
@@ -100,8 +100,7 @@ def with_persona(generator: Generator, recipe: Recipe) -> Persona:
 
 
 def everywhere(layout: Layout) -> Recipe:
-    parts: tuple[Part, ...] = get_args(Part)
-    return Recipe(layout=layout, parts=dict.fromkeys(parts, "adapt"))
+    return Recipe(layout=layout, parts=dict.fromkeys(PARTS, "adapt"))
 
 
 def wave(render: Render) -> Tensor:

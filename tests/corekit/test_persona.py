@@ -14,7 +14,7 @@ from torch.func import functional_call
 
 from corekit.attach import attach, attached, detach, is_attached, render_many, restore
 from corekit.errors import PersonaError, RecipeError, UnknownNameError
-from corekit.generator import Generator, fingerprint
+from corekit.generator import Generator, Site, fingerprint
 from corekit.lowrank import LoRA, factor_shapes
 from corekit.persona import Origin, Persona
 from corekit.recipe import RELEASE_PARTS, Recipe
@@ -217,6 +217,16 @@ def test_impossible_recipes(stylegan2: Generator) -> None:
         born(stylegan2, Recipe(rank=999))
     with pytest.raises(RecipeError, match="nothing is left to tune"):
         born(stylegan2, Recipe(parts={}))
+    with pytest.raises(UnknownNameError, match="unknown part 'superes': did you mean 'superres'"):
+        born(stylegan2, Recipe(parts={**RELEASE_PARTS, "superes": "frozen"}))
+
+
+def test_a_part_with_a_word_of_its_own_is_treated_as_the_backbone() -> None:
+    ours, theirs = Site("a", "linear", "decoder", 0), Site("b", "linear", "density", 0)
+    assert [Recipe().treatment(site) for site in (ours, theirs)] == [None, "lora"]
+    assert Recipe(parts={"backbone": "whole"}).treatment(theirs) == "offset"
+    assert Recipe(parts={"backbone": "whole"}).treatment(ours) is None
+    assert Recipe(parts={"backbone": "adapt", "density": "frozen"}).treatment(theirs) is None
 
 
 def test_recipe_survives_json() -> None:

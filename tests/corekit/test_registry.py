@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from corekit.album import Album
-from corekit.errors import AlbumError, PluginError, UnknownNameError
+from corekit.errors import AlbumError, InputError, PluginError, UnknownNameError
 from corekit.quarantine import PluginReport
 from corekit.registry import Registry
 
@@ -77,6 +77,10 @@ BROKEN = {
         "gpk_judges: return [p.JudgeCard('x', 'judge', 'X.', load=print, variant='y')]",
         "gpk_judges offers the judge 'x': variant is a function from a name to a JudgeCard, or None",
     ),
+    "bad-variants": (
+        "gpk_backends: return [p.Backend('x', 'X.', (), build=print, variant='y')]",
+        "gpk_backends offers the backend 'x': variant is a function from a name to a Backend, or None",
+    ),
     "bad-detector": (
         "gpk_detectors: return [p.DetectorCard('x', '', 'X.', load=None, licence='')]",
         "gpk_detectors offers the detector 'x': finds is a word for whom it finds; licence is that of what finds; "
@@ -85,6 +89,14 @@ BROKEN = {
     "bad-framing": (
         "gpk_backends: return [p.Backend('x', 'X.', (p.Card('c', 'C', 'CC0'),), build=print, framing='ffhq')]",
         "gpk_backends offers the backend 'x': framing is a Framing, or None",
+    ),
+    "bad-tiny-sizes": (
+        "gpk_backends: return [p.Backend('x', 'X.', (p.Card('c', 'C', 'CC0'),), build=print, tiny=8)]",
+        "gpk_backends offers the backend 'x': tiny is a mapping of settings",
+    ),
+    "bad-tiny-settings": (
+        "gpk_tasks: return [p.Task('x', 'X.', run=print, tiny=8)]",
+        "gpk_tasks offers the task 'x': tiny is a mapping of settings",
     ),
     "one-name-twice": (
         "gpk_tasks: return [p.Task('x', 'X.', run=print), p.Task('x', 'Y.', run=print)]",
@@ -324,6 +336,51 @@ def test_variant_that_there_is_not(install: Install, name: str, error: type[Exce
     registry = Registry.discover(entry_points=install("gpk-dogs", dogs=VARIANTS))
     with pytest.raises(error) as caught:
         registry.judge(name)
+    assert told in str(caught.value)
+
+
+FAMILIES = """
+    from dataclasses import replace
+    from corekit.plugin import Backend, Card, hookimpl
+    gpk_api = 1
+    dogs = Backend("dogs", "Dogs.", (), build=dict, variant=lambda which: make(which))
+
+    def make(which):
+        if which == "odd":
+            return which
+        return replace(dogs, summary=f"A {which}.", cards=() if which == "bare" else (Card("one", "One", "CC0"),),
+                       variant=None)
+
+    @hookimpl
+    def gpk_backends():
+        return [dogs, replace(make("pug"), name="pug")]
+"""
+
+
+def test_variant_of_a_backend_is_made_where_somebody_asked(install: Install) -> None:
+    registry = Registry.discover(entry_points=install("gpk-dogs", dogs=FAMILIES))
+    assert registry.backend("dogs").cards == ()
+    variant = registry.backend("dogs:pug", asked=True)
+    assert (variant.name, variant.summary, variant.card.name) == ("dogs:pug", "A pug.", "one")
+    assert list(registry.backends()) == ["dogs", "pug"]
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "error", "told"),
+    [
+        ("dogs:pug", False, InputError, "'dogs:pug' is code on your machine, and a file that names it is no reason"),
+        ("pug:x", True, UnknownNameError, "unknown backend 'pug:x': did you mean 'pug'?"),
+        ("cats:x", True, UnknownNameError, "unknown backend 'cats'"),
+        ("dogs:odd", True, PluginError, "the backend 'dogs' offers 'odd' as its variant 'odd', not a Backend"),
+        ("dogs:bare", True, PluginError, "gpk_backends offers the backend 'dogs': cards is a tuple of at least one"),
+    ],
+)
+def test_variant_of_a_backend_that_there_is_not(
+    install: Install, name: str, asked: bool, error: type[Exception], told: str
+) -> None:
+    registry = Registry.discover(entry_points=install("gpk-dogs", dogs=FAMILIES))
+    with pytest.raises(error) as caught:
+        registry.backend(name, asked=asked)
     assert told in str(caught.value)
 
 

@@ -135,11 +135,11 @@ def late(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> fro
     return frozenset(name for name, since in LATE.items() if old and since > (2, 11))
 
 
-def pretended(backend: str, eg3d_sizes: Mapping[str, Any]) -> tuple[Bench, Persona]:
+def pretended(backend: str) -> tuple[Bench, Persona]:
     """A bench of the backend's first card, made small, and a persona for it, both on the pretended device."""
     known: Backend = Registry.discover().backend(backend)
     with torch.random.fork_rng(devices=()):
-        small = {**(eg3d_sizes if backend == "eg3d-ffhq" else {}), **BACKENDS[backend]}
+        small = {**(known.tiny if backend == "eg3d-ffhq" else {}), **BACKENDS[backend]}
         generator = known.build({**known.card.config, **small}).eval().requires_grad_(False)
     photos = torch.zeros(2, 3, 64, 64)
     album = Album(photos, ("a", "b"), generator.orbit(torch.tensor([-0.2, 0.2])))
@@ -159,11 +159,9 @@ def checked(watch: Watch, late: frozenset[str]) -> None:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_job_asks_for_nothing_that_mps_lacks(
-    backend: str, late: frozenset[str], eg3d_sizes: Mapping[str, Any]
-) -> None:
+def test_a_job_asks_for_nothing_that_mps_lacks(backend: str, late: frozenset[str]) -> None:
     with Watch() as watch:
-        bench, persona = pretended(backend, eg3d_sizes)
+        bench, persona = pretended(backend)
         regularised = Inversion(steps=1, noise="regularised", whiten=True, side=16)
         anchors = invert(bench, regularised)
         invert(bench, Inversion(steps=1, space="w+"))
@@ -206,9 +204,9 @@ def test_lpips_asks_for_nothing_that_mps_lacks(
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_kernels_are_whole_pieces_of_memory(backend: str, eg3d_sizes: Mapping[str, Any]) -> None:
+def test_kernels_are_whole_pieces_of_memory(backend: str) -> None:
     with Watch() as watch:
-        bench, persona = pretended(backend, eg3d_sizes)
+        bench, persona = pretended(backend)
         invert(bench, Inversion(steps=1))
         tune(bench, persona, Tuning(steps=1, batch=2))
     assert "convolution" in watch.called

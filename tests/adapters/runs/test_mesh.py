@@ -102,6 +102,10 @@ def test_the_largest_piece_stays_and_what_went_is_told() -> None:
     assert found.share == pytest.approx(0.2, rel=0.02)  # areas of 1 and 4
     assert found.surface.vertices[:, 0].min() == pytest.approx(0, abs=0.01)
     assert len(found.surface.vertices) == found.surface.faces.max() + 1
+    both = surface_of(solid(balls), 96, level=LEVEL, pieces=2)
+    assert (both.others, both.share) == (0, 0)
+    assert both.surface.vertices[:, 0].min() == pytest.approx(-0.45, abs=0.01)
+    assert measures(both.surface).volume == pytest.approx(4 / 3 * math.pi * (0.2**3 + 0.1**3), rel=0.02)
 
 
 def test_a_hollow_is_filled() -> None:

@@ -193,6 +193,7 @@ def test_a_level_that_nothing_reaches_is_told(subject: Bench, done: Do, tmp_path
         ({"resolution": 32}, "resolution must be from 64 to 512, not 32"),
         ({"level": 0.0}, "level and side must be above 0, not 0.0 and None"),
         ({"side": -1.0}, "level and side must be above 0, not 20.0 and -1.0"),
+        ({"pieces": 0}, "pieces must be at least 1, not 0"),
         ({"faces": 10}, "faces must be 0 for all of them, or at least 100, not 10"),
         ({"anchors": ()}, "a mesh is of at least one anchor or code"),
     ],

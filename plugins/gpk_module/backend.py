@@ -1,0 +1,108 @@
+"""The backend that a name such as "package.file:factory" makes: import, make once, look at what came, describe it.
+
+Weights files have the module's own names; a generator's state dict has them with `module.` in front, as torch's
+DataParallel does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from corekit.errors import InputError
+from corekit.generator import Generator
+from corekit.plugin import Backend, Card
+from gpk_module.code import Code
+from gpk_module.network import ModuleGenerator, computed, fold
+from gpk_module.traits import Traits, recognise
+
+PREFIX = "module."
+DISTANCE = "lap1"
+"""Works for any domain and wherever gpk does; LPIPS, which sees more, is a download: --distance lpips-alex."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """A piece of code, what it named, and the traits of the module it makes, None where that is a Generator itself."""
+
+    code: Code
+    found: object
+    traits: Traits | None
+
+    def build(self, config: Mapping[str, Any]) -> Generator:
+        """The generator on torch's default device. The code makes it on the CPU first: it may compute as it does so,
+        which it could not on the meta device.
+        """
+        device = torch.get_default_device()
+        with torch.device("cpu"):
+            module = self.code.make(self.found)
+            if isinstance(module, Generator):
+                return module.to(device)
+            assert self.traits is not None
+            fold(module.float().eval())
+            return ModuleGenerator(module, self.traits).to(device)
+
+    def adopt(
+        self, arguments: Mapping[str, Any], tensors: Mapping[str, Tensor]
+    ) -> tuple[Mapping[str, Any], Mapping[str, Tensor]]:
+        """A state dict of the module's own, or of a Generator's, by the generator's names; raises InputError where a
+        tensor does not fit.
+
+        Weights that a norm computes are folded once the file's are in place.
+        """
+        module = self.code.make(self.found)
+        if isinstance(module, Generator):
+            return {}, tensors
+        own = module.state_dict().keys()
+        if own != tensors.keys():  # as DataParallel, or gpk itself, writes them
+            tensors = {name.removeprefix(PREFIX): tensor for name, tensor in tensors.items()}
+        if own == tensors.keys() and any(True for _ in computed(module)):
+            try:
+                module.float().load_state_dict(tensors)
+            except RuntimeError as error:
+                raise InputError(" ".join(str(error).split())) from error
+            fold(module.eval())
+            tensors = module.state_dict()
+        return {}, {f"{PREFIX}{name}": tensor for name, tensor in tensors.items()}
+
+
+def backend_of(which: str) -> Backend:
+    """The backend of the code that `which` names, which is imported and called.
+
+    Raises InputError where that is not there, raises, or makes no generator of pictures; the message says what now.
+    """
+    code = Code.parse(which)
+    found = code.find()
+    with torch.random.fork_rng(devices=()), torch.device("cpu"):
+        module = code.make(found)
+        traits = None if isinstance(module, Generator) else _look(module, code)
+    made = Made(code, found, traits)
+    if isinstance(module, Generator):
+        told = f"{type(module).__name__}, a generator as it is"
+        resolution, cameras = module.resolution, module.frontal() is not None
+    else:
+        assert traits is not None
+        told, resolution, cameras = str(traits), traits.resolution, False
+    return Backend(
+        name="module",
+        summary=f"the torch module {which}",
+        cards=(Card("as-made", f"{which}, as its code makes it", "", notes=told, ready=True),),
+        build=made.build,
+        adopt=made.adopt,
+        cameras=cameras,
+        resolution=resolution,
+        distance=DISTANCE,
+    )
+
+
+def _look(module: nn.Module, code: Code) -> Traits:
+    told = code.told.get("z")
+    if told is not None and not (told.isdecimal() and int(told) > 0):
+        raise InputError(f"z={told} is no width of a code: give a whole number, as in z=100")
+    count = fold(module.float().eval())
+    traits = recognise(module, width=None if told is None else int(told), spread=code.told.get("range"))
+    return replace(traits, folded=count)

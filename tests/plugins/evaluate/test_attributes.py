@@ -1,0 +1,61 @@
+"""What a generator's noise means and what a judge reads in its pictures need not be the same."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from corekit.album import Album
+from corekit.bench import Bench, Silence
+from corekit.order import seeded
+from corekit.plugin import Backend, Card
+from gpk_evaluate.evaluation import learned_directions
+from gpk_evaluate.instruments import Instruments
+from gpk_evaluate.protocols import Scene, editing
+from gpk_evaluate.settings import Evaluation
+from gpk_evaluate.ways import Sitter
+from gpk_stylegan2.network import StyleGAN2
+from gpk_tasks.presets import preset
+
+NUMBERS = Evaluation(samples=60, amounts=(-1.0, 1.0))
+
+
+@final
+class Reader(nn.Module):
+    names: tuple[str, ...] = ("light", "size")
+
+    def forward(self, images: Tensor) -> Tensor:
+        return torch.stack([images.mean((1, 2, 3)), images.abs().mean((1, 2, 3))], 1)
+
+
+def bench_of(generator: StyleGAN2) -> Bench:
+    """Its noise tells of five things, of which pictures tell one."""
+    card = Card("small", "Small", "none")
+    names = ("width", "length", "tilt", "light", "hue")
+    backend = Backend(
+        "small", "Small", (card,), lambda config: generator, cameras=False,
+        meaning=lambda z: dict(zip(names, z.unbind(1), strict=False)),
+    )  # fmt: skip
+    album = Album(torch.zeros(3, 3, 16, 16), ("a", "b", "c"))
+    distance = lambda a, b: (a - b).abs().mean((1, 2, 3))  # noqa: E731
+    return Bench(backend, card, generator, distance, album, Silence(), attributes=Reader())
+
+
+def test_what_can_be_read_comes_first_and_the_rest_goes_unread(stylegan2: StyleGAN2) -> None:
+    bench = bench_of(stylegan2)
+    anchors = stylegan2.mapping(torch.randn(3, 12, generator=seeded(0)))
+    sitter = Sitter("she", bench, anchors, preset("fast"))
+    directions = learned_directions(sitter, NUMBERS)
+    assert list(directions) == ["light", "width", "length"]
+    scene = Scene(bench, anchors, None, Instruments({}, {}, Reader()), NUMBERS, directions)
+    figures = editing(scene).figures
+    assert {name: sorted(row) for name, row in figures.items()} == {
+        "light": ["attribute", "moved"],
+        "width": ["moved"],
+        "length": ["moved"],
+    }
+    unread = dataclasses.replace(sitter, bench=dataclasses.replace(bench, attributes=None))
+    assert list(learned_directions(unread, NUMBERS)) == ["width", "length", "tilt"]
