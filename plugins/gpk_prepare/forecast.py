@@ -16,8 +16,8 @@ from corekit.generator import Generator
 from corekit.order import seeded
 from gpk_tasks.pose_settings import Posing
 
-STEP = 4.0
-"""Renders that a step of a descent takes: there, back through pixels and weights, and what looks at the picture."""
+STEP = 3.0
+"""Renders that a step of a descent takes, there, back, and what looks at the picture: 2.5 to 3.4 on minicat."""
 DESCENTS = 2
 LONG = 1.0
 """Seconds: a render that took longer is not repeated to be sure of it."""

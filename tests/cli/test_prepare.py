@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 import signal
 from collections.abc import Callable
@@ -238,3 +239,22 @@ def test_a_3d_backend_gets_cameras_that_see_the_cat_as_its_photos_do(gpk: Gpk, t
     assert opened.cameras is not None
     assert len(opened) >= 4
     assert opened.cameras.degrees_from(true).median() <= 5
+
+
+@pytest.mark.slow
+def test_cameras_that_were_stopped_in_the_middle_of_a_step_are_the_same(gpk: Gpk, tmp_path: Path) -> None:
+    """Ctrl-C when a step has changed codes and cameras, and nobody was handed them yet."""
+    assert gpk("minicat", "album", str(tmp_path / "cat"), "--seed", "321", "--phone", "--photos", "12").returncode == 0
+    job = ["prepare", str(tmp_path / "cat/raw"), "--backend", "eg3d-minicat", "--device", "cpu", "--out"]
+    with redirect_stderr(io.StringIO()) as told:
+        assert main([*job, str(tmp_path / "whole")]) == 0
+    assert re.search(
+        r"^Cameras of \d+ photos are looked for, which takes about .*\. Ctrl-C keeps", told.getvalue(), re.M
+    )
+    for stage in ("poses among the prior's subjects 4/", "cameras and codes 3/", "cameras of one subject 3/"):
+        with redirect_stderr(StopsAt(stage)):
+            assert main([*job, str(tmp_path / "parts")]) == 130
+    assert main([*job, str(tmp_path / "parts")]) == 0
+    whole, parts = ((tmp_path / name / "dataset.json").read_bytes() for name in ("whole", "parts"))
+    assert whole == parts
+    assert lines(tmp_path / "whole") == lines(tmp_path / "parts")
