@@ -23,14 +23,16 @@ BACKEND = "Without SUBJECT: the generator as it was pretrained. With it: module:
 
 def persona_file(subject: Path) -> Path:
     """The persona's file: `subject` itself, or the one in the run's folder; raises PersonaError where there is none."""
+    asked = f"give a *{SUFFIX} file, or the folder of the run that made one"
     if not subject.exists():
-        raise PersonaError(f"there is no {subject}: give a *{SUFFIX} file, or the folder of the run that made one")
+        raise PersonaError(f"there is no {subject}: {asked}")
     if subject.is_file():
         return subject
     found = sorted(subject.glob(f"*{SUFFIX}"))
     if not found:
-        told = "the run has not ended: give its command again" if (subject / "config.yaml").exists() else "it is no run"
-        raise PersonaError(f"{subject} holds no persona: {told}, or give a *{SUFFIX} file")
+        unfinished = (subject / "config.yaml").exists()
+        told = "its run has not ended: give its command again" if unfinished else asked
+        raise PersonaError(f"{subject} holds no persona: {told}")
     if len(found) > 1:
         raise PersonaError(f"{subject} holds {len(found)} personas: give one of them, such as {found[0]}")
     return found[0]

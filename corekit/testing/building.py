@@ -43,7 +43,7 @@ class Offered(Protocol):
 
 def imports_lightly(specimen: Offered) -> None:
     """A plugin is imported, and its hooks are asked, at every start of gpk, `gpk --help` included: without torch, which
-    alone takes seconds, and in less than half a second.
+    alone takes seconds, and in less than a second.
     """
     if specimen.plugin is None:
         raise NotPromisedError("it was given by itself, not by its name among what plugins offer")
