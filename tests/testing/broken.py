@@ -949,6 +949,7 @@ def page() -> str:
     parts = [rules_page()]
     for kind, cases in CASES.items():
         for case in cases:
+            torch.manual_seed(0)  # some faults are that it has a say
             (found,) = verdicts([rule for rule in RULES[kind] if rule.name == case.rule], kind, case.specimen)
             parts.append(row(case, found.told))
     return "\n".join(parts) + "\n"
