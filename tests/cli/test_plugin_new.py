@@ -257,7 +257,7 @@ def test_end_to_end_from_wheels(fresh: Path, tmp_path: Path, monkeypatch: pytest
         assert Path(place).is_relative_to(fresh.parent)
     tested = run(fresh / "python", "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", tmp_path / "repository/tests")
     assert " passed" in tested
-    assert run(gpk, "plugins", "--doctor").startswith("All 7 plugins are well.")
+    assert re.match(r"All \d+ plugins are well\.", run(gpk, "plugins", "--doctor"))
     run(gpk, "soft-blobs-album", "album")
     few = ("--steps", "60", "--anchor-steps", "60", "--device", "cpu")
     figures = json.loads(run(gpk, "personalize", "album", "--backend", "soft-blobs", *few, "--json"))["figures"]
