@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from histogram import Errors, draw
 from torch import Tensor
 
 from corekit.bench import Bench, Silence
@@ -35,6 +36,7 @@ from corekit.registry import Registry
 from gpk_cli.bench import make_bench
 from gpk_minicat.album import write_album
 from gpk_photos import write_labels
+from gpk_runs.plots import COLOURS, GREY
 from gpk_tasks.descent import State
 from gpk_tasks.pose import Posing, estimated
 from gpk_tasks.pose_mirror import SURE, mirroring
@@ -59,7 +61,7 @@ def main() -> None:
         print(f"{seed}: {_figures(torch.tensor(rows[seed]['degrees'][-1]))}", file=sys.stderr)
     tell(rows, options)
     if options.picture:
-        draw(options.picture, rows)
+        draw(options.picture, lines_of(rows), told="degrees between the true and the found direction")
     if options.persona:
         print("\n| individual | cameras | held-out ID_sim | PSNR |\n|---|---|---|---|")
         for seed in rows:
@@ -209,28 +211,11 @@ def tell(rows: dict[int, dict[str, Any]], options: argparse.Namespace) -> None:
     print(f"Seconds of a core, mean: {statistics.mean(row['seconds'] for row in rows.values()):.0f}")
 
 
-def draw(path: Path, rows: dict[int, dict[str, Any]]) -> None:
-    """A histogram of the errors after every stage."""
-    from matplotlib.figure import Figure
-
-    from gpk_runs.plots import COLOURS, GREY, INK
-
-    figure = Figure(figsize=(7.2, 3.0), dpi=140, layout="constrained")
-    axes = figure.subplots()
-    edges = [0.5 * i for i in range(41)]
-    for index, (name, colour) in enumerate(zip(STAGES, (GREY, COLOURS[1], COLOURS[0]), strict=True)):
-        values = torch.tensor([row["degrees"][index] for row in rows.values()]).flatten()
-        axes.hist(values.clamp_max(19.9).tolist(), edges, histtype="step", color=colour, linewidth=1.4,
-                  label=f"{name}: median {values.median():.1f}°")  # fmt: skip
-    axes.set_xlabel("degrees between the true and the found direction", fontsize=8)
-    axes.set_ylabel("photos", fontsize=8)
-    axes.set_xlim(0, 20)
-    axes.tick_params(labelsize=8, colors=INK)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    axes.legend(fontsize=8, frameon=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, metadata={"Software": None})
+def lines_of(rows: dict[int, dict[str, Any]]) -> list[Errors]:
+    """The errors after every stage, as the histogram shows them."""
+    degrees = [torch.tensor([row["degrees"][index] for row in rows.values()]) for index in range(len(STAGES))]
+    shown = zip(STAGES, degrees, (GREY, COLOURS[1], COLOURS[0]), strict=True)
+    return [Errors(f"{name}: median {off.median():.1f}°", off, colour) for name, off, colour in shown]
 
 
 def _figures(degrees: Tensor) -> str:

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from histogram import Errors, draw
 from torch import Tensor
 
 from corekit.album import Album
@@ -39,6 +40,7 @@ from gpk_minicat.phone import write_phone_folder
 from gpk_photos.crop import cropped
 from gpk_photos.decode import decode
 from gpk_prepare.ledger import Ledger
+from gpk_runs.plots import COLOURS, GREY
 from gpk_tasks.pose import Posing, estimated
 
 WAYS = ("the finder's squares", "gpk prepare", "true squares")
@@ -67,7 +69,8 @@ def main() -> None:
         print(f"{seed}: " + ", ".join(_figures(torch.tensor(each)) for each in rows[seed]["degrees"]), file=sys.stderr)
     tell(rows)
     if options.picture:
-        draw(options.picture, rows)
+        told = "degrees between the true and the found direction (median, 95 %)"
+        draw(options.picture, lines_of(rows), told=told)
     if options.persona:
         print("\n| individual | held-out ID_sim | held-out PSNR |\n|---|---|---|")
         for seed in rows:
@@ -159,28 +162,11 @@ def tell(rows: dict[int, dict[str, Any]]) -> None:
         print(f"| {name} | {' | '.join(cells)} |")
 
 
-def draw(path: Path, rows: dict[int, dict[str, Any]]) -> None:
-    """A histogram of the errors of each way."""
-    from matplotlib.figure import Figure
-
-    from gpk_runs.plots import COLOURS, GREY, INK
-
-    figure = Figure(figsize=(7.2, 3.0), dpi=140, layout="constrained")
-    axes = figure.subplots()
-    edges = [0.5 * i for i in range(41)]
-    for way, (name, colour) in enumerate(zip(WAYS, (COLOURS[1], COLOURS[0], GREY), strict=True)):
-        values = torch.cat([torch.tensor(row["degrees"][way]) for row in rows.values()])
-        axes.hist(values.clamp_max(19.9).tolist(), edges, histtype="step", color=colour, linewidth=1.4,
-                  label=f"{name}: {_figures(values)}")  # fmt: skip
-    axes.set_xlabel("degrees between the true and the found direction (median, 95 %)", fontsize=8)
-    axes.set_ylabel("photos", fontsize=8)
-    axes.set_xlim(0, 20)
-    axes.tick_params(labelsize=8, colors=INK)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    axes.legend(fontsize=8, frameon=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, metadata={"Software": None})
+def lines_of(rows: dict[int, dict[str, Any]]) -> list[Errors]:
+    """The errors of each way, as the histogram shows them."""
+    degrees = [torch.cat([torch.tensor(row["degrees"][way]) for row in rows.values()]) for way in range(len(WAYS))]
+    shown = zip(WAYS, degrees, (COLOURS[1], COLOURS[0], GREY), strict=True)
+    return [Errors(f"{name}: {_figures(off)}", off, colour) for name, off, colour in shown]
 
 
 def _square(shot: dict[str, Any]) -> Square:

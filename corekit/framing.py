@@ -15,7 +15,7 @@ head (Choi et al., 2019, arXiv 1912.01865), which is what the other rule cuts.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from corekit.detector import Found, Point
@@ -55,6 +55,15 @@ class Square:
         (u, v), x, y = self.across, self.x, self.y
         return (x - u + v, y - v - u), (x - u - v, y - v + u), (x + u - v, y + v + u), (x + u + v, y + v - u)
 
+    def moved(self, right: float, down: float) -> Square:
+        """The square whose middle lies shares of the side to the right and down of it, as it is seen upright.
+
+        >>> Square(10, 20, 4).moved(0.5, 0.25)
+        Square(x=12.0, y=21.0, side=4, roll=0.0)
+        """
+        u, v = (2 * part for part in self.across)
+        return replace(self, x=self.x + right * u - down * v, y=self.y + right * v + down * u)
+
 
 @dataclass(frozen=True)
 class Framing:
@@ -71,10 +80,7 @@ class Framing:
     def square(self, found: Found) -> Square:
         """The square of the photograph that the training set would have shown of `found`."""
         ruled = _ffhq(_face(found)) if self.kind == "ffhq" else Square(*found.centre, found.side, found.roll)
-        u, v = (2 * part * self.scale for part in ruled.across)
-        right, down = self.shift
-        x, y = ruled.x + right * u - down * v, ruled.y + right * v + down * u
-        return Square(x, y, ruled.side * self.scale, ruled.roll)
+        return replace(ruled, side=ruled.side * self.scale).moved(*self.shift)
 
 
 def middle(width: float, height: float) -> Square:

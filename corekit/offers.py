@@ -29,6 +29,15 @@ NAME = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
 """Names are typed on command lines and written into files: lower case, digits, single dots, dashes and underscores."""
 
 
+def file_name(name: str) -> str:
+    """A name as it stands in the names of files, where a variant's colons would be none on Windows.
+
+    >>> file_name("module:nets.dcgan:Generator")
+    'module-nets.dcgan-Generator'
+    """
+    return name.replace(":", "-")
+
+
 @dataclass(frozen=True)
 class Offer(Generic[T]):
     """A value, and the plugin and distribution that offer it."""

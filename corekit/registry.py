@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from corekit.album import Album
 
 App = TypeVar("App")
+V = TypeVar("V", Backend, JudgeCard)
 
 OURS = "gpk"
 """The distribution whose plugins `plugins=False` keeps."""
@@ -83,22 +84,13 @@ class Registry:
         was read from a file. Raises InputError for a variant that nobody asked for, UnknownNameError, or PluginError
         where two plugins offer it or the variant is no Backend.
         """
-        base, colon, which = name.partition(":")
-        family = self._one(Backend, base)
-        if not colon:
-            return family
-        if family.variant is None:
-            raise UnknownNameError("backend", name, self.backends())
-        if not asked:
+        base, colon, _ = name.partition(":")
+        if colon and not asked and self._one(Backend, base).variant is not None:
             raise InputError(
                 f"{name!r} is code on your machine, and a file that names it is no reason to run it: "
                 f"if you trust that code, say so with --backend {name}"
             )
-        variant = family.variant(which)
-        if not isinstance(variant, Backend):
-            raise PluginError(f"the backend {base!r} offers {variant!r} as its variant {which!r}, not a Backend")
-        checked(Backend, [replace(variant, name=base)])
-        return replace(variant, name=name)  # with its colon, which no offer may have
+        return self._named(Backend, name)
 
     def task(self, name: str) -> Task:
         """The task of that name; raises UnknownNameError, or PluginError where two plugins offer it."""
@@ -109,17 +101,7 @@ class Registry:
 
         Raises UnknownNameError, or PluginError where two plugins offer it or the variant is no JudgeCard.
         """
-        base, colon, which = name.partition(":")
-        card = self._one(JudgeCard, base)
-        if not colon:
-            return card
-        if card.variant is None:
-            raise UnknownNameError("judge", name, self.judges())
-        variant = card.variant(which)
-        if not isinstance(variant, JudgeCard):
-            raise PluginError(f"the judge {base!r} offers {variant!r} as its variant {which!r}, not a JudgeCard")
-        checked(JudgeCard, [replace(variant, name=base)])
-        return replace(variant, name=name)  # with its colon, which no offer may have
+        return self._named(JudgeCard, name)
 
     def detector(self, name: str) -> DetectorCard:
         """The detector of that name; raises UnknownNameError, or PluginError where two plugins offer it."""
@@ -188,6 +170,22 @@ class Registry:
             for name, ((guest, value), *others) in sorted(self._offers(wanted).items())
             if not others
         }
+
+    def _named(self, wanted: type[V], name: str) -> V:
+        """The offer of that name, or the variant that "base:which" names."""
+        base, colon, which = name.partition(":")
+        offer = self._one(wanted, base)
+        if not colon:
+            return offer
+        kind = KINDS[wanted]
+        if offer.variant is None:
+            raise UnknownNameError(kind, name, self._sole(wanted))
+        variant = offer.variant(which)
+        if not isinstance(variant, wanted):
+            told = f"as its variant {which!r}, not a {wanted.__name__}"
+            raise PluginError(f"the {kind} {base!r} offers {variant!r} {told}")
+        checked(wanted, [replace(variant, name=base)])
+        return replace(variant, name=name)  # with its colon, which no offer may have
 
     def _one(self, wanted: type[D], name: str) -> D:
         offers = self._offers(wanted)

@@ -10,6 +10,8 @@ import os
 import sys
 from pathlib import Path
 
+from corekit.offers import file_name
+
 
 def cache_folder() -> Path:
     """The folder, which need not exist yet."""
@@ -29,7 +31,7 @@ def source_file(backend: str, sha256: str) -> Path:
 
 
 def _weights(backend: str) -> Path:
-    return cache_folder() / "weights" / backend.replace(":", "-")  # a variant's colons are no name for Windows
+    return cache_folder() / "weights" / file_name(backend)
 
 
 def _platform_folder(platform: str) -> Path:

@@ -19,7 +19,7 @@ from gpk_cli.options import settings_command
 from gpk_cli.output import AsJson, say
 from gpk_cli.progress import progress
 from gpk_cli.run import nothing_left
-from gpk_cli.subject import ASKED, made_for, named, persona_file, photos_of
+from gpk_cli.subject import ASKED, made_for, named, persona_file, photos_of, told_backend
 from gpk_cli.summary import show_tables
 from gpk_evaluate.settings import Evaluation, quick
 
@@ -216,10 +216,7 @@ def _instruments(
     families = {read_header(source.file)["backend"] for source in sources.values()}
     if len(families) > 1:
         raise InputError(f"these runs are of {', '.join(sorted(families))}: evaluate those of one backend at a time")
-    name = families.pop()
-    if asked not in (None, name):
-        raise InputError(f"these runs are of the backend {name}, not {asked}: leave out --backend, or give that one")
-    backend = registry.backend(name, asked=asked is not None)
+    backend = told_backend(registry, families.pop(), asked=asked, of="these runs are of")
     own = [name for name in (backend.judge, backend.reporting or backend.distance) if name is not None]
     names = list(chosen) or (own if backend.judge is not None else list(dict.fromkeys([*own, *GENERAL])))
     cards: list[tuple[JudgeCard, Path | None, bool]] = []

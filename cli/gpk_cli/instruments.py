@@ -58,13 +58,14 @@ def find_finder(
     from corekit.framing import Framing
     from gpk_photos.album import photo_names
     from gpk_photos.finding import as_it_is, by_boxes, by_detector, in_the_middle, labelled
+    from gpk_prepare import settings
 
     name, _, file = (detector or backend.detector or "").partition("=")
-    how = crop or ("detect" if name else "centre")
-    if detector is not None and how != "detect":
+    how = crop or (settings.DETECT if name else "centre")
+    if detector is not None and how != settings.DETECT:
         raise InputError(f"--detector is of no use to --crop {how}: leave one of them out")
     match how:
-        case "detect":
+        case settings.DETECT:
             if not name:
                 raise InputError(f"{backend.name} names no detector: give --detector NAME, or --crop centre")
             card = registry.detector(name)

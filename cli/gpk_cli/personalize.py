@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 import typer
 
 from corekit.errors import InputError, RunError, UnknownNameError
+from corekit.offers import file_name
 from corekit.plugin import Backend, Card
 from corekit.registry import Registry
 from gpk_cli.bench import Precision, find_card, find_device, introduce, make_bench, open_album
@@ -96,7 +97,7 @@ def personalize(
         return
     if album is None:
         raise InputError("which album? Give a folder or zip of photos: gpk personalize ALBUM --backend NAME")
-    run = out or Path("runs") / f"{album.resolve().stem}-{chosen.backend.name.replace(':', '-')}"
+    run = out or Path("runs") / f"{album.resolve().stem}-{file_name(chosen.backend.name)}"
     if not no_prepare:
         album = _prepared(registry, chosen.backend, chosen.card, album, run, weights=weights, device=device)
     run_job(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from corekit.offers import file_name
 from corekit.registry import Registry
 from gpk_cli.bench import find_card
 from gpk_cli.output import AsJson, printable, say, show
@@ -60,7 +61,7 @@ def prepare(
         family,
         find_card(family, card),
         folder,
-        out or Path("albums") / f"{folder.resolve().stem}-{backend.replace(':', '-')}",
+        out or Path("albums") / f"{folder.resolve().stem}-{file_name(backend)}",
         weights=weights,
         crop=crop,
         detector=detector,

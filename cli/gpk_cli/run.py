@@ -19,6 +19,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from corekit.errors import InputError
+from corekit.offers import file_name
 from corekit.plugin import Task
 from corekit.registry import Registry
 from gpk_cli.bench import make_bench
@@ -137,7 +138,7 @@ def run_task(
         registry, task, settings, subject, album, backend=backend, card=card, weights=weights, distance=distance,
         lpips_weights=lpips_weights, device=device,
     )  # fmt: skip
-    name = bench.backend.name.replace(":", "-") if subject is None else subject.resolve().name.partition(".")[0]
+    name = file_name(bench.backend.name) if subject is None else subject.resolve().name.partition(".")[0]
     folder = out or Path("runs") / f"{task.name}-{name}"
     facts = _facts(bench, task, settings, distance)
     with (

@@ -65,14 +65,20 @@ def made_for(registry: Registry, persona: Persona, file: Path, *, asked: str | N
     `asked` is the backend that the command line names. One that is code, module:…, has to be named there too, or it is
     not run: InputError.
     """
-    name = persona.origin.backend
-    if asked is not None and asked != name:
-        raise InputError(f"{file} was made for the backend {name}, not {asked}: leave out --backend, or give that one")
     try:
-        backend = registry.backend(name, asked=asked is not None)
+        backend = told_backend(registry, persona.origin.backend, asked=asked, of=f"{file} was made for")
         return backend, find_card(backend, persona.origin.card)
     except UnknownNameError as error:
         raise PersonaError(f"{file} was made for something that is not installed here: {error}") from error
+
+
+def told_backend(registry: Registry, name: str, *, asked: str | None, of: str) -> Backend:
+    """The backend that a file names, where the command line names none, or the same; InputError where it names another,
+    beginning with `of`. So a file's word alone never runs code: see `Registry.backend`.
+    """
+    if asked is not None and asked != name:
+        raise InputError(f"{of} the backend {name}, not {asked}: leave out --backend, or give that one")
+    return registry.backend(name, asked=asked is not None)
 
 
 def find_subject(

@@ -24,7 +24,6 @@ from corekit.testing.specimen import Specimen, affordable, built
 _FRESH = """
 import json, sys, time
 from importlib.metadata import EntryPoint
-from corekit.quarantine import SLOW
 from corekit.registry import Registry
 name, value = sys.argv[1:]
 (report,) = Registry.discover(entry_points=[EntryPoint(name, value, "gpk")]).plugins()

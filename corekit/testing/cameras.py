@@ -11,7 +11,7 @@ from corekit.camera import Camera
 from corekit.errors import InputError
 from corekit.generator import Generator
 from corekit.order import seeded
-from corekit.testing.rule import ContractError, NotPromisedError, Rule
+from corekit.testing.rule import ContractError, NotPromisedError, OnPurposeError, Rule
 from corekit.testing.specimen import Specimen
 
 BEYOND = 1.05
@@ -154,8 +154,8 @@ def is_finer_for_a_while(specimen: Specimen) -> None:
                 if finer.depth_samples != 2 * samples:
                     raise ContractError(f"finer(2) has {finer.depth_samples} samples, not twice {samples}")
                 finer(w)
-                raise _OnPurposeError
-        except _OnPurposeError:
+                raise OnPurposeError
+        except OnPurposeError:
             pass
         if generator.depth_samples != samples or not torch.equal(generator(w).image, before):
             raise ContractError(
@@ -193,10 +193,6 @@ def _reached(generator: Generator, sources: dict[str, torch.Tensor], w: torch.Te
                     f"the gradient of {name} through {what} is {seen}: it has to be finite and not zero, for it is "
                     "descended. Look for no_grad, detach, rounding, or a picture that is all saturated"
                 )
-
-
-class _OnPurposeError(Exception):
-    """Raised inside a block, to see what it leaves."""
 
 
 RULES = (

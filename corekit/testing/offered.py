@@ -65,22 +65,18 @@ def backend_trials(registry: Registry, backend: str | Backend, cards: Sequence[s
 
     Raises UnknownNameError for a backend or a card that is not there.
     """
-
-    def trial(card: str) -> Trial:
-        family, plugin = _found(registry.backend, registry.backends(), backend)
-        known = {one.name: one for one in family.cards}
-        return Trial(f"{family.name}/{card}", BACKEND_RULES, lambda: Specimen(family, known[card], plugin))
-
-    family, _ = _found(registry.backend, registry.backends(), backend)
+    family, plugin = _found(registry.backend, registry.backends(), backend)
     known = {card.name: card for card in family.cards}
     for name in cards or ():
         if name not in known:
             raise UnknownNameError("card", name, known)
-    if cards:
-        return [trial(name) for name in cards]
-    configs = [card.config for card in family.cards]
-    small = [{**config, **family.tiny} for config in configs]
-    return [trial(card.name) for index, card in enumerate(family.cards) if small[index] not in small[:index]]
+    small = [Specimen(family, card).config for card in family.cards]
+    firsts = [card.name for index, card in enumerate(family.cards) if small[index] not in small[:index]]
+
+    def trial(card: str) -> Trial:
+        return Trial(f"{family.name}/{card}", BACKEND_RULES, lambda: Specimen(family, known[card], plugin))
+
+    return [trial(name) for name in cards or firsts]
 
 
 def judge_trial(registry: Registry, judge: str | JudgeCard) -> Trial:

@@ -21,7 +21,7 @@ from corekit.lowrank import Layout, LoRA
 from corekit.order import seeded
 from corekit.persona import Origin, Persona
 from corekit.recipe import Recipe
-from corekit.testing.rule import ContractError, Rule
+from corekit.testing.rule import ContractError, OnPurposeError, Rule
 from corekit.testing.specimen import Specimen
 
 EVERYTHING = Recipe(parts={"mapping": "adapt", "backbone": "adapt", "decoder": "adapt", "superres": "adapt"})
@@ -106,8 +106,8 @@ def lets_a_persona_go(specimen: Specimen) -> None:
         _as_before(specimen, "detach", before, w, camera, picture)
         try:
             with attached(generator, persona):
-                raise _OnPurposeError
-        except _OnPurposeError:
+                raise OnPurposeError
+        except OnPurposeError:
             pass
         _as_before(specimen, "an error inside `attached`", before, w, camera, picture)
         attach(generator, persona)
@@ -201,10 +201,6 @@ def _as_before(
             f"after {how} the weights are as before and the picture is not: it has kept something of the persona. Look "
             "for what is computed from weights once and kept"
         )
-
-
-class _OnPurposeError(Exception):
-    """Raised inside a block, to see what it leaves."""
 
 
 RULES = (

@@ -19,6 +19,10 @@ class ContractError(AssertionError):
     """A rule is broken: what was seen, what is promised and why, what to do."""
 
 
+class OnPurposeError(Exception):
+    """Raised by a rule inside a block, to see what that leaves."""
+
+
 class NotPromisedError(Exception):
     """The rule says nothing of this subject; the message is the reason."""
 

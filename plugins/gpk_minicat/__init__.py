@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 from corekit.framing import Framing
 from corekit.plugin import Backend, DetectorCard, JudgeCard, hookimpl
 from gpk_checkpoints.cards import read_cards
+from gpk_eg3d import TINY as TINY_EG3D
 from gpk_eg3d import build, fit
+from gpk_stylegan2 import TINY as TINY_STYLEGAN2
 from gpk_stylegan2 import build as build_2d
 from gpk_stylegan2 import fit as fit_2d
 
@@ -24,19 +26,10 @@ if TYPE_CHECKING:
 
 gpk_api = 1
 
-TINY_2D: Mapping[str, Any] = {"w_dim": 16, "img_resolution": 16, "channel_base": 128, "channel_max": 12}
-TINY_3D: Mapping[str, Any] = {
-    **TINY_2D,
-    "plane_resolution": 16,
-    "plane_channels": 4,
-    "decoder_hidden": 8,
-    "decoder_features": 8,
-    "neural_rendering_resolution": 8,
-    "depth_resolution": 6,
-    "depth_resolution_importance": 6,
-    "sr_input_resolution": 8,
-    "sr_channels": (8, 6),
-}
+OWN_NOISE = {"z_dim"}
+"""What small priors keep: their noise means something, number by number."""
+TINY_2D: Mapping[str, Any] = {name: size for name, size in TINY_STYLEGAN2.items() if name not in OWN_NOISE}
+TINY_3D: Mapping[str, Any] = {name: size for name, size in TINY_EG3D.items() if name not in OWN_NOISE} | TINY_2D
 """Settings that make the priors of a size that a test can afford a thousand pictures of."""
 
 

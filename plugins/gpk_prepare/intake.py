@@ -56,9 +56,10 @@ def take_in(
     journal.progress("reading photos", 0, len(files), {})
     for done, (name, reading) in enumerate(in_threads(read, list(files), workers), start=1):
         ledger.readings[name] = reading
-        for face in reading.faces if judge is not None else ():
-            if face.crop not in ledger.seen:
-                ledger.seen[face.crop] = _look(judge, read_image(out / face.crop))
+        if judge is not None:
+            for face in reading.faces:
+                if face.crop not in ledger.seen:
+                    ledger.seen[face.crop] = _look(judge, read_image(out / face.crop))
         journal.progress("reading photos", done, len(files), {})
         tick()
     ledger.readings = {name: ledger.readings[name] for name in files}
@@ -80,9 +81,8 @@ def in_threads(read: Callable[[str], Reading], names: Sequence[str], workers: in
 
 
 @torch.no_grad()
-def _look(judge: torch.nn.Module | None, picture: Tensor) -> Seen:
+def _look(judge: torch.nn.Module, picture: Tensor) -> Seen:
     """One picture at a time, so that what is seen does not depend on the others."""
-    assert judge is not None
     like = next(judge.parameters(), picture)
     plain, mirrored = (judge(each[None].to(like.device))[0].float().cpu() for each in (picture, picture.flip(2)))
     return Seen(plain, mirrored)

@@ -25,6 +25,7 @@ from corekit.bench import Bench
 from corekit.errors import RecipeError
 from corekit.generator import fingerprint
 from corekit.importance import by_block, gathered, measured
+from corekit.offers import file_name
 from corekit.order import seeded
 from corekit.persona import Origin, Persona
 from gpk_checkpoints.personas import save_persona
@@ -116,7 +117,7 @@ def personalize(
     `held_out` photos are scored too, placed in the hull; `masks` [N, 1, R, R] by "train" and "held-out" add figures
     inside the subject. Raises KeyboardInterrupt, with the state saved, when asked to stop.
     """
-    file = run.directory / f"{bench.backend.name.replace(':', '-')}.persona.safetensors"
+    file = run.directory / f"{file_name(bench.backend.name)}.persona.safetensors"
     with asked_to_stop() as stopping:
         state = run.load_state()
         if state is None:

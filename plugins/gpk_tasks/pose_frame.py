@@ -13,6 +13,7 @@ Shapes: B frames.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -48,6 +49,5 @@ def reframed(square: Square, frame: tuple[float, float, float, float]) -> Square
     Square(x=101.0, y=48.0, side=10.0, roll=0.0)
     """
     right, down, size, roll = frame
-    u, v = (2 * part for part in square.across)
-    x, y = square.x + right * u - down * v, square.y + right * v + down * u
-    return Square(x, y, square.side * math.exp(size), square.roll + math.degrees(roll))
+    moved = square.moved(right, down)
+    return replace(moved, side=square.side * math.exp(size), roll=square.roll + math.degrees(roll))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,6 @@ import pytest
 
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).parents[2]
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PAGES = ("index.html", "tutorial.html", "persona-format.html", "api/generator.html", "adr/0014-the-site.html")
 
 
@@ -22,19 +19,6 @@ def site() -> Path:
     """What `make docs` makes."""
     subprocess.run([sys.executable, "-m", "zensical", "build", "--strict", "--clean"], cwd=ROOT, check=True)
     return ROOT / "build" / "site"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """The Chromium that the system has."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    found = next((path for name in NAMES if (path := shutil.which(name))), None)
-    if found is None:
-        pytest.skip(f"no browser here: install one of {', '.join(NAMES)}")
-    with playwright.sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 def test_it_asks_nothing_of_any_network(site: Path, browser: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from textwrap import dedent
@@ -35,6 +36,22 @@ def install(site: Path) -> Callable[..., None]:
         folder.mkdir()
         (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n")
         (folder / "entry_points.txt").write_text(f"[gpk]\n{plugin or distribution} = {module}\n")
+
+    return written
+
+
+@pytest.fixture
+def metadata_of(site: Path) -> Callable[[Path], None]:
+    """Leaves in `site` what pip would of a pyproject.toml: the distribution's name, version and entry points."""
+
+    def written(pyproject: Path) -> None:
+        project = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]
+        name, version = project["name"], project["version"]
+        folder = site / f"{name.replace('-', '_')}-{version}.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        lines = [f"{plugin} = {module}\n" for plugin, module in project["entry-points"]["gpk"].items()]
+        (folder / "entry_points.txt").write_text("".join(["[gpk]\n", *lines]))
 
     return written
 

@@ -12,7 +12,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import tomllib
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -63,15 +62,10 @@ def named(words: list[str]) -> str:
 
 
 @pytest.fixture
-def birds(site: Path) -> Path:
+def birds(site: Path, metadata_of: Callable[[Path], None]) -> Path:
     """The distribution in `site`, as pip leaves it."""
     shutil.copytree(BIRDS / "gpk_birds", site / "gpk_birds", ignore=shutil.ignore_patterns("__pycache__"))
-    project = tomllib.loads((BIRDS / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    folder = site / f"gpk_birds-{project['version']}.dist-info"
-    folder.mkdir()
-    (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n")
-    lines = [f"{name} = {value}\n" for name, value in project["entry-points"]["gpk"].items()]
-    (folder / "entry_points.txt").write_text("".join(["[gpk]\n", *lines]))
+    metadata_of(BIRDS / "pyproject.toml")
     return site
 
 

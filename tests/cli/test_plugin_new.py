@@ -48,16 +48,16 @@ def tree(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
-def install(repository: Path, site: Path) -> None:
+@pytest.fixture
+def install(site: Path, metadata_of: Callable[[Path], None]) -> Callable[[Path], None]:
     """Leaves the package of a repository in `site` as pip would."""
-    project = tomllib.loads((repository / "pyproject.toml").read_text())["project"]
-    package = project["name"].replace("-", "_")
-    (repository / package).rename(site / package)
-    folder = site / f"{package}-{project['version']}.dist-info"
-    folder.mkdir()
-    (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n")
-    lines = [f"{name} = {value}\n" for name, value in project["entry-points"]["gpk"].items()]
-    (folder / "entry_points.txt").write_text("".join(["[gpk]\n", *lines]))
+
+    def written(repository: Path) -> None:
+        (package,) = repository.glob("gpk_*")
+        package.rename(site / package.name)
+        metadata_of(repository / "pyproject.toml")
+
+    return written
 
 
 @pytest.mark.parametrize("parts", ["", "task", "judge", "task, judge"])
@@ -188,9 +188,9 @@ def test_a_move_that_fails_halfway_takes_back_what_it_moved(tmp_path: Path) -> N
     assert sorted(path.name for path in (tmp_path / "it").rglob("*")) == ["b", "theirs"]
 
 
-def test_its_plugin_is_well_and_its_album_is_of_a_stranger(gpk: Gpk, site: Path) -> None:
+def test_its_plugin_is_well_and_its_album_is_of_a_stranger(gpk: Gpk, install: Callable[[Path], None]) -> None:
     assert gpk("plugins", "new", "soft-blobs", "--with", "task,judge").returncode == 0
-    install(Path("gpk-soft-blobs"), site)
+    install(Path("gpk-soft-blobs"))
     doctor = gpk("plugins", "--doctor")
     assert doctor.returncode == 0, doctor.stdout
     rows = {row["name"]: row for row in json.loads(gpk("plugins", "--json").stdout)}

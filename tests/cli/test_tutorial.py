@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,18 +19,13 @@ FILE = re.compile(r"^\*\*`(?P<path>[\w./]+)`\*\*\n\n```\w+\n(?P<text>.*?)^```$",
 
 
 @pytest.fixture
-def tutorial(site: Path) -> Path:
+def tutorial(site: Path, metadata_of: Callable[[Path], None]) -> Path:
     """The tutorial's files in `site`, installed as its pyproject.toml says."""
     for match in FILE.finditer(PAGE.read_text(encoding="utf-8")):
         target = site / match["path"]
         target.parent.mkdir(exist_ok=True)
         target.write_text(match["text"])
-    project = tomllib.loads((site / "pyproject.toml").read_text())["project"]
-    folder = site / f"gpk_blobs-{project['version']}.dist-info"
-    folder.mkdir()
-    (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n")
-    lines = [f"{name} = {value}\n" for name, value in project["entry-points"]["gpk"].items()]
-    (folder / "entry_points.txt").write_text("".join(["[gpk]\n", *lines]))
+    metadata_of(site / "pyproject.toml")
     return site
 
 
