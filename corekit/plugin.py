@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal
 
 import pluggy
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from corekit.album import Album
+    from corekit.checkpoint import Adopted, Stored
     from corekit.detector import Detector
     from corekit.generator import Generator
 
@@ -62,7 +63,8 @@ class Card:
     ready: bool = False
 
 
-Adopt: TypeAlias = "Callable[[Mapping[str, Any], Mapping[str, Tensor]], tuple[Mapping[str, Any], Mapping[str, Tensor]]]"
+OWN = "own"
+"""The name of a card for weights that no card of the backend describes."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +73,14 @@ class Backend:
 
     `build` makes the generator of a config on torch's default device (the meta device included);
     `fit` adapts a config to a weights file's tensor shapes, for files of another size than the card's.
-    `adopt` takes over a checkpoint that is not gpk's: its constructor arguments (JSON's types; empty where the file
-    tells none) and its tensors by the file's names become the settings that it states and the tensors by this
-    generator's names. It raises InputError for another family's file; without it, names are taken as they are.
+    `adopt` takes over a network that is not gpk's (`corekit.checkpoint`): what the file states becomes settings, its
+    tensors get this generator's names. It raises InputError for another family's file, and for what the file states
+    that this family does not do; without it, names are taken as they are.
+    `marks` are patterns of names of tensors, one of which every file of the family has, whatever is written before it:
+    they find the generator among a file's networks, inside wrappers and under prefixes. Without them the names of what
+    `build` makes are looked for.
+    `essential` are settings in which a file and a card have to agree for the file to be that card's checkpoint; one
+    that agrees with no card becomes a card of its own (`own_card`).
     `distance`, `reporting`, `judge` and `attributes` name offers of `gpk_judges`: the distance in the loss, another one
     that reports (the loss's own where None), the judge of identity, and what says in numbers what a picture shows.
     `detector` names the offer of `gpk_detectors` that finds its subjects in photographs, and `framing` tells how its
@@ -91,7 +98,9 @@ class Backend:
     cards: tuple[Card, ...]
     build: Callable[[Mapping[str, Any]], Generator]
     fit: Callable[[Mapping[str, Any], Mapping[str, tuple[int, ...]]], Mapping[str, Any]] | None = None
-    adopt: Adopt | None = None
+    adopt: Callable[[Stored], Adopted] | None = None
+    marks: tuple[str, ...] = ()
+    essential: tuple[str, ...] = ()
     cameras: bool = True
     resolution: int = 512
     distance: str = "lpips-alex"
@@ -108,6 +117,10 @@ class Backend:
     def card(self) -> Card:
         """The default card: the first."""
         return self.cards[0]
+
+    def own_card(self, name: str = OWN) -> Card:
+        """A card for weights that are none of the published ones; what their file does not state is the default's."""
+        return Card(name, f"{self.name}, weights of one's own", "that of the weights, unknown to gpk", self.card.config)
 
 
 def option(default: Any, told: str) -> Any:  # noqa: ANN401 - the field's own type

@@ -1,68 +1,94 @@
-"""Checkpoints as others write them: official pickles, .pt files, safetensors with any names; all read as data alone.
+"""Checkpoints as others write them: pickles, .pt files, safetensors with any names; all read as data alone.
 
-An official pickle is {"G", "D", "G_ema", ...}, or one of these networks: a tree of modules, each with its parameters,
-buffers and constructor arguments. A .pt is a state dict, or a rosinality checkpoint {"g_ema", "latent_avg", ...}. The
-file's contents say which it is, not its name.
+The file's contents say what it is, not its name. Which of its networks is meant is found by the names that every
+generator of a family has (`Backend.marks`), whatever wrappers and prefixes lie around them; where several are, an
+average of the weights (…ema) comes first, and FILE::KEY says which is meant.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import math
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+import torch
 from torch import Tensor
 
+from corekit.checkpoint import Stored
 from corekit.errors import WeightsError
-from gpk_checkpoints.download import file_sha256
-from gpk_checkpoints.files import container, read_safetensors
+from corekit.plugin import Backend
+from gpk_checkpoints.archives import read_archive
+from gpk_checkpoints.families import described
+from gpk_checkpoints.files import Container, container, read_safetensors
 from gpk_checkpoints.inert import read_pickle, shown
-from gpk_checkpoints.pickled import Record, Strided
-from gpk_checkpoints.storages import Storages, torch_data
+from gpk_checkpoints.networks import Network, networks_in
+from gpk_checkpoints.storages import Storages
 
-Layout = Literal["official", "rosinality", "safetensors"]
-DEPTH = 32
-"""Modules, or lists of an argument, inside each other."""
-MOST = 100_000
-"""Modules, or values of the arguments, in one file. Real files have hundreds."""
-SIZES = ("size", "latent", "n_mlp", "channel_multiplier")
-"""The command-line arguments in a .pt that describe the network; others may hold paths."""
+KEY = "::"
+"""What parts a file's name from the place in it that is meant."""
+AVERAGE = "latent_avg"
+"""A tensor that lies beside the network it belongs to: the mean of w, in rosinality's files."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A generator as a file holds it.
+    """What a file holds: its networks, and in a safetensors file of gpk's what gpk wrote into it (`facts`).
 
-    `member` is where in the file it was: "G_ema", or "G" and "g" where there is no average, or "" for the whole;
-    `family` the name of its class where the file tells; `arguments` those of its constructor, in JSON's types;
-    `tensors` its state dict by the file's own names; `facts` what gpk itself wrote into a safetensors file.
+    `key` is the place in it that is meant, where FILE::KEY names one.
     """
 
-    layout: Layout
-    member: str
-    family: str
-    arguments: Mapping[str, Any]
-    tensors: Mapping[str, Tensor]
-    sha256: str
+    path: Path
+    key: str
+    container: Container
+    networks: Sequence[Network]
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-def read_checkpoint(path: Path) -> Checkpoint:
-    """The generator in the file at `path`; nothing that the file names is imported or run.
+@dataclass(frozen=True)
+class Place:
+    """Where a generator lies in a file: the network, and what is written before the names of its tensors."""
 
-    Raises WeightsError that names the file, and the tensor where there is one.
+    network: Network
+    prefix: str = ""
+
+    @property
+    def label(self) -> str:
+        """What names it behind `::`; empty for the whole of a file."""
+        return ".".join(part for part in (self.network.key, self.prefix.rstrip(".")) if part)
+
+
+def apart(path: Path) -> tuple[Path, str]:
+    """The file, and the place in it that is meant, in FILE::KEY."""
+    if KEY not in path.name or path.exists():
+        return path, ""
+    name, _, key = path.name.partition(KEY)
+    return path.with_name(name), key
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """What the file at `path` holds, a `FILE::KEY` perhaps; nothing that it names is imported or run.
+
+    Raises WeightsError that names the file.
     """
-    found = container(path)
-    if found == "pickle":
-        return _official(path)
-    if found == "torch":
-        return _torch(path)
-    tensors, metadata = read_safetensors(path)
-    return Checkpoint("safetensors", "", "", {}, tensors, file_sha256(path), own_facts(path, metadata))
+    file, key = apart(path)
+    found = container(file)
+    facts: Mapping[str, Any] = {}
+    if found == "safetensors":
+        tensors, metadata = read_safetensors(file)
+        facts = own_facts(file, metadata)
+        networks = [Network("", "", tensors)]
+    elif found == "torch":
+        networks = networks_in(read_archive(file, str(file)), str(file))
+    else:
+        try:
+            with file.open("rb") as opened:
+                networks = networks_in(read_pickle(opened, file.stat().st_size, str(file)), str(file))
+        except OSError as error:
+            raise WeightsError(f"cannot read {file}: {error.strerror}") from error
+    return Checkpoint(file, key, found, networks, facts)
 
 
 def own_facts(path: Path, metadata: Mapping[str, str]) -> Mapping[str, Any]:
@@ -76,99 +102,76 @@ def own_facts(path: Path, metadata: Mapping[str, str]) -> Mapping[str, Any]:
     return facts
 
 
-def _official(path: Path) -> Checkpoint:
-    try:
-        with path.open("rb") as file:
-            data = read_pickle(file, path.stat().st_size, str(path))
-    except OSError as error:
-        raise WeightsError(f"cannot read {path}: {error.strerror}") from error
-    member = ""
-    if isinstance(data, dict):
-        member = next((name for name in ("G_ema", "G") if isinstance(data.get(name), Record)), "")
-        data = data.get(member)
-    if not isinstance(data, Record):
-        raise WeightsError(f"{path} is a pickle without a generator (G_ema): get the file that a training wrote")
-    storages, tensors = Storages(), {}
-    for name, value in _stored(data, str(path)):
+def find_place(read: Checkpoint, backend: Backend) -> Place:
+    """Where the backend's generator lies in the file.
+
+    Raises WeightsError where there is none, which says what there is, or more than one, which names them.
+    """
+    places = list(places_of(read, backend))
+    if read.key:
+        places = [place for place in places if place.label == read.key]
+    if not places:
+        where = f" at {shown(read.key)!r}" if read.key else ""
+        raise WeightsError(f"{read.path} holds no {backend.name} generator{where}; it holds {contents(read)}")
+    chosen = [place for place in places if "ema" in place.label.lower()] or places
+    if len(chosen) > 1:
+        keys = " or ".join(f"{read.path}{KEY}{shown(place.label)}" for place in chosen)
+        raise WeightsError(f"{read.path} holds {len(chosen)} generators of {backend.name}: say which, {keys}")
+    return chosen[0]
+
+
+def contents(read: Checkpoint) -> str:
+    """The networks of a file, in words."""
+    told = [
+        f"{describe}{' at ' + repr(shown(network.key)) if network.key else ''}"
+        for network in read.networks
+        if (describe := described(network.tensors))
+    ]
+    return "; ".join(told[:3]) or "no network at all"
+
+
+def places_of(read: Checkpoint, backend: Backend) -> Iterator[Place]:
+    """Every place in the file that looks like a generator of the backend."""
+    marks = [re.compile(rf"(|.*\.){mark}") for mark in backend.marks]
+    for network in read.networks:
+        if marks:
+            prefixes = {m[1] for name in network.tensors for mark in marks if (m := mark.fullmatch(name))}
+        else:
+            prefixes = _prefixes(backend, list(network.tensors)) or ({""} if len(read.networks) == 1 else set())
+        yield from (Place(network, prefix) for prefix in sorted(prefixes))
+
+
+def _prefixes(backend: Backend, names: Sequence[str]) -> set[str]:
+    """What lies before the names of what the backend builds, where half of them are there; of a backend that gives them
+    other names only it can tell.
+    """
+    if backend.adopt is not None:
+        return {""} if len(names) > 1 else set()
+    with torch.random.fork_rng(devices=()), torch.device("meta"):
+        wanted = list(backend.build(backend.card.config).state_dict())
+    tried = {
+        name.removesuffix(known) for known in (wanted[0], wanted[-1]) for name in names if name.endswith(known)
+    } | {""}
+    there = set(names)
+    return {prefix for prefix in tried if 2 * sum(prefix + known in there for known in wanted) >= len(wanted)}
+
+
+def stored(read: Checkpoint, place: Place) -> Stored:
+    """The network at `place`, with its tensors by their names without the prefix.
+
+    Raises WeightsError that names the tensor where the file is damaged.
+    """
+    network, prefix = place.network, place.prefix
+    storages = Storages()
+    wanted = {name: value for name, value in network.tensors.items() if name.startswith(prefix)}
+    outside = network.tensors if prefix else network.beside
+    if AVERAGE in outside:
+        wanted.setdefault(prefix + AVERAGE, outside[AVERAGE])
+    tensors: dict[str, Tensor] = {}
+    for name, value in wanted.items():
         try:
-            tensors[name] = storages.tensor(value)
+            tensors[name.removeprefix(prefix)] = storages.tensor(value)
         except WeightsError as error:
-            raise WeightsError(f"{path}: {shown(name)} {error}") from error
-    return Checkpoint("official", member, shown(data.kind), _arguments(data, str(path)), tensors, file_sha256(path))
-
-
-def _stored(root: Record, where: str) -> Iterator[tuple[str, Strided]]:
-    """Name and record of every parameter and persistent buffer, as a state dict has them."""
-    waiting: list[tuple[str, int, object]] = [("", 0, root)]
-    count = 0
-    while waiting:
-        prefix, depth, module = waiting.pop()
-        count += 1
-        if not isinstance(module, Record) or depth > DEPTH or count > MOST:
-            raise WeightsError(f"{where}: {shown(prefix) or 'the generator'} is no tree of modules: get the file anew")
-        passing = module.state.get("_non_persistent_buffers_set")
-        passing = passing if isinstance(passing, set | frozenset) else ()
-        for kind in ("_parameters", "_buffers"):
-            for name, value in _named(module, kind, where).items():
-                if value is None or (kind == "_buffers" and name in passing):
-                    continue
-                if not isinstance(value, Strided):
-                    raise WeightsError(f"{where}: {shown(prefix + name)} is no tensor: get the file anew")
-                yield prefix + name, value
-        children = _named(module, "_modules", where).items()
-        waiting += [(f"{prefix}{name}.", depth + 1, child) for name, child in children if child is not None]
-
-
-def _named(module: Record, kind: str, where: str) -> dict[str, object]:
-    found = module.state.get(kind, {})
-    if not isinstance(found, dict) or not all(isinstance(name, str) for name in found):
-        raise WeightsError(f"{where}: the {kind} of {shown(module.kind)} have no names: get the file anew")
-    return found
-
-
-def _arguments(network: Record, where: str) -> dict[str, Any]:
-    """The constructor's arguments; what the network says of itself now comes before what it was made with."""
-    state = network.state
-    stated = dict(state["_init_kwargs"]) if isinstance(state.get("_init_kwargs"), dict) else {}
-    stated |= {name: state[name] for name in ("rendering_kwargs", "neural_rendering_resolution") if name in state}
-    left = [MOST]
-    return _plain(stated, left, where)
-
-
-def _plain(value: object, left: list[int], where: str, depth: int = 0) -> Any:  # noqa: ANN401 - JSON's types
-    """`value` in JSON's types, what has none as text; `left` counts down, as shared values may multiply."""
-    left[0] -= 1
-    if left[0] < 0 or depth > DEPTH:
-        raise WeightsError(f"{where}: the arguments of its generator have no end: get the file anew")
-    if isinstance(value, dict):
-        return {str(name): _plain(item, left, where, depth + 1) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item, left, where, depth + 1) for item in value]
-    if isinstance(value, set | frozenset):
-        return sorted(str(item) for item in value)
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
-        return "a large number"
-    return value if isinstance(value, bool | int | float | str) or value is None else type(value).__name__
-
-
-def _torch(path: Path) -> Checkpoint:
-    try:
-        data = torch_data(path, classes=(argparse.Namespace,))
-    except WeightsError as error:
-        raise WeightsError(f"{path} {error}") from error
-    whole = data if isinstance(data, dict) else {}
-    member = next((name for name in ("g_ema", "G_ema", "g", "G") if isinstance(whole.get(name), Mapping)), "")
-    state = whole[member] if member else whole
-    tensors = {name: value for name, value in state.items() if isinstance(name, str) and isinstance(value, Tensor)}
-    if not tensors:
-        raise WeightsError(
-            f"{path} holds no generator (g_ema, or names and tensors): get the file that a training wrote"
-        )
-    if member and isinstance(average := whole.get("latent_avg"), Tensor):
-        tensors["latent_avg"] = average
-    stated = vars(whole["args"]) if isinstance(whole.get("args"), argparse.Namespace) else {}
-    arguments = {name: stated[name] for name in SIZES if isinstance(stated.get(name), int | float)}
-    layout: Layout = "rosinality" if "input.input" in tensors else "official"
-    return Checkpoint(layout, member, "", arguments, tensors, file_sha256(path))
+            raise WeightsError(f"{read.path}: {shown(name)} {error}") from error
+    modules = {path.removeprefix(prefix): own for path, own in network.modules.items() if path.startswith(prefix)}
+    return Stored(tensors, network.arguments, modules)

@@ -6,6 +6,7 @@ name and hash, and the generator's fingerprint. What the file says of its genera
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
-from torch import Tensor
 
+from corekit.checkpoint import Adopted
 from corekit.errors import InputError, RunError, WeightsError
 from corekit.generator import Generator, fingerprint
 from corekit.plugin import Backend, Card
@@ -22,7 +23,7 @@ from gpk_checkpoints.assembly import assemble
 from gpk_checkpoints.cache import source_file
 from gpk_checkpoints.download import file_sha256
 from gpk_checkpoints.files import write_safetensors
-from gpk_checkpoints.foreign import Checkpoint, read_checkpoint
+from gpk_checkpoints.foreign import KEY, Checkpoint, Place, apart, find_place, read_checkpoint, stored
 from gpk_checkpoints.inventory import read_imported
 from gpk_checkpoints.personas import compact, modelspec
 
@@ -31,56 +32,76 @@ FORMAT = "gpk-weights/1"
 
 @dataclass(frozen=True)
 class Import:
-    """A generator as it was read, on the CPU, and the header of the file to write."""
+    """A generator as it was read, on the CPU: where it lay, its whole config, the card that it is of, and what its
+    backend made of the file.
+    """
 
     generator: Generator
-    header: Mapping[str, Any]
+    config: Mapping[str, Any]
+    card: Card
+    read: Checkpoint
+    place: Place
+    took: Adopted
+
+    def header(self, backend: Backend) -> dict[str, Any]:
+        """What a file of these weights says of itself, in JSON types."""
+        return {
+            "format": FORMAT,
+            "backend": backend.name,
+            "card": self.card.name,
+            "licence": self.card.licence,
+            "title": self.card.title,
+            "config": dict(self.config),
+            "arguments": self.place.network.arguments,
+            "source": {
+                "name": self.read.path.name,
+                "layout": self.read.container,
+                "family": self.place.network.kind,
+                "member": self.place.label,
+                "sha256": file_sha256(self.read.path),
+            },
+            "fingerprint": fingerprint(self.generator),
+        }
 
 
 def import_weights(backend: Backend, card: Card, source: Path, *, to: Path | None = None) -> Path:
     """The file at `to` with the generator of `source`, any format, as weights of `card`.
 
     `to` None is the cache's file for a source with this hash, which is left as it is where it is there already. Raises
-    WeightsError where the source is not a generator of this backend, and RunError where the file cannot be written.
+    WeightsError where the source is not a generator of this backend, or not the card's, and RunError where the file
+    cannot be written.
     """
-    path = to or source_file(backend.name, file_sha256(source))
+    path = to or cached_file(backend, source)
     if to is not None or not is_imported(path, card):
-        write_import(path, convert(backend, card, source))
+        write_import(path, backend, convert(backend, card, source))
     return path
 
 
-def convert(backend: Backend, card: Card, source: Path) -> Import:
-    """What `import_weights` would write; a source that is no generator of this backend leaves no trace."""
+def cached_file(backend: Backend, source: Path) -> Path:
+    """The cache's file for what `source`, a FILE::KEY perhaps, holds."""
+    file, key = apart(source)
+    sha256 = file_sha256(file)
+    return source_file(backend.name, hashlib.sha256(f"{sha256}{KEY}{key}".encode()).hexdigest() if key else sha256)
+
+
+def convert(backend: Backend, card: Card | None, source: Path) -> Import:
+    """What `import_weights` would write; a source that is no generator of this backend leaves no trace.
+
+    `card` None is the backend's first where the file agrees with it, and else one of the file's own.
+    """
     read = read_checkpoint(source)
     refuse_other_backend(source, backend, read.facts)
-    stated, tensors = adopted(source, backend, read)
-    generator, config = assemble(source, backend, {**card.config, **stated}, tensors)
-    header = {
-        "format": FORMAT,
-        "backend": backend.name,
-        "card": card.name,
-        "licence": card.licence,
-        "title": card.title,
-        "config": dict(config),
-        "arguments": read.arguments,
-        "source": {
-            "name": source.name,
-            "layout": read.layout,
-            "family": read.family,
-            "member": read.member,
-            "sha256": read.sha256,
-        },
-        "fingerprint": fingerprint(generator),
-    }
-    return Import(generator, header)
+    place, took = adopted(backend, read)
+    base = card or backend.card
+    generator, config = assemble(read.path, backend, {**base.config, **took.settings}, took.tensors)
+    return Import(generator, config, _card_of_file(read, backend, card, config), read, place, took)
 
 
-def write_import(path: Path, made: Import) -> None:
+def write_import(path: Path, backend: Backend, made: Import) -> None:
     """Replaces the file at `path`, whole or not at all; raises RunError where it cannot be written."""
-    title, backend, licence = (str(made.header[key]) for key in ("title", "backend", "licence"))
-    keys = modelspec(title, backend, licence)
+    keys = modelspec(made.card.title, backend.name, made.card.licence)
     with _alone(path):
-        write_safetensors(path, made.generator.state_dict(), keys | {"gpk": compact(made.header)})
+        write_safetensors(path, made.generator.state_dict(), keys | {"gpk": compact(made.header(backend))})
 
 
 def is_imported(path: Path, card: Card) -> bool:
@@ -91,19 +112,25 @@ def is_imported(path: Path, card: Card) -> bool:
         return False
 
 
-def adopted(source: Path, backend: Backend, read: Checkpoint) -> tuple[Mapping[str, Any], Mapping[str, Tensor]]:
-    """The config that the file states, and its tensors by the generator's own names."""
+def adopted(backend: Backend, read: Checkpoint) -> tuple[Place, Adopted]:
+    """Where the backend's generator lies in the file, and what the backend makes of it.
+
+    Raises WeightsError that names the file where it holds none, or one that the backend refuses.
+    """
     if read.facts:
+        (network,) = read.networks
         config = read.facts.get("config", {})
         if not isinstance(config, Mapping):
-            raise WeightsError(f"{source}: the config in its gpk metadata is {config!r}, not a mapping")
-        return config, read.tensors
+            raise WeightsError(f"{read.path}: the config in its gpk metadata is {config!r}, not a mapping")
+        return Place(network), Adopted(config, network.tensors)
+    place = find_place(read, backend)
+    network = stored(read, place)
     if backend.adopt is None:
-        return {}, read.tensors
+        return place, Adopted({}, network.tensors)
     try:
-        return backend.adopt(read.arguments, read.tensors)
+        return place, backend.adopt(network)
     except InputError as error:
-        raise WeightsError(f"{source} holds no {backend.name} generator, perhaps another family's: {error}") from error
+        raise WeightsError(f"{read.path} holds no generator that {backend.name} can take: {error}") from error
 
 
 def refuse_other_backend(path: Path, backend: Backend, facts: Mapping[str, Any]) -> None:
@@ -112,6 +139,35 @@ def refuse_other_backend(path: Path, backend: Backend, facts: Mapping[str, Any])
         raise WeightsError(
             f"{path} holds a generator of the backend {other}, not {backend.name}: use --backend {other}"
         )
+
+
+def differences(backend: Backend, card: Card, config: Mapping[str, Any]) -> list[str]:
+    """In what a generator of `config` is not the card's checkpoint, in words; empty where it may be."""
+    plain = {name: _listed(config[name]) for name in backend.essential if name in config and name in card.config}
+    return [
+        f"{name} is {value}, where the card has {_listed(card.config[name])}"
+        for name, value in plain.items()
+        if value != _listed(card.config[name])
+    ]
+
+
+def _card_of_file(read: Checkpoint, backend: Backend, card: Card | None, config: Mapping[str, Any]) -> Card:
+    """The card that the file is taken for; raises WeightsError where it is not the one that was asked for."""
+    wanted = card or backend.card
+    if wanted not in backend.cards or not (differ := differences(backend, wanted, config)):
+        return wanted
+    if card is None:
+        return backend.own_card()
+    others = [other.name for other in backend.cards if not differences(backend, other, config)]
+    fits = f"--card {' or '.join(others)} is of its sizes. " if others else ""
+    raise WeightsError(
+        f"{read.path} is not {backend.name}/{wanted.name}: its {'; its '.join(differ)}. {fits}To take it as a card of its "
+        f"own, give --weights without --card, or run `gpk weights import {backend.name} FILE --as NAME`"
+    )
+
+
+def _listed(value: object) -> object:
+    return [*map(_listed, value)] if isinstance(value, list | tuple) else value
 
 
 @contextmanager

@@ -1,21 +1,36 @@
 r"""A pickle read as data: what it says is written down, and nothing that it names is imported or called.
 
 A pickle is a program for a small stack machine (Python, `pickletools`). This machine runs the instructions that make
-values and, where a program would import or call something, keeps a record of it: for the names that official
-checkpoints use (`pickled`), and for no others. No code or object of another library is within the program's reach, so
-that there is nothing to misuse and nothing that a later file could find changed. Never imports torch.
+values and, where a program would import or call something, keeps a record of it: for the names that checkpoints use
+(`pickled`), and for no others. No code or object of another library is within the program's reach, so that there is
+nothing to misuse and nothing that a later file could find changed. Never imports torch.
 """
 
 from __future__ import annotations
 
 import pickletools
 import struct
-from collections.abc import Callable, Mapping
-from typing import IO, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import IO
 
 from corekit.errors import WeightsError
-from gpk_checkpoints.pickled import Name, NumpyType, Record, known, made, plain_keys
+from gpk_checkpoints.pickled import (
+    Name,
+    NumpyArray,
+    NumpyType,
+    Record,
+    Strided,
+    allowed,
+    called,
+    filled,
+    instance,
+    plain_keys,
+)  # fmt: skip
 
+REMEDY = (
+    "If you trust whoever wrote it: have the program that made it save the generator's state_dict() alone, with "
+    "safetensors.torch.save_file or torch.save"
+)
 LITERALS = frozenset({
     "BININT", "BININT1", "BININT2", "LONG1", "LONG4", "BINFLOAT", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8",
     "BYTEARRAY8", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BINSTRING", "SHORT_BINSTRING",
@@ -26,24 +41,27 @@ EMPTY: Mapping[str, Callable[[], object]] = {
 }  # fmt: skip
 TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
-Kind = TypeVar("Kind")
+
+Persistent = Callable[[object], object]
+"""What stands for something that lies outside of the pickle, by what the pickle says of it."""
 
 
-def read_pickle(file: IO[bytes], size: int, where: str) -> object:
-    """What the pickle in `file`, of `size` bytes, describes: builtin values and the records of `pickled`.
+def read_pickle(file: IO[bytes], size: int, where: str, persistent: Persistent | None = None) -> object:
+    """What the pickle that begins here in `file`, of `size` bytes, describes: builtin values and the records of
+    `pickled`; `persistent` gives what lies outside of it. Leaves the file behind the pickle's end.
 
-    Raises WeightsError that begins with `where` for a name or an instruction that official checkpoints do not use, and
-    for a file that is cut short or damaged.
+    Raises WeightsError that begins with `where` for a name or an instruction that checkpoints do not use, and for a
+    file that is cut short or damaged.
     """
     try:
-        return _Machine(where).run(_Reader(file, size))
+        return _Machine(where, persistent).run(_Reader(file, size))
     except MemoryError as error:
         raise WeightsError(
             f"{where} needs more memory than there is: close other programs, or use another machine"
         ) from error
     except (ValueError, TypeError, IndexError, OverflowError, struct.error) as error:
         raise WeightsError(
-            f"{where} is a pickle that is cut short or damaged ({shown(str(error))}): copy or download it again"
+            f"{where} is a pickle that is cut short or damaged ({shown(str(error))}): copy it again from where it came"
         ) from error
 
 
@@ -71,8 +89,8 @@ class _Reader:
 class _Machine:
     """The stack machine: a stack, the places of its marks, and a memo."""
 
-    def __init__(self, where: str) -> None:
-        self.where = where
+    def __init__(self, where: str, persistent: Persistent | None) -> None:
+        self.where, self.persistent = where, persistent
         self.stack: list[object] = []
         self.marks: list[int] = []
         self.memo: dict[int, object] = {}
@@ -119,28 +137,33 @@ class _Machine:
             push(dict(zip(plain_keys(items[::2]), items[1::2], strict=True)))
         elif name in ("SETITEM", "SETITEMS"):
             items = self.off(2) if name == "SETITEM" else self.marked()
-            self.top(dict).update(zip(plain_keys(items[::2]), items[1::2], strict=True))
+            self.extended(dict, items)
         elif name == "ADDITEMS":
             items = self.marked()
-            self.top(set).update(plain_keys(items))
+            self.extended(set, items)
         elif name in ("APPEND", "APPENDS"):
             items = self.off(1) if name == "APPEND" else self.marked()
-            self.top(list).extend(items)
+            self.extended(list, items)
         elif name == "GLOBAL":
-            push(self.allowed(*str(argument).split(" ", 1)))
+            push(self.named(*str(argument).split(" ", 1)))
         elif name == "STACK_GLOBAL":
-            push(self.allowed(*self.off(2)))
+            push(self.named(*self.off(2)))
         elif name in ("REDUCE", "NEWOBJ"):
             what, arguments = self.off(2)
             if not isinstance(what, Name) or not isinstance(arguments, tuple):
                 raise ValueError("it calls something that is no function")
-            push(made(what, arguments))
+            made = instance(what, arguments) if name == "NEWOBJ" else called(what, arguments)
+            if made is None:
+                raise self.refusal(what)
+            push(made)
+        elif name == "BINPERSID" and self.persistent is not None:
+            push(self.persistent(pop()))
         elif name == "BUILD":
             self.build(pop(), self.stack[-1])
         elif name not in ("PROTO", "FRAME", "STOP"):
             raise WeightsError(
-                f"{self.where} is a pickle with the instruction {name}, which official checkpoints do not use: it is "
-                "refused, and nothing in it was run. Get the file anew from its publisher, or as safetensors"
+                f"{self.where} is a pickle with the instruction {name}, which checkpoints do not use: it is refused, "
+                f"and nothing in it was run. {REMEDY}"
             )
 
     def off(self, count: int) -> list[object]:
@@ -156,15 +179,22 @@ class _Machine:
         """What lies above the last mark, taken off the stack."""
         return self.off(len(self.stack) - self.marks.pop())
 
-    def top(self, kind: type[Kind]) -> Kind:
-        """What lies on top of the stack, which must be of this very type."""
+    def extended(self, kind: type[dict] | type[list] | type[set], items: Sequence[object]) -> None:
+        """Adds `items` to what lies on top of the stack, which is of this very type or a record of one like it."""
         top = self.stack[-1]
-        if type(top) is not kind:
+        if isinstance(top, Record):
+            top.items.extend(items)
+        elif type(top) is not kind:
             raise ValueError(f"it adds items to something that is no {kind.__name__}")
-        return top
+        elif isinstance(top, dict):
+            top.update(zip(plain_keys(items[::2]), items[1::2], strict=True))
+        elif isinstance(top, set):
+            top.update(plain_keys(items))
+        elif isinstance(top, list):
+            top.extend(items)
 
-    def allowed(self, module: object, attribute: object = None) -> Name:
-        """The name, which must be one that official checkpoints use."""
+    def named(self, module: object, attribute: object = None) -> Name:
+        """The name, which must be one that checkpoints use."""
         if not isinstance(module, str) or not isinstance(attribute, str):
             raise ValueError("a name is no text")
         name = Name(module, attribute)
@@ -173,18 +203,31 @@ class _Machine:
                 f"{self.where} is a StyleGAN of the TensorFlow era, which only TensorFlow can read: "
                 "get the PyTorch (StyleGAN2-ADA) version of the file"
             )
-        if not known(name):
-            raise WeightsError(
-                f"{self.where} is a pickle that names {shown(str(name))}, which official checkpoints do not: it is "
-                "refused, and nothing in it was run. Get the file anew from its publisher, or as safetensors"
-            )
+        if not allowed(name):
+            raise self.refusal(name)
         return name
 
+    def refusal(self, name: Name) -> WeightsError:
+        """The error that says what the file wants to have called."""
+        return WeightsError(
+            f"{self.where} is a pickle that names {shown(str(name))}, which checkpoints do not: it is refused, and "
+            f"nothing in it was run. {REMEDY}"
+        )
+
     def build(self, state: object, target: object) -> None:
-        """Gives `target` its attributes; those of a mapping are of no use here."""
+        """Gives `target` its attributes; those of a mapping or a tensor are of no use here."""
         if isinstance(target, NumpyType) and isinstance(state, tuple) and state[1:2] in (("<",), (">",), ("|",)):
             target.order = ">" if state[1] == ">" else "<"
-        elif isinstance(target, Record) and type(state) is dict:
-            target.state.update(state)
-        elif type(target) is not dict or type(state) is not dict:
+        elif isinstance(target, NumpyArray):
+            filled(target, state)
+        elif isinstance(target, Record) and isinstance(slots := _attributes(state), dict):
+            target.state.update(slots)
+        elif type(target) not in (dict, Strided) or _attributes(state) is None:
             raise ValueError(f"it sets attributes of a {type(target).__name__}")
+
+
+def _attributes(state: object) -> dict[object, object] | None:
+    """The attributes in an object's state, which may come as a pair with those of its slots; None where it has none."""
+    if isinstance(state, tuple) and len(state) == 2 and all(part is None or type(part) is dict for part in state):
+        return {**(state[0] or {}), **(state[1] or {})}
+    return state if type(state) is dict else None

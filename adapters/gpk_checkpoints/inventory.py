@@ -6,6 +6,7 @@ A safetensors file is the header's length as 8 bytes little-endian, the header a
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from corekit.errors import WeightsError
-from gpk_checkpoints.cache import cache_folder
+from corekit.plugin import Backend, Card
+from gpk_checkpoints.cache import cache_folder, card_file
 
 FORMAT = "gpk-weights/"
 LARGEST_HEADER = 100_000_000
@@ -49,6 +51,12 @@ def read_imported(path: Path) -> Imported:
         raise WeightsError(f"cannot read {path}: {error.strerror or error}") from error
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise WeightsError(f"{path} is damaged, or no file that gpk imported: delete it") from error
+
+
+def imported_card(backend: Backend, name: str) -> Card | None:
+    """The card of one's own under whose name weights were imported; None where none were."""
+    path = card_file(backend.name, name)
+    return dataclasses.replace(backend.own_card(name), licence=read_imported(path).licence) if path.is_file() else None
 
 
 def cached_files() -> Iterator[tuple[str, Path]]:

@@ -1,12 +1,13 @@
-"""What stands for the objects that an official pickle describes: records, and builtin values. Never imports torch.
+"""What stands for the objects that a checkpoint's pickle describes: records, and builtin values. Never imports torch.
 
-`known` is the list of the names that official checkpoints use, and `made` says what takes the place of a call of each.
-Nothing here imports or calls what a name names.
+`allowed` is the rule for the names that a file may have, and `called` and `instance` say what takes the place of a call
+of each. Nothing here imports or calls what a name names.
 """
 
 from __future__ import annotations
 
 import struct
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,24 +26,34 @@ class Name:
 
 @dataclass(eq=False)
 class Record:
-    """An object: the name of its class, and its attributes."""
+    """An object: the name of its class, its attributes, and its items where its class is a list or a mapping."""
 
     kind: str
     state: dict[Any, Any] = field(default_factory=dict)
+    items: list[Any] = field(default_factory=list)
+
+
+@dataclass(frozen=True, eq=False)
+class Packed:
+    """The numbers of a storage as a file of torch.save, which lies in the pickle itself."""
+
+    payload: bytes
 
 
 @dataclass(frozen=True, eq=False)
 class Storage:
-    """The numbers of one tensor or several, as torch.save wrote them."""
+    """`count` numbers of a type that torch calls `kind`, such as FloatStorage; `read` gives their bytes."""
 
-    payload: bytes
+    kind: str
+    count: int
+    read: Callable[[], bytes]
 
 
 @dataclass(frozen=True, eq=False)
 class Strided:
     """A tensor as a view of its storage, in numbers; whether it stays inside is not checked yet."""
 
-    storage: Storage
+    storage: Packed | Storage
     offset: int
     size: tuple[int, ...]
     stride: tuple[int, ...]
@@ -56,6 +67,16 @@ class NumpyType:
     order: str = "<"
 
 
+@dataclass(eq=False)
+class NumpyArray:
+    """An array of numpy's: `data` in the order of C, or of Fortran."""
+
+    kind: NumpyType | None = None
+    shape: tuple[int, ...] = ()
+    data: bytes = b""
+    fortran: bool = False
+
+
 NUMPY_TYPES = {
     "b1": "?", "i1": "b", "i2": "h", "i4": "i", "i8": "q", "u1": "B", "u2": "H", "u4": "I", "u8": "Q",
     "f2": "e", "f4": "f", "f8": "d",
@@ -63,13 +84,34 @@ NUMPY_TYPES = {
 """`struct`'s letter for each numpy type that may occur."""
 
 
-def known(name: Name) -> bool:
-    """Whether official checkpoints use `name`: a function of CALLS, a layer, or a plain class of the training code."""
-    return name in CALLS or name in LAYERS or (name.module.startswith("training.") and name.name.isidentifier())
+def allowed(name: Name) -> bool:
+    """Whether a checkpoint may name it: what CALLS lists, torch's layers and types, and classes of somebody's training
+    code, which no library here has. Anything else of Python or of a library is what a poisoned file names.
+    """
+    if name in CALLS:
+        return True
+    if not name.name.isidentifier():
+        return False
+    top = name.module.partition(".")[0]
+    if top == "torch":
+        return name.module.startswith("torch.nn.") or (name.module in ("torch", "torch.storage") and _torch_type(name))
+    return bool(top) and top not in LIBRARIES and all(part.isidentifier() for part in name.module.split("."))
 
 
-def made(name: Name, arguments: tuple[object, ...]) -> object:
-    """What stands for the call of a known `name`; raises ValueError or TypeError for arguments that make no sense."""
+def _torch_type(name: Name) -> bool:
+    return name.name.endswith("Storage") or name.name in TORCH_TYPES
+
+
+def called(name: Name, arguments: tuple[object, ...]) -> object:
+    """What stands for the call of an allowed `name`; None where it may be named and not called.
+
+    Raises ValueError or TypeError for arguments that make no sense.
+    """
+    return CALLS[name](*arguments) if name in CALLS else None
+
+
+def instance(name: Name, arguments: tuple[object, ...]) -> object:
+    """What stands for a new object of the class `name`, which no constructor has seen."""
     return CALLS[name](*arguments) if name in CALLS else Record(name.name)
 
 
@@ -88,6 +130,11 @@ def _mapping(items: object = ()) -> dict[object, object]:
     return dict(zip(plain_keys([pair[0] for pair in items]), (pair[1] for pair in items), strict=True))
 
 
+def _default_mapping(factory: object = None, items: object = ()) -> dict[object, object]:
+    del factory  # what it would be called for is not there
+    return _mapping(items)
+
+
 def _set(items: object = ()) -> set[object]:
     if not isinstance(items, list | tuple):
         raise ValueError("a set is not made of items")
@@ -101,22 +148,23 @@ def _persistent(meta: object) -> Record:
     return Record(str(meta.get("class_name", ""))[:100], meta["state"])
 
 
-def _storage(payload: object) -> Storage:
+def _packed(payload: object) -> Packed:
     if not isinstance(payload, bytes):
         raise ValueError("a storage is no bytes")
-    return Storage(payload)
+    return Packed(payload)
 
 
 def _tensor(storage: object, offset: object, size: object, stride: object, *rest: object) -> Strided:
     del rest  # whether it wants a gradient, and its hooks
-    if not isinstance(storage, Storage):
+    if not isinstance(storage, Packed | Storage):
         raise ValueError("a tensor has no storage")
     if not isinstance(size, tuple) or not isinstance(stride, tuple) or len(size) != len(stride):
         raise ValueError("a tensor has no shape")
-    return Strided(storage, _count(offset), tuple(map(_count, size)), tuple(map(_count, stride)))
+    return Strided(storage, count(offset), tuple(map(count, size)), tuple(map(count, stride)))
 
 
-def _count(value: object) -> int:
+def count(value: object) -> int:
+    """`value`, which must be a whole number of at least 0 that torch could hold."""
     if type(value) is not int or not 0 <= value < 1 << 63:
         raise ValueError("a tensor's shape is impossible")
     return value
@@ -129,11 +177,37 @@ def _parameter(data: object, *rest: object) -> Strided:
     return data
 
 
+def _decorated(rebuild: object, kind: object, arguments: object, *rest: object) -> object:
+    """A tensor that was given attributes, which are not kept."""
+    del kind, rest
+    if not isinstance(rebuild, Name) or rebuild not in TENSORS or not isinstance(arguments, tuple):
+        raise ValueError("a tensor is made in an unknown way")
+    return CALLS[rebuild](*arguments)
+
+
+def _items(*arguments: object) -> tuple[object, ...]:
+    (items,) = arguments
+    if not isinstance(items, list | tuple):
+        raise ValueError("a shape is not made of items")
+    return tuple(items)
+
+
+def _words(*arguments: object) -> str:
+    return ":".join(str(argument)[:100] for argument in arguments if isinstance(argument, str | int))
+
+
+def _bytes(text: object, encoding: object = "latin1") -> bytes:
+    """What protocol 2, which has no bytes, makes of them."""
+    if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
+        raise ValueError("bytes are no text of single bytes")
+    return text.encode("latin-1")
+
+
 def _numpy_type(code: object, *rest: object) -> NumpyType:
     del rest  # whether to align and to copy
-    if not isinstance(code, str) or code not in NUMPY_TYPES:
+    if not isinstance(code, str) or code.lstrip("<>|=") not in NUMPY_TYPES:
         raise ValueError("a number is of a numpy type that is not plain")
-    return NumpyType(code)
+    return NumpyType(code.lstrip("<>|="), ">" if code.startswith(">") else "<")
 
 
 def _scalar(kind: object, data: object) -> bool | int | float:
@@ -142,20 +216,66 @@ def _scalar(kind: object, data: object) -> bool | int | float:
     return struct.unpack(kind.order + NUMPY_TYPES[kind.code], data)[0]
 
 
-CALLS: Mapping[Name, Callable[..., object]] = {
-    Name("torch_utils.persistence", "_reconstruct_persistent_obj"): _persistent,
+def _array(*arguments: object) -> NumpyArray:
+    del arguments  # its class, and a shape that does not count yet
+    return NumpyArray()
+
+
+def _buffered(data: object, kind: object, shape: object, order: object) -> NumpyArray:
+    return filled(NumpyArray(), (1, shape, kind, order == "F", bytes(data) if isinstance(data, bytearray) else data))
+
+
+def filled(array: NumpyArray, state: object) -> NumpyArray:
+    """`array` with the state that numpy's pickles give it."""
+    if not isinstance(state, tuple) or len(state) != 5:
+        raise ValueError("an array has no state")
+    _, shape, array.kind, array.fortran, array.data = state
+    array.shape = tuple(map(count, _items(shape)))
+    if not isinstance(array.kind, NumpyType) or not isinstance(array.data, bytes):
+        raise ValueError("an array is of a numpy type that is not plain")
+    return array
+
+
+TENSORS: Mapping[Name, Callable[..., object]] = {
+    Name("torch._utils", "_rebuild_tensor"): _tensor,
     Name("torch._utils", "_rebuild_tensor_v2"): _tensor,
     Name("torch._utils", "_rebuild_parameter"): _parameter,
-    Name("torch.storage", "_load_from_bytes"): _storage,
+    Name("torch._utils", "_rebuild_parameter_with_state"): _parameter,
+}
+"""The functions that make tensors."""
+_NUMPY = {
+    Name(f"numpy.{core}.{module}", name): stand_in
+    for core in ("core", "_core")  # of numpy 1 and of numpy 2
+    for module, name, stand_in in (
+        ("multiarray", "scalar", _scalar),
+        ("multiarray", "_reconstruct", _array),
+        ("numeric", "_frombuffer", _buffered),
+    )
+}
+CALLS: Mapping[Name, Callable[..., object]] = {
+    **TENSORS,
+    **_NUMPY,
+    Name("torch._tensor", "_rebuild_from_type_v2"): _decorated,
+    Name("torch.storage", "_load_from_bytes"): _packed,
+    Name("torch", "Size"): _items,
+    Name("torch", "device"): _words,
+    Name("torch_utils.persistence", "_reconstruct_persistent_obj"): _persistent,
     Name("collections", "OrderedDict"): _mapping,
+    Name("collections", "defaultdict"): _default_mapping,
     Name("dnnlib.util", "EasyDict"): _mapping,
+    Name("argparse", "Namespace"): lambda *_: Record("Namespace"),
+    Name("functools", "partial"): lambda *_: Record("partial"),
+    Name("pathlib", "PosixPath"): _words,
+    Name("pathlib", "WindowsPath"): _words,
     Name("builtins", "set"): _set,
     Name("__builtin__", "set"): _set,
+    Name("_codecs", "encode"): _bytes,
+    Name("numpy", "ndarray"): _array,
     Name("numpy", "dtype"): _numpy_type,
-    Name("numpy.core.multiarray", "scalar"): _scalar,
-    Name("numpy._core.multiarray", "scalar"): _scalar,
 }
-"""What takes the place of each function and container that official checkpoints name."""
-
-LAYERS = frozenset({Name("torch.nn.modules.container", "Sequential"), Name("torch.nn.modules.activation", "Softplus")})
-"""Classes of torch whose instances become records."""
+"""What takes the place of each function and container that checkpoints name."""
+TORCH_TYPES = frozenset({
+    "Tensor", "float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool",
+})  # fmt: skip
+LIBRARIES = frozenset({*sys.stdlib_module_names, "__builtin__", "copy_reg", "torch", "numpy", "corekit"})
+"""Where a name is on CALLS, or refused."""

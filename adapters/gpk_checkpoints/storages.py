@@ -1,75 +1,117 @@
-"""Tensors from the records of an official pickle: the one place where its numbers reach torch."""
+"""Tensors from the records of a checkpoint: the one place where its numbers reach torch."""
 
 from __future__ import annotations
 
-import io
 import math
-import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
 
 import torch
 from torch import Tensor
 
 from corekit.errors import WeightsError
-from gpk_checkpoints.inert import shown
-from gpk_checkpoints.pickled import Storage, Strided
+from gpk_checkpoints.archives import SIZES, read_archive
+from gpk_checkpoints.pickled import NumpyArray, Packed, Storage, Strided
 
-NUMBERS = (
-    torch.float64, torch.float32, torch.float16, torch.bfloat16,
-    torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool,
-)  # fmt: skip
+NUMBERS = {
+    "DoubleStorage": torch.float64, "FloatStorage": torch.float32, "HalfStorage": torch.float16,
+    "BFloat16Storage": torch.bfloat16, "LongStorage": torch.int64, "IntStorage": torch.int32,
+    "ShortStorage": torch.int16, "CharStorage": torch.int8, "ByteStorage": torch.uint8, "BoolStorage": torch.bool,
+}  # fmt: skip
+NUMPY = {
+    "b1": torch.bool, "i1": torch.int8, "i2": torch.int16, "i4": torch.int32, "i8": torch.int64, "u1": torch.uint8,
+    "f2": torch.float16, "f4": torch.float32, "f8": torch.float64,
+}  # fmt: skip
+DEPTH = 64
+"""Containers inside each other, in what torch.save wrote."""
 
 
 class Storages:
     """The storages read so far, each once."""
 
     def __init__(self) -> None:
-        self._flat: dict[Storage, Tensor] = {}
+        self._flat: dict[Packed | Storage, Tensor] = {}
 
-    def tensor(self, strided: Strided) -> Tensor:
-        """The tensor, as a view of its storage on the CPU.
+    def tensor(self, stored: Strided | NumpyArray | Tensor) -> Tensor:
+        """The tensor, as a view of its storage on the CPU; one that is there already as it is.
 
         Raises WeightsError, whose message is to follow the tensor's name, where the storage is damaged, or the view
         leaves it or repeats its numbers.
         """
-        if strided.storage not in self._flat:
-            self._flat[strided.storage] = _numbers(strided.storage.payload)
-        flat = self._flat[strided.storage]
+        if isinstance(stored, Tensor):
+            return stored
+        if isinstance(stored, NumpyArray):
+            return _array(stored)
+        storage = stored.storage
+        if storage not in self._flat:
+            self._flat[storage] = _numbers(_unpacked(storage) if isinstance(storage, Packed) else storage)
+        flat = self._flat[storage]
         # Checked here, in integers that do not overflow: torch may make a storage larger rather than refuse.
-        size, count = strided.size, math.prod(strided.size)
-        end = strided.offset + sum((n - 1) * step for n, step in zip(size, strided.stride, strict=True)) + 1
-        if count > len(flat) or strided.offset > len(flat) or (count and end > len(flat)):
-            raise WeightsError(
-                f"claims {list(size)} numbers of a storage of {len(flat):,}: the file is damaged, get it anew"
-            )
-        return flat.as_strided(size, strided.stride, strided.offset)
+        size, count = stored.size, math.prod(stored.size)
+        end = stored.offset + sum((n - 1) * step for n, step in zip(size, stored.stride, strict=True)) + 1
+        if count > len(flat) or stored.offset > len(flat) or (count and end > len(flat)):
+            raise WeightsError(f"claims {list(size)} numbers of a storage of {len(flat):,}: the file is damaged")
+        return flat.as_strided(size, stored.stride, stored.offset)
 
 
-def torch_data(source: IO[bytes] | Path, *, classes: Sequence[type] = ()) -> object:
-    """What torch.save wrote, read as data: tensors, containers, and instances of `classes` with their attributes.
+def torch_data(path: Path) -> object:
+    """What torch.save wrote into the file at `path`, read as data: tensors and containers, records for the rest.
 
-    Raises WeightsError, whose message is to follow the file's name, where it names anything else or is damaged.
+    Raises WeightsError, whose message is to follow the file's name, where it names something else or is damaged.
     """
+    storages = Storages()
+
+    def real(value: object, depth: int = 0) -> object:
+        if depth > DEPTH:
+            raise WeightsError("has containers inside containers without end")
+        if isinstance(value, Strided | NumpyArray):
+            return storages.tensor(value)
+        if isinstance(value, dict):
+            return {name: real(item, depth + 1) for name, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [real(item, depth + 1) for item in value]
+        return value
+
     try:
-        with torch.serialization.safe_globals([*classes]):
-            return torch.load(source, map_location="cpu", weights_only=True)
-    except Exception as error:  # there is hardly an error that damaged bytes do not make torch raise
-        # Not torch's own words, which advise to read the file unsafely.
-        if found := re.search(r"GLOBAL (\S+)", str(error)):
-            raise WeightsError(
-                f"is a pickle that names {shown(found[1])}, which checkpoints do not: it is refused, and nothing in it "
-                "was run. Get the file anew from its publisher, or as safetensors"
-            ) from error
-        raise WeightsError(
-            f"is cut short or damaged, as torch.save writes files ({type(error).__name__}): copy or download it again"
-        ) from error
+        return real(read_archive(path, str(path)))
+    except WeightsError as error:
+        raise WeightsError(str(error).removeprefix(f"{path} ")) from error
 
 
-def _numbers(payload: bytes) -> Tensor:
-    """The numbers [n] that torch.save wrote."""
-    stored = torch_data(io.BytesIO(payload))
-    if not isinstance(stored, torch.storage.TypedStorage) or stored.dtype not in NUMBERS:
-        raise WeightsError(f"is {type(stored).__name__}, not numbers of a usual type: get the file anew")
-    return torch.empty(0, dtype=stored.dtype).set_(stored)  # pyright: ignore[reportArgumentType, reportCallIssue]
+def _unpacked(packed: Packed) -> Storage:
+    try:
+        stored = read_archive(packed.payload, "it")
+    except WeightsError as error:
+        raise WeightsError(str(error).removeprefix("it ")) from error
+    if not isinstance(stored, Storage):
+        raise WeightsError(f"is {type(stored).__name__}, not numbers of a usual type")
+    return stored
+
+
+def _numbers(storage: Storage) -> Tensor:
+    """The numbers [n] of the storage."""
+    if storage.kind not in NUMBERS:
+        raise WeightsError(f"is {storage.kind[:40]}, not numbers of a usual type")
+    data = storage.read()
+    if len(data) != storage.count * SIZES[storage.kind]:
+        raise WeightsError(f"is cut short: {len(data):,} bytes where {storage.count:,} numbers are due")
+    return _tensor(data, NUMBERS[storage.kind], (storage.count,))
+
+
+def _array(array: NumpyArray) -> Tensor:
+    if array.kind is None or array.kind.code not in NUMPY:
+        raise WeightsError("is an array of no usual numbers")
+    dtype = NUMPY[array.kind.code]
+    if len(array.data) != math.prod(array.shape) * dtype.itemsize:
+        raise WeightsError(f"claims {list(array.shape)} numbers in {len(array.data):,} bytes: the file is damaged")
+    shape = array.shape[::-1] if array.fortran else array.shape
+    data = array.data
+    if array.kind.order == ">":
+        data = b"".join(data[at : at + dtype.itemsize][::-1] for at in range(0, len(data), dtype.itemsize))
+    flat = _tensor(data, dtype, shape)
+    return flat.permute(*range(flat.ndim)[::-1]) if array.fortran else flat
+
+
+def _tensor(data: bytes, dtype: torch.dtype, shape: Sequence[int]) -> Tensor:
+    # A copy, for the bytes of a file are not to be written to.
+    return torch.frombuffer(bytearray(data), dtype=dtype).reshape(*shape) if data else torch.empty(*shape, dtype=dtype)

@@ -10,12 +10,11 @@ import torch
 from corekit.errors import RunError, WeightsError
 from corekit.generator import Generator, fingerprint
 from corekit.plugin import Backend, Card
-from gpk_checkpoints.assembly import assemble
-from gpk_checkpoints.cache import card_file, source_file
-from gpk_checkpoints.download import file_sha256
-from gpk_checkpoints.files import container, read_safetensors
-from gpk_checkpoints.foreign import Checkpoint, own_facts
-from gpk_checkpoints.imports import adopted, convert, is_imported, refuse_other_backend, write_import
+from gpk_checkpoints.cache import card_file
+from gpk_checkpoints.files import container
+from gpk_checkpoints.foreign import apart
+from gpk_checkpoints.imports import Import, cached_file, convert, is_imported, write_import
+from gpk_checkpoints.inventory import read_imported
 
 
 def load_generator(
@@ -33,8 +32,30 @@ def load_generator(
         if card.ready:
             return _ready(backend, card).to(device)
         raise WeightsError(_nothing(backend, card))
-    generator = _own(path, backend, card) if container(path) == "safetensors" else None
-    return (generator or _imported(path, backend, card)).to(device)
+    if container(apart(path)[0]) != "safetensors":
+        cached = cached_file(backend, path)
+        if not is_imported(cached, card):
+            made = convert(backend, card, path)
+            _keep(cached, backend, made)
+            return made.generator.to(device)
+        path = cached
+    return convert(backend, card, path).generator.to(device)
+
+
+def card_of(backend: Backend, weights: Path) -> Card:
+    """The card that the file `weights` is of: the backend's first where it agrees with it, else one of its own.
+
+    A file of another format is converted into the cache. Raises WeightsError as `load_generator` does.
+    """
+    cached = None if container(apart(weights)[0]) == "safetensors" else cached_file(backend, weights)
+    if cached is not None:
+        with contextlib.suppress(WeightsError):
+            name = read_imported(cached).card
+            return next((card for card in backend.cards if card.name == name), backend.own_card(name))
+    made = convert(backend, None, weights)
+    if cached is not None:
+        _keep(cached, backend, made)
+    return made.card
 
 
 def _ready(backend: Backend, card: Card) -> Generator:
@@ -55,26 +76,9 @@ def _ready(backend: Backend, card: Card) -> Generator:
     return made[0].requires_grad_(False).eval()
 
 
-def _own(path: Path, backend: Backend, card: Card) -> Generator | None:
-    """The generator of a safetensors file, None where its tensors have others' names."""
-    tensors, metadata = read_safetensors(path)
-    facts = own_facts(path, metadata)
-    refuse_other_backend(path, backend, facts)
-    stated, ours = adopted(path, backend, Checkpoint("safetensors", "", "", {}, tensors, "", facts))
-    if ours.keys() != tensors.keys():
-        return None
-    return assemble(path, backend, {**card.config, **stated}, ours)[0]
-
-
-def _imported(path: Path, backend: Backend, card: Card) -> Generator:
-    """The generator of a file that is not ours, from the cache where it has been before."""
-    cached = source_file(backend.name, file_sha256(path))
-    if is_imported(cached, card) and (generator := _own(cached, backend, card)) is not None:
-        return generator
-    made = convert(backend, card, path)
+def _keep(cached: Path, backend: Backend, made: Import) -> None:
     with contextlib.suppress(RunError):  # a cache that is full or not ours to write: slower the next time, but no worse
-        write_import(cached, made)
-    return made.generator
+        write_import(cached, backend, made)
 
 
 def _nothing(backend: Backend, card: Card) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from corekit.errors import AlbumError, InputError, PluginError, UnknownNameError
-from corekit.plugin import Backend, Card
+from corekit.plugin import OWN, Backend, Card
 from corekit.registry import Registry
 from gpk_cli.output import say
 
@@ -24,14 +24,35 @@ make pictures on CUDA, "auto" takes it.
 """
 
 
-def find_card(backend: Backend, name: str | None) -> Card:
-    """The card of that name, the backend's default where None; raises InputError for a family that has none itself."""
+def find_card(backend: Backend, name: str | None, weights: Path | None = None) -> Card:
+    """The card of that name: one of the backend's, or one under whose name weights were imported.
+
+    Without a name it is the default, or where the file `weights` does not agree with that, a card of its own. Raises
+    InputError for a family that has no cards itself.
+    """
+    from gpk_checkpoints.inventory import imported_card
+
     if not backend.cards:
         raise InputError(f"the backend {backend.name!r} alone names no generator: {backend.summary}")
     cards = {card.name: card for card in backend.cards}
-    if name is not None and name not in cards:
+    if name is None:
+        return backend.card if weights is None else _card_of(backend, weights)
+    if name in cards:
+        return cards[name]
+    if (imported := imported_card(backend, name)) is not None:
+        return imported
+    if name != OWN:
         raise UnknownNameError(f"card of {backend.name}", name, cards)
-    return backend.card if name is None else cards[name]
+    return backend.own_card()
+
+
+def _card_of(backend: Backend, weights: Path) -> Card:
+    from gpk_checkpoints.weights import card_of
+
+    card = card_of(backend, weights)
+    if card not in backend.cards:
+        say(f"{weights} is none of {backend.name}'s cards: it is taken as a card of its own, with what it states.")
+    return card
 
 
 def introduce(backend: Backend, card: Card) -> None:

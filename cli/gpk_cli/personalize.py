@@ -248,4 +248,4 @@ def _choose(
     if precision not in get_args(Precision):
         raise UnknownNameError("precision", str(precision), get_args(Precision))
     distance = options["distance"] or stated["distance"]
-    return Choice(backend, find_card(backend, card), distance, precision, settings)
+    return Choice(backend, find_card(backend, card, options["weights"]), distance, precision, settings)

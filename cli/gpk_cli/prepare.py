@@ -59,7 +59,7 @@ def prepare(
     prepared = prepare_album(
         registry,
         family,
-        find_card(family, card),
+        find_card(family, card, weights),
         folder,
         out or Path("albums") / f"{folder.resolve().stem}-{file_name(backend)}",
         weights=weights,

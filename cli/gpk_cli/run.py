@@ -199,7 +199,7 @@ def _bench(
     from corekit.bench import Silence
 
     family, checkpoint, persona = find_subject(
-        registry, subject, backend=backend, card=card, needed=task.persona == "needed"
+        registry, subject, backend=backend, card=card, weights=weights, needed=task.persona == "needed"
     )
     if task.views and not family.cameras:
         raise InputError(f"{family.name} is a 2D generator and has no views: `{task.name}` needs a 3D one")

@@ -67,7 +67,8 @@ def made_for(registry: Registry, persona: Persona, file: Path, *, asked: str | N
     """
     try:
         backend = told_backend(registry, persona.origin.backend, asked=asked, of=f"{file} was made for")
-        return backend, find_card(backend, persona.origin.card)
+        known = {card.name: card for card in backend.cards}
+        return backend, known.get(persona.origin.card) or backend.own_card(persona.origin.card)
     except UnknownNameError as error:
         raise PersonaError(f"{file} was made for something that is not installed here: {error}") from error
 
@@ -82,9 +83,16 @@ def told_backend(registry: Registry, name: str, *, asked: str | None, of: str) -
 
 
 def find_subject(
-    registry: Registry, subject: Path | None, *, backend: str | None, card: str | None, needed: bool = False
+    registry: Registry,
+    subject: Path | None,
+    *,
+    backend: str | None,
+    card: str | None,
+    weights: Path | None,
+    needed: bool = False,
 ) -> tuple[Backend, Card, Persona | None]:
-    """Backend, card and persona of a subject; without one, those of the names, which is refused where one is `needed`.
+    """Backend, card and persona of a subject; without one, those of the names and of the file of weights, which is
+    refused where a persona is `needed`.
 
     Raises InputError where both are given, or neither.
     """
@@ -100,4 +108,4 @@ def find_subject(
         other = "" if needed else ", or --backend NAME for a generator as it was pretrained"
         raise InputError(f"who is it about? Give a *.persona.safetensors file, or the run that made one{other}")
     family = registry.backend(backend, asked=True)
-    return family, find_card(family, card), None
+    return family, find_card(family, card, weights), None

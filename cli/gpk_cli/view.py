@@ -52,7 +52,7 @@ def view(
 
     registry, files = ctx.obj, named(subjects or [])
     first = next(iter(files.values()), None)
-    family, checkpoint, _ = find_subject(registry, first, backend=backend, card=card)
+    family, checkpoint, _ = find_subject(registry, first, backend=backend, card=card, weights=weights)
     personas = {name: load_persona(file) for name, file in files.items()}
     check_one_base(personas)
     directions = [read_direction(file) for file in direction or ()]

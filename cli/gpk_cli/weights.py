@@ -12,10 +12,12 @@ from urllib.parse import urlsplit
 import typer
 
 from corekit.errors import ExtraError, InputError, UnknownNameError, WeightsError
+from corekit.offers import NAME
 from corekit.plugin import Backend, Card
 from corekit.registry import Registry
 from gpk_cli.bench import find_card
-from gpk_cli.output import AsJson, say, show
+from gpk_cli.explain import explain
+from gpk_cli.output import AsJson, printable, say, show
 
 if TYPE_CHECKING:
     from gpk_checkpoints.inventory import Imported
@@ -33,6 +35,7 @@ def add_commands(app: typer.Typer) -> None:
     group = typer.Typer(name="weights", help="The generators' weights: import files, download them, see what is there.")
     group.command("list")(list_weights)
     group.command("import")(import_file)
+    group.command()(explain)
     group.command()(fetch)
     group.command()(where)
     app.add_typer(group)
@@ -49,28 +52,36 @@ def list_weights(ctx: typer.Context, as_json: AsJson = False) -> None:
 def import_file(
     ctx: typer.Context,
     backend: Annotated[str, typer.Argument(metavar="BACKEND", help="Family of generators: see `gpk backends`.")],
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Official .pkl, rosinality .pt, or safetensors.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Official .pkl, .pt, safetensors; FILE::KEY where it holds several.")
+    ],
     card: Annotated[str | None, typer.Option(help="Checkpoint that FILE is; the backend's first by default.")] = None,
+    own: Annotated[str | None, typer.Option("--as", help="Make FILE a card of its own, of this name.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace what was imported from another file.")] = False,
 ) -> None:
     """Make FILE the weights of a card, so that no command needs --weights for it any more.
 
-    FILE is read as data: nothing in it is run. It is converted into the cache, and not needed afterwards.
+    FILE is read as data: nothing in it is run. It is converted into the cache, and not needed afterwards. What it is,
+    and what would be taken of it, is told by `gpk weights explain FILE`.
     """
     from gpk_checkpoints.cache import card_file
     from gpk_checkpoints.download import file_sha256
+    from gpk_checkpoints.foreign import apart
 
     chosen = ctx.obj.backend(backend)
-    the_card = find_card(chosen, card)
+    if card is not None and own is not None:
+        raise InputError("FILE is a published checkpoint (--card) or a card of its own (--as): leave out one of them")
+    the_card = find_card(chosen, card) if own is None else _own_card(chosen, own)
     _refuse_bundled(chosen, the_card)
     there = _imported(card_file(chosen.name, the_card.name))
     if there is not None and not force:
-        if there.sha256 == file_sha256(file):
+        if there.sha256 == file_sha256(apart(file)[0]):
             say(f"{chosen.name}/{the_card.name} is imported from this file already: {there.path}")
             return
         raise InputError(
             f"{chosen.name}/{the_card.name} is imported from another file, {there.source} "
-            f"(sha256 {there.sha256[:12]}…): give --force to replace it, or --card NAME for another card"
+            f"(sha256 {there.sha256[:12]}…): give --force to replace it, --card NAME for another card, or --as NAME for "
+            "one of its own"
         )
     _import(chosen, the_card, file)
 
@@ -203,15 +214,30 @@ def _accepts() -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
+def _own_card(backend: Backend, name: str) -> Card:
+    """A card of that name for weights of one's own; raises InputError for a name that cannot be, or is taken."""
+    if not NAME.fullmatch(name):
+        raise InputError(f"a card cannot be called {name!r}: small letters and digits, with single . - _ between")
+    if name in {card.name for card in backend.cards}:
+        raise InputError(f"{backend.name} has a card {name!r}: give --card {name} if FILE is that, or another name")
+    return backend.own_card(name)
+
+
 def _import(backend: Backend, card: Card, file: Path) -> None:
     from gpk_checkpoints.cache import card_file
-    from gpk_checkpoints.imports import import_weights
+    from gpk_checkpoints.imports import convert, write_import
 
     began = time.monotonic()
-    made = import_weights(backend, card, file, to=card_file(backend.name, card.name))
+    made, path = convert(backend, card, file), card_file(backend.name, card.name)
+    write_import(path, backend, made)
+    for told in made.took.notes:
+        say(f"{file.name}: {told}.")
+    for name, reason in made.took.ignored.items():
+        say(f"{file.name}: {printable(name)} is left out: {reason}.")
+    own = "" if card in backend.cards else ", a card of its own"
     say(
-        f"Imported {file.name} as {backend.name}/{card.name} in {time.monotonic() - began:.1f} s: "
-        f"{made} ({made.stat().st_size / 1e6:,.1f} MB)\nlicence  {card.licence}"
+        f"Imported {file.name} as {backend.name}/{card.name}{own} in {time.monotonic() - began:.1f} s: "
+        f"{path} ({path.stat().st_size / 1e6:,.1f} MB)\nlicence  {card.licence}"
     )
 
 

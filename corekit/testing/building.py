@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import EntryPoint
 from typing import Protocol
@@ -14,6 +13,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from corekit.checkpoint import Adopted, Stored
 from corekit.errors import InputError
 from corekit.generator import LatentSpace
 from corekit.quarantine import SLOW
@@ -181,7 +181,7 @@ def adopts_or_refuses(specimen: Specimen) -> None:
     ):
         given, arguments = dict(tensors), {}
         try:
-            returned = adopt(arguments, given)
+            returned = adopt(Stored(given, arguments))
         except InputError:
             pass
         except Exception as error:
@@ -190,9 +190,10 @@ def adopts_or_refuses(specimen: Specimen) -> None:
                 "user's to mend: raise InputError"
             ) from error
         else:
-            settings, taken = returned
-            if not isinstance(settings, Mapping) or not all(isinstance(tensor, Tensor) for tensor in taken.values()):
-                raise ContractError(f"adopt of {told} returned {type(settings).__name__}: it is settings, then tensors")
+            if not isinstance(returned, Adopted):
+                raise ContractError(f"adopt of {told} returned {type(returned).__name__}: it is an Adopted")
+            if not all(isinstance(tensor, Tensor) for tensor in returned.tensors.values()):
+                raise ContractError(f"adopt of {told} returned tensors that are none")
         if given.keys() != tensors.keys() or arguments:
             raise ContractError(f"adopt changed what it was given ({told}): it belongs to the caller. Copy it first")
 

@@ -12,8 +12,7 @@ from corekit.plugin import Backend, hookimpl
 from gpk_checkpoints.cards import read_cards
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
+    from corekit.checkpoint import Adopted, Stored
     from corekit.generator import Generator
 
 gpk_api = 1
@@ -23,6 +22,7 @@ AFHQ = Framing("square", scale=1.4)
 the picture and the eyes about a third of its side apart.
 """
 
+MARK = r"backbone\.synthesis\.b4\.conv1\.weight"
 TINY: Mapping[str, Any] = {
     "z_dim": 12,
     "w_dim": 16,
@@ -51,40 +51,38 @@ def build(config: Mapping[str, Any]) -> Generator:
 
 
 def fit(config: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> Mapping[str, Any]:
-    """`config` with every size that a file's tensors tell.
+    """`config` with every size that a file's tensors tell."""
+    from gpk_eg3d.config import EG3DConfig, from_mapping, infer
 
-    Raises WeightsError where the file has the other super-resolution module than the card: faces and cats differ in
-    it, and in what tensors cannot tell, the pivot of their cameras.
-    """
-    from corekit.errors import WeightsError
-    from gpk_eg3d.config import from_mapping, infer
-
-    stated = from_mapping(config)
-    fitted = infer(stated, shapes)
-    if fitted.sr_resample_filter != stated.sr_resample_filter:
-        modules = {True: "8X, as cats' files have it", False: "8XDC, as faces' files have it"}
-        backends = {True: "eg3d-afhq", False: "eg3d-ffhq"}
-        raise WeightsError(
-            f"its super-resolution is {modules[fitted.sr_resample_filter]}, and this card's is "
-            f"{modules[stated.sr_resample_filter]}: use {backends[fitted.sr_resample_filter]}"
-        )
-    return dataclasses.asdict(fitted)
+    # The tensors tell the picture's side and where it is doubled; what the config says of it need not fit together.
+    whole = {"sr_input_resolution": EG3DConfig.sr_input_resolution, **config, "sr_up": EG3DConfig.sr_up}
+    side = whole["sr_input_resolution"] * 2 ** sum(EG3DConfig.sr_up)
+    channels = EG3DConfig.sr_channels
+    return dataclasses.asdict(infer(from_mapping({**whole, "sr_channels": channels, "img_resolution": side}), shapes))
 
 
-def adopt(
-    arguments: Mapping[str, Any], tensors: Mapping[str, Tensor]
-) -> tuple[Mapping[str, Any], Mapping[str, Tensor]]:
-    """An official checkpoint, whose tensors have our names already; raises InputError for another architecture.
+PASSENGERS: Mapping[str, str] = {
+    "dataset_label_std": "how much the training set's labels vary: a buffer of the training, which no picture needs",
+}
+"""Tensors that a training leaves on the generator, and why they are not needed."""
 
-    Which super-resolution it has is not in the settings: its tensors tell, and `fit` compares them with the card.
-    """
-    from gpk_eg3d.config import official_settings, refuse_other_families
 
-    refuse_other_families(tensors)
-    settings = official_settings(arguments)
-    if "sr_input_resolution" not in settings:  # no official file states it; then its tensors tell the picture's side
-        settings.pop("img_resolution", None)
-    return settings, tensors
+def adopt(network: Stored) -> Adopted:
+    """An official checkpoint, whose tensors have our names already; raises InputError for another architecture."""
+    from corekit.checkpoint import Adopted
+    from gpk_eg3d.config import official_settings, refuse_other_families, superresolution_state
+    from gpk_stylegan2.stored import require_kind, synthesis_state
+
+    refuse_other_families(network.tensors)
+    settings = official_settings(network.arguments)
+    require_kind(network.modules, "backbone.mapping.")
+    settings |= synthesis_state(network.modules, "backbone.synthesis.")
+    settings |= superresolution_state(network.modules)
+    # Which super-resolution it is, is told by the tensors before the module's name; and they tell the picture's side.
+    for told in ("sr_channels", "sr_resample_filter", "sr_up", "img_resolution"):
+        settings.pop(told, None)
+    ignored = {name: PASSENGERS[name] for name in network.tensors if name in PASSENGERS}
+    return Adopted(settings, {name: t for name, t in network.tensors.items() if name not in ignored}, ignored)
 
 
 @hookimpl
@@ -99,6 +97,8 @@ def gpk_backends() -> Sequence[Backend]:
             build=build,
             fit=fit,
             adopt=adopt,
+            marks=(MARK,),
+            essential=("avg_camera_pivot",),
             detector="opencv-face",
             framing=Framing("ffhq", scale=EG3D_SHARE),
             tiny=TINY,
@@ -110,6 +110,8 @@ def gpk_backends() -> Sequence[Backend]:
             build=build,
             fit=fit,
             adopt=adopt,
+            marks=(MARK,),
+            essential=("avg_camera_pivot",),
             detector="opencv-cat",
             framing=AFHQ,
             tiny=TINY,

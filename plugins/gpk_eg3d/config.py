@@ -15,6 +15,8 @@ from typing import Literal
 from corekit.camera import EG3D_FOCAL
 from corekit.errors import InputError, WeightsError
 from gpk_stylegan2.config import (
+    SIZES,
+    SYNTHESIS,
     Shapes,
     mapping_settings,
     mapping_sizes,
@@ -23,14 +25,30 @@ from gpk_stylegan2.config import (
     require_same_w,
     synthesis_sizes,
 )
-from gpk_stylegan2.settings import configured, official
+from gpk_stylegan2.settings import ANY, configured, official, require_known
+from gpk_stylegan2.stored import Modules, clamp_state, require_kind
 
+CLAMP = 256.0
+"""Where official super-resolution clamps when it may run in float16; it then clamps in any precision."""
 PlaneAxes = Literal["xy", "xz", "yx", "yz", "zx", "zy"]
 SUPERRESOLUTIONS: Mapping[str, Mapping[str, object]] = {
     "SuperresolutionHybrid8X": {"sr_channels": (128, 64), "sr_resample_filter": True},
     "SuperresolutionHybrid8XDC": {"sr_channels": (256, 128), "sr_resample_filter": False},
+    "SuperresolutionHybrid4X": {"sr_channels": (128, 64), "sr_up": (False, True), "img_resolution": 256},
+    "SuperresolutionHybrid2X": {"sr_up": (False, True), "sr_input_resolution": 64, "img_resolution": 128},
 }
-"""The official super-resolution modules; only the older one stores a filter of its own."""
+"""The official super-resolution modules, by the picture's side 512, 512, 256 and 128; what tensors tell comes first.
+The last two were never held to reference numbers.
+"""
+RENDERING: Mapping[str, object] = {
+    "image_resolution": ANY, "superresolution_module": ANY, "superresolution_noise_mode": "none", "c_scale": ANY,
+    "c_gen_conditioning_zero": ANY, "sr_antialias": ANY, "decoder_lr_mul": ANY, "depth_resolution": ANY,
+    "depth_resolution_importance": ANY, "ray_start": ANY, "ray_end": ANY, "box_warp": ANY, "avg_camera_radius": ANY,
+    "avg_camera_pivot": ANY, "white_back": ANY, "disparity_space_sampling": False, "clamp_mode": "softplus",
+    "gpc_reg_prob": ANY, "gpc_reg_fade_kimg": ANY, "density_reg": ANY, "density_reg_p_dist": ANY, "reg_type": ANY,
+    "density_noise": ANY, "sr_input_resolution": ANY,
+}  # fmt: skip
+"""Official `rendering_kwargs`: how densities were regularised in training changes no picture."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +58,7 @@ class EG3DConfig:
     Planes: `plane_axes` names the world axes along width and height. The official third plane repeats the second
     transposed, and the published weights were trained so; corrected checkpoints have ("xy", "xz", "zy").
     Rays: `density_gain` and `density_offset` act on the field's density before the marcher; `opaque_far` forces the
-    last interval opaque, so that a background lives on the far shell.
+    last interval opaque, so that a background lives on the far shell; `white_back` has rays end in white, as cars do.
     Super-resolution: one block per entry of `sr_channels`, doubling the side where `sr_up` says so; with any
     `sr_num_fp16_res` it clamps to 256 everywhere and works in reduced precision where the device gains by it.
     Camera: radius, pivot and focal length (in image sides) of the frontal view.
@@ -76,6 +94,7 @@ class EG3DConfig:
     density_gain: float = 1.0
     density_offset: float = 0.0
     opaque_far: bool = False
+    white_back: bool = False
 
     sr_input_resolution: int = 128
     sr_channels: tuple[int, ...] = (256, 128)
@@ -129,29 +148,41 @@ def from_mapping(settings: Mapping[str, object]) -> EG3DConfig:
 def from_official(init_kwargs: Mapping[str, object], *, neural_rendering_resolution: int = 128) -> EG3DConfig:
     """The config in the constructor arguments that an official checkpoint carries.
 
-    Raises InputError for what this network does not do: disparity sampling, another density activation, a white
-    background, other super-resolution modules.
+    Raises InputError for what this network does not do: disparity sampling, another density activation, noise in
+    super-resolution, an argument that nobody here knows.
     """
-    rendering = official(init_kwargs, "rendering_kwargs")
-    module = str(rendering.get("superresolution_module", "")).rpartition(".")[2]
-    if module not in SUPERRESOLUTIONS:
-        raise InputError(f"superresolution_module: {module!r} is not supported: {', '.join(SUPERRESOLUTIONS)}")
-    settings = official_settings({"neural_rendering_resolution": neural_rendering_resolution, **init_kwargs})
-    return from_mapping({**settings, **SUPERRESOLUTIONS[module]})
+    return from_mapping(official_settings({"neural_rendering_resolution": neural_rendering_resolution, **init_kwargs}))
 
 
 def official_settings(arguments: Mapping[str, object]) -> dict[str, object]:
-    """The settings that an official checkpoint's arguments state, and no others; not its super-resolution module.
-
-    Raises InputError for ways of rendering that this network does not have.
-    """
+    """The settings that an official checkpoint's arguments state, and no others; raises as `from_official` does."""
     mapping, rendering = official(arguments, "mapping_kwargs"), official(arguments, "rendering_kwargs")
-    for name, only in (("disparity_space_sampling", False), ("clamp_mode", "softplus"), ("white_back", False)):
-        if rendering.get(name, only) != only:
-            raise InputError(f"rendering_kwargs: {name} is {rendering[name]!r}; only {only!r} is supported")
-    own = (field.name for field in dataclasses.fields(EG3DConfig))
-    settings = {name: source[name] for name in own for source in (arguments, rendering) if name in source}
+    own = ("rendering_kwargs", "sr_kwargs", "sr_num_fp16_res", "neural_rendering_resolution")
+    require_known(arguments, {**SIZES, **SYNTHESIS, **dict.fromkeys(own, ANY)})
+    require_known(official(arguments, "sr_kwargs"), SYNTHESIS, where="sr_kwargs")
+    require_known(rendering, RENDERING, where="rendering_kwargs")
+    # Where it is not stated, the reference multiplies labels by 0.
+    settings: dict[str, object] = {"c_scale": 0.0} if rendering else {}
+    if rendering.get("superresolution_module") is not None:
+        module = str(rendering["superresolution_module"]).rpartition(".")[2]
+        if module not in SUPERRESOLUTIONS:
+            raise InputError(f"superresolution_module: {module!r} is not supported: {', '.join(SUPERRESOLUTIONS)}")
+        settings |= SUPERRESOLUTIONS[module]
+    names = [field.name for field in dataclasses.fields(EG3DConfig)]
+    settings |= {name: source[name] for name in names for source in (arguments, rendering) if name in source}
     return settings | mapping_settings(mapping)
+
+
+def superresolution_state(modules: Modules) -> dict[str, object]:
+    """`sr_num_fp16_res` as the blocks of super-resolution tell it: where they clamp, they may run in half precision.
+
+    Raises InputError for a clamp that this network has not.
+    """
+    require_kind(modules, "superresolution.")
+    told = clamp_state(modules, "superresolution.")
+    if told and told["conv_clamp"] not in (None, CLAMP):
+        raise InputError(f"superresolution: conv_clamp is {told['conv_clamp']}; only {CLAMP:g} is supported")
+    return {"sr_num_fp16_res": 4 if told["conv_clamp"] else 0} if told else {}
 
 
 def refuse_other_families(names: Iterable[str]) -> None:
@@ -217,8 +248,8 @@ def _superresolution(shapes: Shapes, side: int, features: int) -> tuple[tuple[in
         reached = shapes.get(f"{name}.noise_const", (0,))[0]
         if reached not in (side, 2 * side):
             raise WeightsError(
-                f"{name}.noise_const has side {reached}, where {side} arrives: a super-resolution other than 8X and "
-                "8XDC, as EG3D's cars have, is not supported"
+                f"{name}.noise_const has side {reached}, where {side} arrives: a block of super-resolution keeps the "
+                "side or doubles it"
             )
         up.append(reached == 2 * side)
         side, features = reached, found[i][0]

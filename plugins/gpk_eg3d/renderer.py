@@ -50,6 +50,8 @@ def rendered(
         # The sum over samples knows no order: send the weights back to the colours, not the colours to the weights.
         returned = torch.zeros_like(weights).scatter(-1, order, weights)[:, None]
         features = (colours * returned[..., :first]).sum(-1) + (fine_colours * returned[..., first:]).sum(-1)
+    if config.white_back:
+        features = features + (1 - weights.sum(-1))[:, None]
     side = (resolution, resolution)
     return (2 * features - 1).unflatten(-1, side), expected_depth(depths, weights)[:, None].unflatten(-1, side)
 

@@ -13,12 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from corekit.album import resize
-from gpk_eg3d.config import EG3DConfig
+from gpk_eg3d.config import CLAMP, EG3DConfig
 from gpk_stylegan2.resample import binomial_filter
 from gpk_stylegan2.synthesis import SynthesisBlock
-
-CLAMP = 256.0
-"""Where the official modules clamp when they may run in float16; they then clamp in any precision."""
 
 
 class Superresolution(nn.Module):

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from corekit.checkpoint import Adopted, Stored
 from corekit.errors import InputError
 from corekit.generator import Generator
 from corekit.plugin import Backend, Card
@@ -46,17 +47,15 @@ class Made:
             fold(module.float().eval())
             return ModuleGenerator(module, self.traits).to(device)
 
-    def adopt(
-        self, arguments: Mapping[str, Any], tensors: Mapping[str, Tensor]
-    ) -> tuple[Mapping[str, Any], Mapping[str, Tensor]]:
+    def adopt(self, network: Stored) -> Adopted:
         """A state dict of the module's own, or of a Generator's, by the generator's names; raises InputError where a
         tensor does not fit.
 
         Weights that a norm computes are folded once the file's are in place.
         """
-        module = self.code.make(self.found)
+        module, tensors = self.code.make(self.found), network.tensors
         if isinstance(module, Generator):
-            return {}, tensors
+            return Adopted({}, tensors)
         own = module.state_dict().keys()
         if own != tensors.keys():  # as DataParallel, or gpk itself, writes them
             tensors = {name.removeprefix(PREFIX): tensor for name, tensor in tensors.items()}
@@ -67,7 +66,7 @@ class Made:
                 raise InputError(" ".join(str(error).split())) from error
             fold(module.eval())
             tensors = module.state_dict()
-        return {}, {f"{PREFIX}{name}": tensor for name, tensor in tensors.items()}
+        return Adopted({}, {f"{PREFIX}{name}": tensor for name, tensor in tensors.items()})
 
 
 def backend_of(which: str) -> Backend:

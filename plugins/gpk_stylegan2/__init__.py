@@ -11,8 +11,7 @@ from corekit.plugin import Backend, hookimpl
 from gpk_checkpoints.cards import read_cards
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
+    from corekit.checkpoint import Adopted, Stored
     from corekit.generator import Generator
 
 gpk_api = 1
@@ -36,17 +35,20 @@ def fit(config: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> Map
     return dataclasses.asdict(infer(from_mapping(config), shapes))
 
 
-def adopt(
-    arguments: Mapping[str, Any], tensors: Mapping[str, Tensor]
-) -> tuple[Mapping[str, Any], Mapping[str, Tensor]]:
+def adopt(network: Stored) -> Adopted:
     """An official or a rosinality checkpoint; raises InputError for another architecture."""
+    from corekit.checkpoint import Adopted
     from gpk_stylegan2.config import official_settings, refuse_other_families
-    from gpk_stylegan2.rosinality import SETTINGS, is_rosinality, official_tensors
+    from gpk_stylegan2.rosinality import is_rosinality, taken
+    from gpk_stylegan2.stored import require_kind, synthesis_state
 
-    refuse_other_families(tensors)
-    if is_rosinality(tensors):
-        return SETTINGS, official_tensors(tensors)
-    return official_settings(arguments), tensors
+    refuse_other_families(network.tensors)
+    if is_rosinality(network.tensors):
+        return taken(network.tensors)
+    require_kind(network.modules, "mapping.")
+    # What the layers say comes before the arguments, which leave out what was at its default.
+    settings = official_settings(network.arguments) | synthesis_state(network.modules, "synthesis.")
+    return Adopted(settings, network.tensors)
 
 
 @hookimpl
@@ -60,6 +62,8 @@ def gpk_backends() -> Sequence[Backend]:
             build=build,
             fit=fit,
             adopt=adopt,
+            marks=(r"(?<!backbone\.)synthesis\.b4\.conv1\.weight", r"input\.input"),
+            essential=("img_resolution", "z_dim", "w_dim", "mapping_layers", "channel_base", "channel_max"),
             cameras=False,
             resolution=1024,
             tiny=TINY,

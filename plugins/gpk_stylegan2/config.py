@@ -10,10 +10,10 @@ import dataclasses
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from corekit.errors import InputError, WeightsError
-from gpk_stylegan2.settings import configured, official
+from gpk_stylegan2.settings import ANY, configured, official, require_known
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -38,6 +38,8 @@ class StyleGAN2Config:
 
     def __post_init__(self) -> None:
         require_power_of_two("img_resolution", self.img_resolution)
+        if self.img_channels != 3:
+            raise InputError(f"img_channels is {self.img_channels}: only pictures of three channels are supported")
 
 
 def from_mapping(settings: Mapping[str, object]) -> StyleGAN2Config:
@@ -53,21 +55,45 @@ def from_official(init_kwargs: Mapping[str, object]) -> StyleGAN2Config:
     return from_mapping(official_settings(init_kwargs))
 
 
+SYNTHESIS: Mapping[str, object] = {
+    "channel_base": ANY, "channel_max": ANY, "num_fp16_res": ANY, "conv_clamp": ANY, "fused_modconv_default": ANY,
+    "fp16_channels_last": ANY, "architecture": "skip", "activation": "lrelu", "kernel_size": 3, "use_noise": True,
+    "resample_filter": [1, 3, 3, 1],
+}  # fmt: skip
+"""Official arguments of a synthesis network and of its layers: how modulation is computed changes no picture."""
+MAPPING: Mapping[str, object] = {
+    "num_layers": ANY, "lr_multiplier": ANY, "w_avg_beta": ANY, "activation": "lrelu", "embed_features": ANY,
+    "layer_features": ANY,
+}  # fmt: skip
+"""Those of a mapping network; how fast the mean w followed is a matter of its training, widths are told by tensors."""
+SIZES: Mapping[str, object] = {
+    "z_dim": ANY, "c_dim": ANY, "w_dim": ANY, "img_resolution": ANY, "img_channels": ANY, "mapping_kwargs": ANY
+}  # fmt: skip
+FLAT_DEFAULTS: Mapping[str, object] = {"num_fp16_res": 4, "conv_clamp": 256}
+"""What the stylegan3 repository's StyleGAN2, whose arguments are flat, has where they are not said."""
+
+
 def official_settings(init_kwargs: Mapping[str, object]) -> dict[str, object]:
     """The settings that official constructor arguments state, and no others; class labels are refused.
 
-    Those of the synthesis network may be among `synthesis_kwargs` or beside it.
+    StyleGAN2-ADA writes those of the synthesis network among `synthesis_kwargs`, the stylegan3 repository beside it,
+    and leaves out those that are at its own defaults. Raises InputError for what this network does not do.
     """
     if init_kwargs.get("c_dim"):
         raise InputError(f"c_dim is {init_kwargs['c_dim']}: a class-conditional StyleGAN2 is not supported")
     mapping, synthesis = official(init_kwargs, "mapping_kwargs"), official(init_kwargs, "synthesis_kwargs")
-    own = (field.name for field in dataclasses.fields(StyleGAN2Config))
-    settings = {name: source[name] for name in own for source in (init_kwargs, synthesis) if name in source}
-    return settings | mapping_settings(mapping)
+    require_known(init_kwargs, {**SIZES, **SYNTHESIS, "synthesis_kwargs": ANY})
+    require_known(synthesis, SYNTHESIS, where="synthesis_kwargs")
+    settings = mapping_settings(mapping)
+    flat = "img_resolution" in init_kwargs and "synthesis_kwargs" not in init_kwargs
+    for source in (FLAT_DEFAULTS if flat else {}, init_kwargs, synthesis):
+        settings |= {field.name: source[field.name] for field in fields(StyleGAN2Config) if field.name in source}
+    return settings
 
 
 def mapping_settings(mapping_kwargs: Mapping[str, object]) -> dict[str, object]:
     """What official `mapping_kwargs` state, by our names."""
+    require_known(mapping_kwargs, MAPPING, where="mapping_kwargs")
     ours = {"num_layers": "mapping_layers", "lr_multiplier": "mapping_lr_multiplier"}
     return {name: mapping_kwargs[theirs] for theirs, name in ours.items() if theirs in mapping_kwargs}
 

@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor
 
+from corekit.checkpoint import Adopted
 from corekit.errors import InputError, WeightsError
 from gpk_stylegan2.mapping import MappingNetwork
 from gpk_stylegan2.resample import binomial_filter
@@ -27,6 +28,7 @@ from gpk_stylegan2.resample import binomial_filter
 SETTINGS: Mapping[str, object] = {"mapping_lr_multiplier": 0.01, "num_fp16_res": 0, "conv_clamp": None}
 """What is so in every such checkpoint."""
 AVERAGED = 10_000
+FILTERS = re.compile(r"(convs\.\d+\.conv\.blur|to_rgbs\.\d+\.upsample)\.kernel")
 LAYER = {
     "weight": "conv.weight",
     "bias": "activate.bias",
@@ -45,6 +47,17 @@ TORGB = {
 def is_rosinality(tensors: Mapping[str, Tensor]) -> bool:
     """Whether these are the tensors of such a checkpoint."""
     return "input.input" in tensors
+
+
+def taken(tensors: Mapping[str, Tensor]) -> Adopted:
+    """What there is to take of such a checkpoint, and what had to be made up; raises as `official_tensors` does."""
+    notes = []
+    if "latent_avg" not in tensors:
+        notes.append(f"the file has no mean of w (latent_avg): it is measured over {AVERAGED:,} draws of z, seed 0")
+    if not any(name.startswith("noises.") for name in tensors):
+        notes.append("the file has no noise maps: they are drawn from N(0, 1), as in training")
+    filters = {name: "the filter is always [1, 3, 3, 1]" for name in tensors if FILTERS.fullmatch(name)}
+    return Adopted(SETTINGS, official_tensors(tensors), filters, tuple(notes))
 
 
 def official_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -77,7 +90,7 @@ def official_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
             ours[f"{path}.torgb.{name}"] = _layer_tensor(left, f"{theirs}.{other}")
         ours[f"{path}.resample_filter"] = binomial_filter()
     given = left.pop("latent_avg", None)
-    ours["mapping.w_avg"] = _measured_average(ours, layers) if given is None else given.flatten()
+    ours["mapping.w_avg"] = _measured_average(ours, layers) if given is None else _one_mean(given)
     _refuse_the_rest(left)
     return ours
 
@@ -117,6 +130,13 @@ def _drawn(side: int, layer: int) -> Tensor:
     return torch.randn(side, side, generator=torch.Generator().manual_seed(layer))
 
 
+def _one_mean(average: Tensor) -> Tensor:
+    """The mean [D], which encoders keep once for every layer, [L, D]."""
+    if average.ndim == 2 and torch.equal(average, average[:1].expand_as(average)):
+        return average[0]
+    return average.flatten()
+
+
 def _measured_average(ours: Mapping[str, Tensor], layers: int) -> Tensor:
     """The mean [D] of mapped samples, the same at every import."""
     weights = {name.removeprefix("mapping."): ours[name].float() for name in ours if name.startswith("mapping.fc")}
@@ -137,7 +157,7 @@ def _measured_average(ours: Mapping[str, Tensor], layers: int) -> Tensor:
 def _refuse_the_rest(left: Mapping[str, Tensor]) -> None:
     """What is left must be filters, and those ours, whatever their gain."""
     for name, tensor in left.items():
-        if not re.fullmatch(r"(convs\.\d+\.conv\.blur|to_rgbs\.\d+\.upsample)\.kernel", name):
+        if not FILTERS.fullmatch(name):
             raise WeightsError(f"{name} has no place in a StyleGAN2 of rosinality's layout")
         scaled = tensor.float() / tensor.float().sum()
         if scaled.shape != (4, 4) or not torch.allclose(scaled, binomial_filter(), atol=1e-5):

@@ -22,6 +22,7 @@ from torch.nn.utils import parametrize
 
 from corekit.bench import Bench, Run
 from corekit.camera import Camera
+from corekit.checkpoint import Adopted, Stored
 from corekit.errors import InputError
 from corekit.generator import Generator, LatentSpace, Noise, Render, Sight, Site
 from corekit.plugin import Backend, Card, JudgeCard, Task, option
@@ -173,12 +174,10 @@ def fit(config: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> Map
     return {"side": 2 * shapes["noise_const"][0], "width": shapes["w_avg"][0]}
 
 
-def adopt(
-    arguments: Mapping[str, Any], tensors: Mapping[str, Tensor]
-) -> tuple[Mapping[str, Any], Mapping[str, Tensor]]:
-    if "noise_const" not in tensors:
+def adopt(network: Stored) -> Adopted:
+    if "noise_const" not in network.tensors:
         raise InputError("these are no weights of Good")
-    return {}, tensors
+    return Adopted({}, network.tensors)
 
 
 def backend(kind: Callable[..., Generator] = Good, **said: Any) -> Backend:
@@ -523,7 +522,7 @@ broken(
     "adopts_or_refuses",
     "an `adopt` that takes every file for its own",
     "adopt of a file of nothing raised KeyError",
-    adopt=lambda arguments, tensors: ({}, {"fc.weight": tensors["g.fc"]}),
+    adopt=lambda network: Adopted({}, {"fc.weight": network.tensors["g.fc"]}),
 )(Good)
 
 
@@ -652,7 +651,13 @@ broken(
     "adopts_or_refuses",
     "an `adopt` that empties what it is given",
     "adopt changed what it was given",
-    adopt=lambda arguments, tensors: ({}, {name: tensors.pop(name) for name in list(tensors)}),
+    adopt=lambda network: Adopted(
+        {},
+        {
+            name: network.tensors.pop(name)
+            for name in list(network.tensors)  # pyright: ignore[reportAttributeAccessIssue]
+        },
+    ),
 )(Good)  # pyright: ignore[reportAttributeAccessIssue]
 
 
