@@ -20,7 +20,7 @@ class Layout:
     None. `truncation` and `noise`: how to look at it, where it holds no mean of w or no noise maps. `changes`: settings
     of the generator whose picture it is, where they are not the small network's.
     `refused`: a pattern in what it is answered with, empty where it is a generator. `seen`: a pattern in what
-    `gpk weights explain` says of it, where that is no generator of `families`.
+    `gpk weights explain` says of it, where that is not the name of the family; None where it need not say anything.
     """
 
     name: str
@@ -33,4 +33,4 @@ class Layout:
     noise: Literal["const", "none"] = "const"
     changes: Mapping[str, Any] = field(default_factory=dict)
     refused: str = ""
-    seen: str = ""
+    seen: str | None = ""

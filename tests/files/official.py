@@ -6,9 +6,8 @@
 writes a full-size file of random numbers, for trying things by hand.
 
 Three repositories write such files. StyleGAN2-ADA keeps the synthesis network's arguments among `synthesis_kwargs`;
-StyleGAN3's, which writes StyleGAN2 too (`flat`), beside the others, and has 4 blocks of reduced precision and a clamp of
-256 where they are not said; EG3D, which came from it, says both. In all of them every module is saved with what it was
-made of as attributes, whose names these are, and many numbers are numpy's.
+StyleGAN3's, which writes StyleGAN2 too (`flat`), beside the others, and has 4 blocks of reduced precision and a clamp
+of 256 where they are not said; EG3D, which came from it, says both.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ from __future__ import annotations
 import argparse
 import copy
 import importlib.util
-import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -24,16 +22,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 
 from corekit.generator import Generator
 from corekit.registry import Registry
 from gpk_eg3d.network import EG3D
-from gpk_eg3d.superres import CLAMP, Superresolution
-from gpk_stylegan2.layers import FullyConnected, SynthesisLayer, ToRGB
-from gpk_stylegan2.mapping import MappingNetwork
 from gpk_stylegan2.network import StyleGAN2
-from gpk_stylegan2.synthesis import Synthesis, SynthesisBlock
 
 
 def _beside(name: str) -> Any:
@@ -47,7 +40,7 @@ def _beside(name: str) -> Any:
     return sys.modules[spec.name]
 
 
-_persistence, _poisons = _beside("persistence"), _beside("poisons")
+_persistence, _poisons, _trees = _beside("persistence"), _beside("poisons"), _beside("trees")
 Persistent, EasyDict, NAMED = _persistence.Persistent, _persistence.EasyDict, _persistence.NAMED
 standing, plain, named, module_state = (
     _persistence.standing,
@@ -57,9 +50,7 @@ standing, plain, named, module_state = (
 )
 saved, torch_saved = _persistence.saved, _persistence.torch_saved
 poisons, Call = _poisons.poisons, _poisons.Call
-
-FUSED = {"fused_modconv_default": "inference_only"}
-"""Changes speed alone; StyleGAN3's repository and EG3D have it, ADA has not."""
+FUSED, discriminator = _trees.FUSED, _trees.discriminator
 
 
 def written(
@@ -106,14 +97,14 @@ def arguments_of(generator: Generator, *, flat: bool = False) -> dict[str, Any]:
     channels = {"channel_base": c.channel_base, "channel_max": np.int64(c.channel_max)}
     said = {"num_fp16_res": c.num_fp16_res, "conv_clamp": c.conv_clamp}
     if isinstance(generator, StyleGAN2):
-        common = {"c_dim": 0, **common, "img_channels": c.img_channels}
+        common = {"c_dim": 0, **common, "img_channels": generator.config.img_channels}
         if flat:
             defaults = {"num_fp16_res": 4, "conv_clamp": 256}
             others = {name: value for name, value in said.items() if value != defaults[name]}
             return {**common, **channels, **FUSED, **others}
         return {**common, "synthesis_kwargs": EasyDict({**channels, **said})}
     return {
-        "c_dim": c.c_dim,
+        "c_dim": generator.config.c_dim,
         **common,
         **channels,
         **FUSED,
@@ -150,16 +141,16 @@ def network_of(generator: Generator, *, flat: bool = False) -> Any:
     kwargs = arguments_of(generator, flat=flat)
     attributes = {name: kwargs[name] for name in ("z_dim", "c_dim", "w_dim", "img_resolution", "img_channels")}
     if not isinstance(generator, EG3D):
-        root = _Trees(flat).made(generator, "Generator")
+        root = _trees.Trees(flat).made(generator, "Generator")
         attributes |= {"num_ws": generator.latent.num_ws, "_init_kwargs": EasyDict(kwargs)}
     else:
-        root = _Trees(newer=True).made(generator, "TriPlaneGenerator")
+        root = _trees.Trees(newer=True).made(generator, "TriPlaneGenerator")
         rendering = kwargs["rendering_kwargs"]
         sr = root.state["_modules"]["superresolution"]
         sr.class_name = rendering["superresolution_module"].rpartition(".")[2]
-        root.state["_modules"]["decoder"] = _decoder(root.state["_modules"]["decoder"])
-        root.state["_modules"]["renderer"] = _renderer(generator)
-        root.state["_buffers"]["dataset_label_std"] = generator.decoder.net[0].weight.new_ones(25)
+        root.state["_modules"]["decoder"] = _trees.decoder_of(root.state["_modules"]["decoder"])
+        root.state["_modules"]["renderer"] = _trees.renderer_of(generator)
+        root.state["_buffers"]["dataset_label_std"] = next(generator.parameters()).new_ones(25)
         stale = {**rendering, "depth_resolution": 7, "box_warp": 9.0, "avg_camera_pivot": [0, 0, 9]}
         attributes |= {
             "_init_kwargs": EasyDict({**kwargs, "rendering_kwargs": stale}),
@@ -174,129 +165,6 @@ def network_of(generator: Generator, *, flat: bool = False) -> Any:
     }  # one that is not to be saved, and an empty one
     root.state["_non_persistent_buffers_set"] = {"passing"}
     return root
-
-
-class _Trees:
-    """Trees of persistent modules; `newer` ones, of StyleGAN3's repository and EG3D, keep more attributes."""
-
-    def __init__(self, newer: bool) -> None:
-        self.newer = newer
-
-    def made(self, module: nn.Module, class_name: str = "Module", **more: Any) -> Any:
-        """The tree of `module`; `more` attributes are those that its parent knows."""
-        name, attributes = self.described(module, class_name)
-        blocks = [child for child in module.children() if isinstance(child, SynthesisBlock)]
-        children = {
-            path: self.made(child, **({"is_last": child is blocks[-1]} if child in blocks else {}))
-            for path, child in module.named_children()
-        }
-        passing = module._non_persistent_buffers_set
-        buffers = {path: tensor for path, tensor in module._buffers.items() if path not in passing}
-        attributes |= more | {"_init_args": (), "_init_kwargs": EasyDict(attributes)}
-        return Persistent(name, module_state(children, module._parameters, buffers, **attributes))
-
-    def described(self, module: nn.Module, class_name: str) -> tuple[str, dict[str, Any]]:
-        """The official class of `module`, and its attributes."""
-        match module:
-            case FullyConnected():
-                gains = {"weight_gain": np.float64(module.weight_gain), "bias_gain": module.bias_gain}
-                return "FullyConnectedLayer", {
-                    "activation": module.activation,
-                    **gains,
-                    **self.sized("in_features", "out_features", module.weight),
-                }
-            case SynthesisLayer():
-                return "SynthesisLayer", {
-                    **self.sized("in_channels", "out_channels", module.weight),
-                    "w_dim": module.affine.weight.shape[1],
-                    "resolution": module.resolution,
-                    "up": 2 if module.up else 1,
-                    "use_noise": True,
-                    "activation": "lrelu",
-                    "conv_clamp": _whole(module.clamp),
-                    "padding": module.weight.shape[-1] // 2,
-                    "act_gain": np.sqrt(2),
-                }
-            case ToRGB():
-                gain = np.float64(1 / math.sqrt(module.weight.shape[1]))
-                sizes = self.sized("in_channels", "out_channels", module.weight)
-                return "ToRGBLayer", {**sizes, "conv_clamp": _whole(module.clamp), "weight_gain": gain}
-            case SynthesisBlock():
-                return "SynthesisBlock", {
-                    "in_channels": 0 if module.first else module.conv0.weight.shape[1],
-                    "w_dim": module.conv1.affine.weight.shape[1],
-                    "resolution": module.resolution,
-                    "img_channels": module.torgb.weight.shape[0],
-                    "architecture": "skip",
-                    "use_fp16": module.reduced,
-                    "channels_last": False,
-                    **(FUSED if self.newer else {}),
-                    "num_conv": 1 if module.first else 2,
-                    "num_torgb": 1,
-                }
-            case Synthesis():
-                sides = list(module.resolutions)
-                reduced = sum(block.reduced for _, block in module.blocks())
-                said = {"num_fp16_res": reduced} if self.newer else {}
-                known = {"img_resolution": sides[-1], "img_resolution_log2": int(math.log2(sides[-1])), **said}
-                return "SynthesisNetwork", {**known, "block_resolutions": sides, "num_ws": module.num_ws}
-            case MappingNetwork():
-                w_dim, inputs = module.fc0.weight.shape  # pyright: ignore[reportGeneralTypeIssues]
-                return "MappingNetwork", {
-                    "z_dim": inputs - (w_dim if module.label_dim else 0),
-                    "c_dim": module.label_dim,
-                    "w_dim": w_dim,
-                    "num_ws": module.num_ws,
-                    "num_layers": module.layers,
-                    "w_avg_beta": 0.998,
-                }
-            case Superresolution():
-                return class_name, {"sr_antialias": module.antialias}
-            case _:
-                return ("Generator" if hasattr(module, "synthesis") else class_name), {}
-
-    def sized(self, into: str, out: str, weight: Tensor) -> dict[str, int]:
-        return {into: weight.shape[1], out: weight.shape[0]} if self.newer else {}
-
-
-def _whole(clamp: float | None) -> float | None:
-    return int(clamp) if clamp == CLAMP else clamp
-
-
-def _decoder(ours: Any) -> Any:
-    net = ours.state["_modules"]["net"].state["_modules"]
-    layers = {"0": net["0"], "1": plain(nn.Softplus, module_state({}, beta=1, threshold=20)), "2": net["2"]}
-    sequential = plain(nn.Sequential, module_state(layers))
-    return plain(named("training.triplane", "OSGDecoder"), module_state({"net": sequential}, hidden_dim=64))
-
-
-def _renderer(generator: EG3D) -> Any:
-    """Its plane axes, a plain attribute: of each plane the axes along width, height and depth."""
-    axes = [(*pair, *({"x", "y", "z"} - set(pair))) for pair in generator.config.plane_axes]
-    planes = torch.stack([torch.eye(3)[["xyz".index(axis) for axis in three]] for three in axes])
-    marcher = plain(named("training.volumetric_rendering.ray_marcher", "MipRayMarcher2"), module_state({}))
-    state = module_state({"ray_marcher": marcher}, plane_axes=planes)
-    return plain(named("training.volumetric_rendering.renderer", "ImportanceRenderer"), state)
-
-
-def discriminator() -> Any:
-    """A small discriminator."""
-    shapes = {"fromrgb": (4, 3, 1, 1), "conv0": (4, 4, 3, 3), "conv1": (4, 4, 3, 3), "skip": (4, 4, 1, 1)}
-    block = {name: _layer("Conv2dLayer", shape) for name, shape in shapes.items()}
-    last = {"conv": _layer("Conv2dLayer", (4, 5, 3, 3))}
-    last |= {"fc": _layer("FullyConnectedLayer", (4, 64)), "out": _layer("FullyConnectedLayer", (1, 4))}
-    blocks = {"b16": block, "b8": block, "b4": last}
-    modules = {
-        name: Persistent("DiscriminatorEpilogue" if name == "b4" else "DiscriminatorBlock", module_state(layers))
-        for name, layers in blocks.items()
-    }
-    arguments = {"c_dim": 0, "img_resolution": 16, "img_channels": 3, "channel_base": 128, "channel_max": 12}
-    return Persistent("Discriminator", module_state(modules, _init_args=(), _init_kwargs=EasyDict(arguments)))
-
-
-def _layer(class_name: str, shape: tuple[int, ...]) -> Any:
-    tensors = {"weight": nn.Parameter(torch.ones(shape)), "bias": nn.Parameter(torch.ones(shape[0]))}
-    return Persistent(class_name, module_state({}, tensors, activation="lrelu"))
 
 
 def zeroed(generator: Generator) -> Generator:

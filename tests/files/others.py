@@ -173,13 +173,18 @@ def _persona(folder: Path, generator: Any) -> str:
     return str(folder / "ada.persona.safetensors")
 
 
+def _unknown(folder: Path, generator: Any) -> str:
+    module = official.plain(official.named("model", "Generator"), official.module_state({}, {"p": torch.zeros(3)}))
+    return str(official.torch_saved(folder / "m.pt", module))
+
+
 def _row(name: str, by: str, make: Maker, file: str, said: str, seen: str = "", families: Any = ()) -> Any:
     options = {"families": families} if families else {}
     return Layout(name, by, make, refused=rf"(?s){file}.*{said}", seen=seen or said, **options)
 
 
 ENCODER = {"encoder.input_layer.0.weight": (8, 3, 3, 3), "encoder.body.0.res_layer.1.weight": (8, 8, 3, 3)}
-THREE = ("stylegan2",)
+ALONE = ("stylegan2",)
 """What is not made of a generator need not be tried with both; a StyleGAN2's backend is tried."""
 
 LAYOUTS = (
@@ -216,7 +221,7 @@ LAYOUTS = (
         wrapped.pt("d.pt", lambda _: {"d": _ones({"convs.0.0.weight": (4, 3, 1, 1), "final_linear.0.weight": (4, 4)})}),
         r"d\.pt",
         "(?i:discriminator)",
-        families=THREE,
+        families=ALONE,
     ),
     _row(
         "an encoder alone",
@@ -224,29 +229,20 @@ LAYOUTS = (
         wrapped.pt("e.pt", lambda _: {"state_dict": _ones(ENCODER), "opts": {"output_size": 16}}),
         r"e\.pt",
         "(?i:encoder)",
-        families=THREE,
+        families=ALONE,
     ),
     _row("StyleGAN of TensorFlow", "2018 to 2020", _pickle("2019.pkl", _tensorflow, 3), r"2019\.pkl", "TensorFlow"),
     _row("Stable Diffusion", "its trainings", _tensors("sd.safetensors", DIFFUSION), "sd", "(?i:diffusion)"),
-    _row("diffusers", "the Hub", _tensors("unet.safetensors", DIFFUSERS), "unet", ".", "(?i:diffus|unet|U-Net|unknown)"),
+    _row("diffusers", "the Hub", _tensors("unet.safetensors", DIFFUSERS), "unet", "."),
     _row("a persona", "gpk personalize", _persona, r"ada\.persona", "persona"),
-    _row(
-        "another module",
-        "torch.save of nothing known",
-        lambda folder, generator: str(
-            official.torch_saved(folder / "m.pt", official.plain(official.named("model", "Generator"), official.module_state({}, {"p": nn.Parameter(torch.zeros(3))})))
-        ),
-        r"m\.pt",
-        ".",
-        families=THREE,
-    ),
+    _row("another module", "torch.save", _unknown, r"m\.pt", ".", families=ALONE),
     *(
-        _row(name, by, _bytes(file, data), file, said, families=THREE)
+        _row(name, by, _bytes(file, data), file, said, families=ALONE)
         for name, by, file, data, said in (
             ("nothing", "a full disk", "empty.pkl", lambda: b"", "(?i:empty|0 bytes)"),
             ("noise", "nobody", "noise.pkl", lambda: np.random.default_rng(0).bytes(4096), "."),
             ("text", "an editor", "notes.txt", lambda: b"not a network\n" * 9, "."),
-            ("a web page", "a download that asked first", "g.pkl", lambda: b"<!DOCTYPE html><html></html>", "(?i:web page|html)"),
+            ("a web page", "a download", "g.pkl", lambda: b"<!DOCTYPE html><html></html>", "(?i:web page|html)"),
             (
                 "a pointer",
                 "a clone without Git LFS",

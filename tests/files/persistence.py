@@ -114,7 +114,10 @@ def plain(kind: type, state: dict[str, Any]) -> Any:
     return made
 
 
-class _Pickler(pickle._Pickler):
+_Base: Any = pickle._Pickler
+
+
+class _Pickler(_Base):
     """Python's own, with numpy's inner names as one of its versions has them."""
 
     core = "numpy._core"
@@ -122,18 +125,18 @@ class _Pickler(pickle._Pickler):
     def save_global(self, obj: Any, name: str | None = None) -> None:
         module = str(getattr(obj, "__module__", ""))
         if not re.match(r"numpy\.(_core|core)\b", module):
-            super().save_global(obj, name)  # pyright: ignore[reportAttributeAccessIssue]
+            super().save_global(obj, name)
             return
         inside, attribute = re.sub(r"numpy\.(_core|core)\b", self.core, module), name or obj.__name__
-        if self.proto >= 4:  # pyright: ignore[reportAttributeAccessIssue]
+        if self.proto >= 4:
             self.save(inside)
             self.save(attribute)
-            self.write(pickle.STACK_GLOBAL)  # pyright: ignore[reportAttributeAccessIssue]
+            self.write(pickle.STACK_GLOBAL)
         else:
-            self.write(pickle.GLOBAL + f"{inside}\n{attribute}\n".encode())  # pyright: ignore[reportAttributeAccessIssue]
+            self.write(pickle.GLOBAL + f"{inside}\n{attribute}\n".encode())
         self.memoize(obj)
 
-    dispatch = {**pickle._Pickler.dispatch, FunctionType: save_global}  # noqa: RUF012 (as the base has it)
+    dispatch = {**_Base.dispatch, FunctionType: save_global}  # noqa: RUF012 (as the base has it)
 
 
 class _Pickler1(_Pickler):

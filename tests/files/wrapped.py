@@ -199,6 +199,7 @@ SEVERAL = (
         "a slip",
         keyed(pt("two.pt", _two), "netG_C"),
         refused=r"(?s)two\.pt.*netG_C",
+        seen=None,
     ),
 )
 
