@@ -131,8 +131,8 @@ def test_numpys_other_types_are_refused(tmp_path: Path, value: object) -> None:
 
 
 def test_records_keep_their_attributes_and_no_source_text(tmp_path: Path, official: ModuleType) -> None:
-    with official._named():
-        decoder = official._plain(official.NAMED["training.triplane"][0], {"y": 1})
+    with official.standing():
+        decoder = official.plain(official.NAMED["training.triplane"][0], {"y": 1})
         network = official.Persistent("Generator", {"x": decoder})
         (tmp_path / "a").write_bytes(pickle.dumps(network, protocol=4))
     found = read(tmp_path / "a")

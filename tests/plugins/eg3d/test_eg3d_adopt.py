@@ -19,7 +19,7 @@ from gpk_stylegan2.network import StyleGAN2
 
 FFHQ, AFHQ = gpk_backends()
 (STYLEGAN2,) = stylegan2_backends()
-MAKER = Path(__file__).parents[2] / "adapters" / "checkpoints" / "official.py"
+MAKER = Path(__file__).parents[2] / "files" / "official.py"
 
 
 @pytest.fixture(scope="module")
