@@ -16,12 +16,13 @@ class Stored:
 
     `tensors` are its state dict, by the file's own names. Where the file holds the whole network and not its numbers
     alone, `arguments` are those of its constructor and `modules` the plain attributes of each module by its path; all
-    in JSON's types, and empty where the file tells none.
+    in JSON's types, and empty where the file tells none. `beside` are single tensors that lie around the network.
     """
 
     tensors: Mapping[str, Tensor]
     arguments: Mapping[str, Any] = field(default_factory=dict)
     modules: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    beside: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

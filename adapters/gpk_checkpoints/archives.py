@@ -10,7 +10,6 @@ are looked up now and read when they are asked for, so that what is not needed o
 from __future__ import annotations
 
 import io
-import pickle
 import struct
 import zipfile
 from collections.abc import Callable, Mapping
@@ -141,8 +140,3 @@ def _damaged(where: str, what: str) -> WeightsError:
     return WeightsError(
         f"{where} is cut short or damaged, as torch.save writes files ({what}): copy it again from where it came"
     )
-
-
-def is_legacy(start: bytes) -> bool:
-    """Whether a file that begins with these bytes is one of torch.save before torch 1.6."""
-    return start[2:].startswith(pickle.LONG1 + bytes([10]) + MAGIC.to_bytes(10, "little"))

@@ -21,8 +21,9 @@ from torch import Tensor
 
 from corekit.directions import Direction
 from corekit.errors import WeightsError
-from gpk_checkpoints.files import container, read_safetensors, write_safetensors
+from gpk_checkpoints.files import read_safetensors, write_safetensors
 from gpk_checkpoints.personas import compact
+from gpk_checkpoints.sniffed import container
 from gpk_checkpoints.storages import torch_data
 
 FORMAT = "gpk-direction/1"

@@ -5,9 +5,7 @@ For any file whatsoever: it is read as an import would read it, and what an impo
 
 from __future__ import annotations
 
-import zipfile
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,34 +14,9 @@ from corekit.errors import InputError, WeightsError
 from corekit.plugin import Backend
 from gpk_checkpoints.assembly import assemble
 from gpk_checkpoints.families import described
-from gpk_checkpoints.files import container
 from gpk_checkpoints.foreign import KEY, Checkpoint, Place, apart, places_of, read_checkpoint, stored
 from gpk_checkpoints.imports import differences
-from gpk_checkpoints.inert import shown
-
-STARTS: Mapping[bytes, str] = {
-    b"\x93NUMPY": "an array of NumPy (.npy): a code or a direction perhaps, for --anchors, --codes or --direction",
-    b"\x89PNG": "a picture (PNG)",
-    b"\xff\xd8\xff": "a picture (JPEG)",
-    b"GIF8": "a picture (GIF)",
-    b"RIFF": "a picture or a video (RIFF)",
-    b"\x89HDF": "an HDF5 file, as Keras writes: gpk reads PyTorch's",
-    b"\x1f\x8b": "a file packed with gzip: unpack it first",
-    b"7z\xbc\xaf": "a 7z archive: unpack it first",
-    b"%PDF": "a PDF",
-    b"\x7fELF": "a program",
-    b"MZ": "a program",
-    b"<!DO": "a web page: perhaps what a server sent instead of the file",
-    b"<htm": "a web page: perhaps what a server sent instead of the file",
-    b"vers": "a text that stands for a file of Git LFS: fetch the file itself, with `git lfs pull`",
-}
-"""What a file that is no checkpoint begins with."""
-OURS: Mapping[str, str] = {
-    "gpk-persona": "a persona of gpk: see `gpk show FILE`",
-    "gpk-direction": "a direction of gpk, for --direction",
-    "gpk-codes": "codes of gpk, for --codes",
-}
-"""gpk's own files that are no weights, by the beginning of their format."""
+from gpk_checkpoints.sniffed import OURS, container, no_checkpoint
 
 
 def explain(path: Path, backends: Sequence[Backend]) -> dict[str, Any]:
@@ -59,7 +32,7 @@ def explain(path: Path, backends: Sequence[Backend]) -> dict[str, Any]:
     if not file.is_file():
         return _nothing(file, "a device or a pipe, which has no end: give a file")
     size = file.stat().st_size
-    if (what := _no_checkpoint(file, size)) is not None:
+    if (what := no_checkpoint(file)) is not None:
         return _nothing(file, what) | {"bytes": size}
     try:
         read = read_checkpoint(path)
@@ -77,42 +50,6 @@ def explain(path: Path, backends: Sequence[Backend]) -> dict[str, Any]:
 
 def _nothing(file: Path, what: str) -> dict[str, Any]:
     return {"file": str(file), "bytes": 0, "what": what, "refused": None, "networks": []}
-
-
-def _no_checkpoint(file: Path, size: int) -> str | None:
-    """What a file is that is none of the three formats of checkpoints."""
-    if not size:
-        return "an empty file"
-    with file.open("rb") as opened:
-        start = opened.read(512)
-    for begin, what in STARTS.items():
-        if start.startswith(begin) and (begin != b"vers" or b"git-lfs" in start):
-            return what
-    if start[:2] == b"PK":
-        return _zip(file)
-    if container(file) == "safetensors" and start[8:9] != b"{":
-        text = start.isascii() and all(byte >= 32 or byte in b"\t\r\n" for byte in start)
-        return "a text" if text else "nothing that gpk knows"
-    return None
-
-
-def _zip(file: Path) -> str | None:
-    """What a zip holds that torch.save did not write."""
-    try:
-        with zipfile.ZipFile(file) as archive:
-            names = archive.namelist()
-    except (zipfile.BadZipFile, NotImplementedError, OSError):
-        return None
-    if any(name.endswith("/data.pkl") for name in names):
-        return None
-    kinds = Counter(Path(name).suffix.lower() for name in names if not name.endswith("/")).most_common(3)
-    told = ", ".join(f"{count:,} {shown(kind) or 'without suffix'}" for kind, count in kinds) or "nothing"
-    arrays = any(kind == ".npy" for kind, _ in kinds)
-    return (
-        "arrays of NumPy (.npz): codes perhaps, for --anchors or --codes"
-        if arrays
-        else (f"a zip of {told}: an album perhaps, for `gpk personalize`")
-    )
 
 
 def _format(file: Path) -> str:
@@ -134,10 +71,12 @@ def _network(read: Checkpoint, network: Any, backends: Sequence[Backend]) -> dic
         "tensors": len(network.tensors),
         "what": described(network.tensors),
         "backends": [
-            _said(read, place, backend)
+            said
             for backend in backends
             for place in places_of(read, backend)
             if place.network is network
+            # Without marks a backend knows its family by trying alone, and says nothing of what it does not take.
+            if (said := _said(read, place, backend)).get("cards") or backend.marks
         ],
     }
 

@@ -52,6 +52,7 @@ FAMILIES = (
     ),
     Family("a StyleGAN of 2019, the first one", (r"(g_synthesis\.blocks|generator\.progression|epi1)\..*",), ""),
     Family("a discriminator", (r"b4\.(conv|fc|out)\.weight", r"b8\.(conv0|skip)\.weight"), "the generator is G_ema"),
+    Family("a discriminator", (r"convs\.0\.0\.weight", r"final_linear\.0\.weight"), "the generator is g_ema"),
     Family(
         "an encoder of the pSp or e4e kind",
         (r"input_layer\.0\.weight", r"styles\.0\..*"),

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -18,15 +17,12 @@ from torch import Tensor
 
 from corekit.errors import WeightsError
 from gpk_checkpoints.atomic import write_atomically
+from gpk_checkpoints.sniffed import container
 
 _DTYPES = {
     torch.float64: "F64", torch.int64: "I64", torch.float32: "F32", torch.int32: "I32", torch.float16: "F16",
     torch.bfloat16: "BF16", torch.int16: "I16", torch.int8: "I8", torch.uint8: "U8", torch.bool: "BOOL",
 }  # fmt: skip
-
-Container = Literal["safetensors", "pickle", "torch"]
-_TORCH_MAGIC = bytes.fromhex("8a0a6cfc9c46f9206aa850192e")
-"""What begins a file of torch.save before torch 1.6, after the pickle protocol; since then they are zip files."""
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -44,25 +40,6 @@ def read_metadata(path: Path) -> dict[str, str]:
     """The metadata alone, without reading a tensor; raises as `read_safetensors` does."""
     with _opened(path) as file:
         return dict(file.metadata() or {})
-
-
-def container(path: Path) -> Container:
-    """What the file at `path` is, by its contents: a plain pickle, what torch.save makes, or else a safetensors file.
-
-    Raises WeightsError where it cannot be read.
-    """
-    try:
-        with path.open("rb") as file:
-            start = file.read(15)
-            size = file.seek(0, 2)
-    except OSError as error:
-        raise WeightsError(f"cannot read {path}: {error.strerror}") from error
-    # A header of 640 bytes begins like a pickle does; a pickle's begin, read as a length, is beyond any file.
-    if start[8:9] == b"{" and int.from_bytes(start[:8], "little") <= size:
-        return "safetensors"
-    if start[:2] == b"PK" or start[2:] == _TORCH_MAGIC:
-        return "torch"
-    return "pickle" if start[:1] == b"\x80" and b"\x02" <= start[1:2] <= b"\x05" else "safetensors"
 
 
 def write_safetensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:

@@ -22,15 +22,15 @@ from corekit.errors import WeightsError
 from corekit.plugin import Backend
 from gpk_checkpoints.archives import read_archive
 from gpk_checkpoints.families import described
-from gpk_checkpoints.files import Container, container, read_safetensors
+from gpk_checkpoints.files import read_safetensors
 from gpk_checkpoints.inert import read_pickle, shown
 from gpk_checkpoints.networks import Network, networks_in
+from gpk_checkpoints.pickled import Strided
+from gpk_checkpoints.sniffed import Container, container, no_checkpoint
 from gpk_checkpoints.storages import Storages
 
 KEY = "::"
 """What parts a file's name from the place in it that is meant."""
-AVERAGE = "latent_avg"
-"""A tensor that lies beside the network it belongs to: the mean of w, in rosinality's files."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """
     file, key = apart(path)
     found = container(file)
+    if (what := no_checkpoint(file)) is not None:
+        raise WeightsError(f"{file} is {what}. A checkpoint of a generator is needed")
     facts: Mapping[str, Any] = {}
     if found == "safetensors":
         tensors, metadata = read_safetensors(file)
@@ -163,15 +165,32 @@ def stored(read: Checkpoint, place: Place) -> Stored:
     """
     network, prefix = place.network, place.prefix
     storages = Storages()
-    wanted = {name: value for name, value in network.tensors.items() if name.startswith(prefix)}
-    outside = network.tensors if prefix else network.beside
-    if AVERAGE in outside:
-        wanted.setdefault(prefix + AVERAGE, outside[AVERAGE])
-    tensors: dict[str, Tensor] = {}
-    for name, value in wanted.items():
-        try:
-            tensors[name.removeprefix(prefix)] = storages.tensor(value)
-        except WeightsError as error:
-            raise WeightsError(f"{read.path}: {shown(name)} {error}") from error
-    modules = {path.removeprefix(prefix): own for path, own in network.modules.items() if path.startswith(prefix)}
-    return Stored(tensors, network.arguments, modules)
+
+    def real(values: Mapping[str, Any]) -> dict[str, Tensor]:
+        made: dict[str, Tensor] = {}
+        for name, value in values.items():
+            try:
+                made[name] = storages.tensor(value)
+            except WeightsError as error:
+                raise WeightsError(f"{read.path}: {shown(name)} {error}") from error
+        return made
+
+    own = {name: value for name, value in network.tensors.items() if name.startswith(prefix)}
+    around = {name: value for name, value in network.tensors.items() if prefix and "." not in name}
+    tensors = {name.removeprefix(prefix): tensor for name, tensor in real(own).items()}
+    modules = {
+        path.removeprefix(prefix): {name: _plain(value, storages) for name, value in attributes.items()}
+        for path, attributes in network.modules.items()
+        if path.startswith(prefix)
+    }
+    return Stored(tensors, network.arguments, modules, real({**around, **network.beside}))
+
+
+def _plain(value: object, storages: Storages) -> object:
+    """An attribute in JSON's types; None for a tensor that is damaged."""
+    if not isinstance(value, Strided):
+        return value
+    try:
+        return storages.tensor(value).tolist()
+    except WeightsError:
+        return None

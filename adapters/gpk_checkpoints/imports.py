@@ -26,6 +26,7 @@ from gpk_checkpoints.files import write_safetensors
 from gpk_checkpoints.foreign import KEY, Checkpoint, Place, apart, find_place, read_checkpoint, stored
 from gpk_checkpoints.inventory import read_imported
 from gpk_checkpoints.personas import compact, modelspec
+from gpk_checkpoints.sniffed import OURS
 
 FORMAT = "gpk-weights/1"
 
@@ -134,7 +135,9 @@ def adopted(backend: Backend, read: Checkpoint) -> tuple[Place, Adopted]:
 
 
 def refuse_other_backend(path: Path, backend: Backend, facts: Mapping[str, Any]) -> None:
-    """Raises WeightsError where the file says that it is another backend's."""
+    """Raises WeightsError where a file of gpk's says that it is another backend's, or no weights."""
+    if (kind := str(facts.get("format", "")).partition("/")[0]) in OURS:
+        raise WeightsError(f"{path} is {OURS[kind]}")
     if (other := facts.get("backend", backend.name)) != backend.name:
         raise WeightsError(
             f"{path} holds a generator of the backend {other}, not {backend.name}: use --backend {other}"
@@ -161,8 +164,8 @@ def _card_of_file(read: Checkpoint, backend: Backend, card: Card | None, config:
     others = [other.name for other in backend.cards if not differences(backend, other, config)]
     fits = f"--card {' or '.join(others)} is of its sizes. " if others else ""
     raise WeightsError(
-        f"{read.path} is not {backend.name}/{wanted.name}: its {'; its '.join(differ)}. {fits}To take it as a card of its "
-        f"own, give --weights without --card, or run `gpk weights import {backend.name} FILE --as NAME`"
+        f"{read.path} is not {backend.name}/{wanted.name}: its {'; its '.join(differ)}. {fits}To take it as a card of "
+        f"its own, give --weights without --card, or run `gpk weights import {backend.name} FILE --as NAME`"
     )
 
 

@@ -21,6 +21,8 @@ WRAPPED = 4
 """Dicts around a network."""
 MOST = 100_000
 """Modules, or values of the arguments, in one file. Real files have hundreds."""
+FEW = 64
+"""Numbers of a tensor that is an attribute of a module and neither parameter nor buffer."""
 OWN = ("rendering_kwargs", "neural_rendering_resolution")
 """What a network says of itself now, which comes before what it was made with."""
 INTERNAL = frozenset({"training", "training_set_kwargs"})
@@ -91,11 +93,18 @@ def _whole(root: Record, key: str, beside: Mapping[str, Tensorlike], stated: Map
             raise WeightsError(f"{where}: {shown(prefix) or 'the generator'} is no tree of modules")
         tensors.update(_own_tensors(module, prefix, where))
         own = {n: v for n, v in module.state.items() if isinstance(n, str) and n[:1] != "_" and n not in INTERNAL}
-        modules[prefix[:-1]] = {n: v for n, v in own.items() if isinstance(v, bool | int | float | str) or v is None}
+        modules[prefix[:-1]] = {n: v for n, v in own.items() if _is_plain(v)}
         children = _named(module, "_modules", where).items()
         waiting += [(f"{prefix}{name}.", depth + 1, child) for name, child in children if child is not None]
     arguments = _arguments(root, left, where) or stated
-    return Network(key, shown(root.kind), tensors, arguments, _plain(modules, left, where), beside)
+    return Network(key, shown(root.kind), tensors, arguments, modules, beside)
+
+
+def _is_plain(value: object) -> bool:
+    """Whether an attribute is a value of JSON, or a tensor of a few numbers."""
+    if isinstance(value, Strided):
+        return math.prod(value.size) <= FEW
+    return value is None or isinstance(value, bool | int | float | str)
 
 
 def _own_tensors(module: Record, prefix: str, where: str) -> Iterator[tuple[str, Tensorlike]]:

@@ -203,6 +203,17 @@ def _bytes(text: object, encoding: object = "latin1") -> bytes:
     return text.encode("latin-1")
 
 
+def _no_bytes(*arguments: object) -> bytes:
+    """What protocol 2 makes of bytes that are none."""
+    if arguments:
+        raise ValueError("bytes are made of something")
+    return b""
+
+
+def _byte_array(data: object = b"", *rest: object) -> bytes:
+    return _bytes(data, *rest) if isinstance(data, str) else bytes(data) if isinstance(data, bytes) else _no_bytes(data)
+
+
 def _numpy_type(code: object, *rest: object) -> NumpyType:
     del rest  # whether to align and to copy
     if not isinstance(code, str) or code.lstrip("<>|=") not in NUMPY_TYPES:
@@ -267,8 +278,11 @@ CALLS: Mapping[Name, Callable[..., object]] = {
     Name("functools", "partial"): lambda *_: Record("partial"),
     Name("pathlib", "PosixPath"): _words,
     Name("pathlib", "WindowsPath"): _words,
-    Name("builtins", "set"): _set,
-    Name("__builtin__", "set"): _set,
+    **{
+        Name(builtins, name): stand_in
+        for builtins in ("builtins", "__builtin__")  # of Python 3, and as protocol 2 calls them
+        for name, stand_in in (("set", _set), ("bytes", _no_bytes), ("bytearray", _byte_array))
+    },
     Name("_codecs", "encode"): _bytes,
     Name("numpy", "ndarray"): _array,
     Name("numpy", "dtype"): _numpy_type,

@@ -11,10 +11,10 @@ from corekit.errors import RunError, WeightsError
 from corekit.generator import Generator, fingerprint
 from corekit.plugin import Backend, Card
 from gpk_checkpoints.cache import card_file
-from gpk_checkpoints.files import container
 from gpk_checkpoints.foreign import apart
 from gpk_checkpoints.imports import Import, cached_file, convert, is_imported, write_import
 from gpk_checkpoints.inventory import read_imported
+from gpk_checkpoints.sniffed import container
 
 
 def load_generator(

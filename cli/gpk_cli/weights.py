@@ -80,8 +80,8 @@ def import_file(
             return
         raise InputError(
             f"{chosen.name}/{the_card.name} is imported from another file, {there.source} "
-            f"(sha256 {there.sha256[:12]}…): give --force to replace it, --card NAME for another card, or --as NAME for "
-            "one of its own"
+            f"(sha256 {there.sha256[:12]}…): give --force to replace it, --card NAME for another card, or --as NAME "
+            "for one of its own"
         )
     _import(chosen, the_card, file)
 

@@ -23,6 +23,7 @@ the picture and the eyes about a third of its side apart.
 """
 
 MARK = r"backbone\.synthesis\.b4\.conv1\.weight"
+"""A tensor of every EG3D."""
 TINY: Mapping[str, Any] = {
     "z_dim": 12,
     "w_dim": 16,
@@ -70,14 +71,14 @@ PASSENGERS: Mapping[str, str] = {
 def adopt(network: Stored) -> Adopted:
     """An official checkpoint, whose tensors have our names already; raises InputError for another architecture."""
     from corekit.checkpoint import Adopted
-    from gpk_eg3d.config import official_settings, refuse_other_families, superresolution_state
+    from gpk_eg3d.config import official_settings, planes_state, refuse_other_families, superresolution_state
     from gpk_stylegan2.stored import require_kind, synthesis_state
 
     refuse_other_families(network.tensors)
     settings = official_settings(network.arguments)
     require_kind(network.modules, "backbone.mapping.")
     settings |= synthesis_state(network.modules, "backbone.synthesis.")
-    settings |= superresolution_state(network.modules)
+    settings |= superresolution_state(network.modules) | planes_state(network.modules)
     # Which super-resolution it is, is told by the tensors before the module's name; and they tell the picture's side.
     for told in ("sr_channels", "sr_resample_filter", "sr_up", "img_resolution"):
         settings.pop(told, None)

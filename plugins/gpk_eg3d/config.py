@@ -173,6 +173,22 @@ def official_settings(arguments: Mapping[str, object]) -> dict[str, object]:
     return settings | mapping_settings(mapping)
 
 
+def planes_state(modules: Modules) -> dict[str, object]:
+    """`plane_axes` as the renderer keeps them: of each plane a row for the axis along its width, height and depth.
+
+    Forks correct the third plane, (z, y); the tensor of the published one turns the axes round, and is (z, x) whichever
+    way it is read.
+    """
+    planes = modules.get("renderer", {}).get("plane_axes")
+    if not isinstance(planes, list):
+        return {}
+    try:
+        pairs = ["".join("xyz"[row.index(1.0)] for row in plane[:2]) for plane in planes]
+    except (ValueError, IndexError, AttributeError, TypeError) as error:
+        raise InputError("renderer: its plane_axes are no axes of the world, which is not supported") from error
+    return {"plane_axes": tuple("zx" if pair == "yz" else pair for pair in pairs)}
+
+
 def superresolution_state(modules: Modules) -> dict[str, object]:
     """`sr_num_fp16_res` as the blocks of super-resolution tell it: where they clamp, they may run in half precision.
 
@@ -186,7 +202,9 @@ def superresolution_state(modules: Modules) -> dict[str, object]:
 
 
 def refuse_other_families(names: Iterable[str]) -> None:
-    """Raises InputError where the tensors' names are a StyleGAN2's or a StyleGAN3's."""
+    """Raises InputError where the tensors' names are a StyleGAN2's, a StyleGAN3's or a relative's of EG3D."""
+    if any(name.startswith(("bcg_synthesis.", "t_mapping.")) for name in names):
+        raise InputError("a whole-head generator of EG3D's family (PanoHead, SphereHead), which is not supported")
     if found := next((name for name in names if re.match(r"(synthesis|mapping|convs|input)\.", name)), None):
         raise InputError(f"{found}: a StyleGAN without planes and cameras; try the backend stylegan2")
 
@@ -245,7 +263,9 @@ def _superresolution(shapes: Shapes, side: int, features: int) -> tuple[tuple[in
             raise WeightsError(f"{name}.weight is missing or has no four dimensions")
         if found[i][1] != features:
             raise WeightsError(f"{name}.weight has {found[i][1]} inputs, where {features} arrive")
-        reached = shapes.get(f"{name}.noise_const", (0,))[0]
+        if f"{name}.noise_const" not in shapes:
+            raise WeightsError(f"missing is {name}.noise_const, which tells the side of the block")
+        reached = shapes[f"{name}.noise_const"][0]
         if reached not in (side, 2 * side):
             raise WeightsError(
                 f"{name}.noise_const has side {reached}, where {side} arrives: a block of super-resolution keeps the "

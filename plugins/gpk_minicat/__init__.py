@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from corekit.framing import Framing
 from corekit.plugin import Backend, DetectorCard, JudgeCard, hookimpl
 from gpk_checkpoints.cards import read_cards
+from gpk_eg3d import MARK, build, fit
 from gpk_eg3d import TINY as TINY_EG3D
-from gpk_eg3d import build, fit
+from gpk_stylegan2 import MARK as MARK_2D
 from gpk_stylegan2 import TINY as TINY_STYLEGAN2
 from gpk_stylegan2 import build as build_2d
 from gpk_stylegan2 import fit as fit_2d
@@ -86,6 +87,8 @@ def gpk_backends() -> Sequence[Backend]:
             cards=(solid,),
             build=build,
             fit=fit,
+            marks=(MARK,),
+            essential=("img_resolution", "z_dim"),
             resolution=64,
             distance="minicat-distance",
             reporting="minicat-perceptual",
@@ -102,6 +105,8 @@ def gpk_backends() -> Sequence[Backend]:
             cards=(flat,),
             build=build_2d,
             fit=fit_2d,
+            marks=(MARK_2D,),
+            essential=("img_resolution", "z_dim"),
             cameras=False,
             resolution=64,
             distance="minicat-distance",

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 gpk_api = 1
 
+MARK = r"(?<!backbone\.)synthesis\.b4\.conv1\.weight"
+"""A tensor of every StyleGAN2 in the official layout; one inside an EG3D is its backbone."""
 TINY: Mapping[str, Any] = {"z_dim": 12, "w_dim": 16, "img_resolution": 16, "channel_base": 128, "channel_max": 12}
 """Settings that make any StyleGAN2 of a size that a test can afford."""
 
@@ -39,12 +41,13 @@ def adopt(network: Stored) -> Adopted:
     """An official or a rosinality checkpoint; raises InputError for another architecture."""
     from corekit.checkpoint import Adopted
     from gpk_stylegan2.config import official_settings, refuse_other_families
-    from gpk_stylegan2.rosinality import is_rosinality, taken
+    from gpk_stylegan2.rosinality import AVERAGE, is_rosinality, taken
     from gpk_stylegan2.stored import require_kind, synthesis_state
 
     refuse_other_families(network.tensors)
     if is_rosinality(network.tensors):
-        return taken(network.tensors)
+        average = {AVERAGE: network.beside[AVERAGE]} if AVERAGE in network.beside else {}
+        return taken(average | dict(network.tensors))
     require_kind(network.modules, "mapping.")
     # What the layers say comes before the arguments, which leave out what was at its default.
     settings = official_settings(network.arguments) | synthesis_state(network.modules, "synthesis.")
@@ -62,7 +65,7 @@ def gpk_backends() -> Sequence[Backend]:
             build=build,
             fit=fit,
             adopt=adopt,
-            marks=(r"(?<!backbone\.)synthesis\.b4\.conv1\.weight", r"input\.input"),
+            marks=(MARK, r"input\.input"),
             essential=("img_resolution", "z_dim", "w_dim", "mapping_layers", "channel_base", "channel_max"),
             cameras=False,
             resolution=1024,

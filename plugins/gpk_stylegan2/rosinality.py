@@ -27,6 +27,8 @@ from gpk_stylegan2.resample import binomial_filter
 
 SETTINGS: Mapping[str, object] = {"mapping_lr_multiplier": 0.01, "num_fp16_res": 0, "conv_clamp": None}
 """What is so in every such checkpoint."""
+AVERAGE = "latent_avg"
+"""The mean of w, which lies beside the network it belongs to."""
 AVERAGED = 10_000
 FILTERS = re.compile(r"(convs\.\d+\.conv\.blur|to_rgbs\.\d+\.upsample)\.kernel")
 LAYER = {
@@ -52,7 +54,7 @@ def is_rosinality(tensors: Mapping[str, Tensor]) -> bool:
 def taken(tensors: Mapping[str, Tensor]) -> Adopted:
     """What there is to take of such a checkpoint, and what had to be made up; raises as `official_tensors` does."""
     notes = []
-    if "latent_avg" not in tensors:
+    if AVERAGE not in tensors:
         notes.append(f"the file has no mean of w (latent_avg): it is measured over {AVERAGED:,} draws of z, seed 0")
     if not any(name.startswith("noises.") for name in tensors):
         notes.append("the file has no noise maps: they are drawn from N(0, 1), as in training")
@@ -89,7 +91,7 @@ def official_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         for name, other in TORGB.items():
             ours[f"{path}.torgb.{name}"] = _layer_tensor(left, f"{theirs}.{other}")
         ours[f"{path}.resample_filter"] = binomial_filter()
-    given = left.pop("latent_avg", None)
+    given = left.pop(AVERAGE, None)
     ours["mapping.w_avg"] = _measured_average(ours, layers) if given is None else _one_mean(given)
     _refuse_the_rest(left)
     return ours

@@ -1,0 +1,91 @@
+"""What a file is, by how it begins: a checkpoint of one of three formats, or what else. Light: never imports torch."""
+
+from __future__ import annotations
+
+import zipfile
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from corekit.errors import WeightsError
+from gpk_checkpoints.inert import shown
+
+Container = Literal["safetensors", "pickle", "torch"]
+_TORCH_MAGIC = bytes.fromhex("8a0a6cfc9c46f9206aa850192e")
+"""What begins a file of torch.save before torch 1.6, after the pickle protocol; since then they are zip files."""
+STARTS: Mapping[bytes, str] = {
+    b"\x93NUMPY": "an array of NumPy (.npy): a code or a direction perhaps, for --anchors, --codes or --direction",
+    b"\x89PNG": "a picture (PNG)",
+    b"\xff\xd8\xff": "a picture (JPEG)",
+    b"GIF8": "a picture (GIF)",
+    b"RIFF": "a picture or a video (RIFF)",
+    b"\x89HDF": "an HDF5 file, as Keras writes: gpk reads PyTorch's",
+    b"\x1f\x8b": "a file packed with gzip: unpack it first",
+    b"7z\xbc\xaf": "a 7z archive: unpack it first",
+    b"%PDF": "a PDF",
+    b"\x7fELF": "a program",
+    b"MZ": "a program",
+    b"<!DO": "a web page: perhaps what a server sent instead of the file",
+    b"<htm": "a web page: perhaps what a server sent instead of the file",
+    b"vers": "a text that stands for a file of Git LFS: fetch the file itself, with `git lfs pull`",
+}
+"""What a file that is no checkpoint begins with."""
+OURS: Mapping[str, str] = {
+    "gpk-persona": "a persona of gpk: see `gpk show FILE`",
+    "gpk-direction": "a direction of gpk, for --direction",
+    "gpk-codes": "codes of gpk, for --codes",
+}
+"""gpk's own files that are no weights, by the beginning of their format."""
+
+
+def container(path: Path) -> Container:
+    """What the file at `path` is, by its contents: a plain pickle, what torch.save makes, or else a safetensors file.
+
+    Raises WeightsError where it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(15)
+            size = file.seek(0, 2)
+    except OSError as error:
+        raise WeightsError(f"cannot read {path}: {error.strerror}") from error
+    # A header of 640 bytes begins like a pickle does; a pickle's begin, read as a length, is beyond any file.
+    if start[8:9] == b"{" and int.from_bytes(start[:8], "little") <= size:
+        return "safetensors"
+    if start[:2] == b"PK" or start[2:] == _TORCH_MAGIC:
+        return "torch"
+    return "pickle" if start[:1] == b"\x80" and b"\x02" <= start[1:2] <= b"\x05" else "safetensors"
+
+
+def no_checkpoint(file: Path) -> str | None:
+    """What a file is that is none of the three formats of checkpoints; None for one that may be."""
+    with file.open("rb") as opened:
+        start = opened.read(512)
+    if not start:
+        return "an empty file"
+    for begin, what in STARTS.items():
+        if start.startswith(begin) and (begin != b"vers" or b"git-lfs" in start):
+            return what
+    if start[:2] == b"PK":
+        return _zip(file)
+    if container(file) == "safetensors" and start[8:9] != b"{":
+        text = start.isascii() and all(byte >= 32 or byte in b"\t\r\n" for byte in start)
+        return "a text" if text else "nothing that gpk knows"
+    return None
+
+
+def _zip(file: Path) -> str | None:
+    """What a zip holds that torch.save did not write."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, NotImplementedError, OSError):
+        return None
+    if any(name.endswith("/data.pkl") for name in names):
+        return None
+    kinds = Counter(Path(name).suffix.lower() for name in names if not name.endswith("/")).most_common(3)
+    if any(kind == ".npy" for kind, _ in kinds):
+        return "arrays of NumPy (.npz): codes perhaps, for --anchors or --codes"
+    told = ", ".join(f"{count:,} {shown(kind) or 'without suffix'}" for kind, count in kinds) or "nothing"
+    return f"a zip of {told}: an album of photos perhaps, for `gpk personalize`"
