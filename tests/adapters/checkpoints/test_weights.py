@@ -195,7 +195,7 @@ def test_the_parity_packs_weights(folder: str) -> None:
 )
 def test_another_familys_file(name: str, folder: str) -> None:
     family = backend(name)
-    with pytest.raises(WeightsError, match=rf"weights\.safetensors .*{name}.*another family's"):
+    with pytest.raises(WeightsError, match=rf"weights\.safetensors holds no {name} generator; it holds an? (EG3D|StyleGAN2)"):
         load_generator(family, family.card, Path(FOLDER or "") / folder / "weights.safetensors")
 
 

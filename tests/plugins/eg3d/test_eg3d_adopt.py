@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from corekit.checkpoint import Stored
 from corekit.errors import InputError, WeightsError
 from corekit.generator import Generator
 from gpk_checkpoints.weights import load_generator
@@ -82,7 +83,7 @@ def test_a_stylegan2_for_an_eg3d_and_the_other_way_round(
 
 def test_a_rosinality_file_for_an_eg3d() -> None:
     with pytest.raises(InputError, match=r"convs\.0\.conv\.weight: a StyleGAN without planes and cameras"):
-        adopt({}, {"convs.0.conv.weight": torch.ones(1)})
+        adopt(Stored({"convs.0.conv.weight": torch.ones(1)}))
 
 
 @pytest.mark.parametrize(

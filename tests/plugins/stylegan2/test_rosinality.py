@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from corekit.checkpoint import Stored
 from corekit.errors import InputError, WeightsError
 from gpk_checkpoints.files import read_metadata, write_safetensors
 from gpk_checkpoints.imports import import_weights
@@ -76,25 +77,24 @@ def test_a_published_file(stylegan2: StyleGAN2, tmp_path: Path, legacy: bool) ->
     theirs = checkpoint(stylegan2)
     whole = {"latent_avg": theirs.pop("latent_avg"), "g_ema": theirs, "d": {"x": torch.ones(1)}}
     torch.save(whole, tmp_path / "550000.pt", _use_new_zipfile_serialization=not legacy)
-    made = import_weights(BACKEND, BACKEND.card, tmp_path / "550000.pt")
-    loaded = load_generator(BACKEND, BACKEND.card, tmp_path / "550000.pt")
+    made = import_weights(BACKEND, BACKEND.own_card(), tmp_path / "550000.pt")
+    loaded = load_generator(BACKEND, BACKEND.own_card(), tmp_path / "550000.pt")
     assert same(loaded.state_dict(), stylegan2.state_dict())
     facts = json.loads(read_metadata(made)["gpk"])
     assert facts["config"] == dataclasses.asdict(stylegan2.config)
-    assert (facts["source"]["layout"], facts["source"]["member"]) == ("rosinality", "g_ema")
+    assert (facts["source"]["layout"], facts["source"]["member"]) == ("torch", "g_ema")
     w = stylegan2.mapping(torch.randn(2, 12))
     assert torch.equal(loaded(w).image, stylegan2(w).image)
 
 
-def test_a_safetensors_file_of_these_names_is_imported(stylegan2: StyleGAN2, tmp_path: Path) -> None:
+def test_a_safetensors_file_of_these_names(stylegan2: StyleGAN2, tmp_path: Path) -> None:
     write_safetensors(tmp_path / "a", checkpoint(stylegan2), {})
-    assert same(load_generator(BACKEND, BACKEND.card, tmp_path / "a").state_dict(), stylegan2.state_dict())
-    assert len(list((tmp_path / "cache/weights/stylegan2").glob("*.safetensors"))) == 1
+    assert same(load_generator(BACKEND, BACKEND.own_card(), tmp_path / "a").state_dict(), stylegan2.state_dict())
 
 
 def test_what_is_always_so_comes_before_the_card(stylegan2: StyleGAN2, tmp_path: Path) -> None:
     card = dataclasses.replace(
-        BACKEND.card, config={"conv_clamp": 256, "num_fp16_res": 4, "mapping_lr_multiplier": 1.0}
+        BACKEND.own_card(), config={"conv_clamp": 256, "num_fp16_res": 4, "mapping_lr_multiplier": 1.0}
     )
     torch.save({"g_ema": checkpoint(stylegan2)}, tmp_path / "a.pt")
     loaded = load_generator(BACKEND, card, tmp_path / "a.pt")
@@ -164,25 +164,25 @@ def test_a_file_that_is_not_whole(stylegan2: StyleGAN2, change: dict[str, Tensor
 def test_a_damaged_file_is_named(stylegan2: StyleGAN2, tmp_path: Path) -> None:
     torch.save({"g_ema": checkpoint(stylegan2) | {"extra": torch.ones(1)}}, tmp_path / "a.pt")
     with pytest.raises(
-        WeightsError, match=r"a\.pt holds no stylegan2 generator, perhaps another family's: extra has no"
+        WeightsError, match=r"a\.pt holds no generator that stylegan2 can take: extra has no place"
     ):
-        load_generator(BACKEND, BACKEND.card, tmp_path / "a.pt")
+        load_generator(BACKEND, BACKEND.own_card(), tmp_path / "a.pt")
 
 
 @pytest.mark.parametrize("name", ["synthesis.L3_52_512.weight", "synthesis.input.freqs"])
 def test_a_stylegan3(name: str) -> None:
     with pytest.raises(InputError, match=rf"{name}: a StyleGAN3, another architecture, is not supported"):
-        adopt({}, {"mapping.fc0.weight": torch.ones(2, 2), name: torch.ones(1)})
+        adopt(Stored({"mapping.fc0.weight": torch.ones(2, 2), name: torch.ones(1)}))
 
 
 def test_an_eg3d() -> None:
     with pytest.raises(InputError, match="an EG3D; use the backend eg3d-ffhq for faces, eg3d-afhq for cats"):
-        adopt({}, {"backbone.mapping.fc0.weight": torch.ones(2, 2)})
+        adopt(Stored({"backbone.mapping.fc0.weight": torch.ones(2, 2)}))
 
 
 def test_class_labels() -> None:
     with pytest.raises(InputError, match="c_dim is 10: a class-conditional StyleGAN2 is not supported"):
-        adopt({"c_dim": 10}, {})
+        adopt(Stored({}, {"c_dim": 10}))
 
 
 @pytest.mark.parametrize("nested", [True, False])
@@ -190,9 +190,47 @@ def test_the_official_arguments_state_some_settings(nested: bool) -> None:
     """Those of the synthesis are in a mapping of their own in older files, and beside the others in newer."""
     synthesis = {"num_fp16_res": 4, "conv_clamp": 256, "architecture": "skip"}
     arguments = {"synthesis_kwargs": synthesis} if nested else synthesis
-    settings, tensors = adopt({"c_dim": 0, "img_resolution": 64, "mapping_kwargs": {"num_layers": 2}, **arguments}, {})
-    assert settings == {"img_resolution": 64, "mapping_layers": 2, "num_fp16_res": 4, "conv_clamp": 256}
-    assert tensors == {}
+    stated = {"c_dim": 0, "img_resolution": 64, "mapping_kwargs": {"num_layers": 2}, **arguments}
+    taken = adopt(Stored({}, stated))
+    assert taken.settings == {"img_resolution": 64, "mapping_layers": 2, "num_fp16_res": 4, "conv_clamp": 256}
+    assert taken.tensors == {}
+
+
+def test_what_flat_arguments_leave_out_is_the_stylegan3_repositorys_default() -> None:
+    flat = {"c_dim": 0, "img_resolution": 64, "mapping_kwargs": {}}
+    assert adopt(Stored({}, flat)).settings == {"img_resolution": 64, "num_fp16_res": 4, "conv_clamp": 256}
+    assert adopt(Stored({}, {**flat, "synthesis_kwargs": {}})).settings == {"img_resolution": 64}
+    assert adopt(Stored({}, {**flat, "conv_clamp": None})).settings["conv_clamp"] is None
+    told = {"synthesis.b64": {"use_fp16": False}, "synthesis.b64.conv0": {"conv_clamp": 4.0, "activation": "lrelu"}}
+    layers = adopt(Stored({}, flat, told)).settings
+    assert (layers["num_fp16_res"], layers["conv_clamp"]) == (0, 4.0)
+
+
+@pytest.mark.parametrize(
+    ("modules", "message"),
+    [
+        ({"b8.conv0": {"conv_clamp": 256}, "b8.conv1": {"conv_clamp": None}}, "conv_clamp differs between layers"),
+        ({"b8": {"use_fp16": True}, "b16": {"use_fp16": False}}, "use_fp16 is set in the blocks 8; only the last"),
+        ({"b8.conv0": {"activation": "relu"}}, "b8.conv0: activation is 'relu'; only 'lrelu'"),
+        ({"b8": {"architecture": "resnet"}}, "b8: architecture is 'resnet'; only 'skip'"),
+    ],
+)
+def test_layers_of_another_kind(modules: dict[str, dict[str, object]], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        adopt(Stored({}, {}, {f"synthesis.{path}": own for path, own in modules.items()}))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"mapping_kwargs": {"activation": "relu"}}, "mapping_kwargs: activation is 'relu'; only 'lrelu'"),
+        ({"synthesis_kwargs": {"architecture": "orig"}}, "synthesis_kwargs: architecture is 'orig'; only 'skip'"),
+        ({"attention": True}, "attention is True: what this argument changes is unknown to gpk"),
+    ],
+)
+def test_an_argument_is_honoured_or_refused(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        adopt(Stored({}, arguments))
 
 
 @pytest.mark.skipif(PACK is None, reason="GPK_PARITY_DIR names no parity pack")
@@ -200,5 +238,5 @@ def test_the_parity_packs_weights(tmp_path: Path) -> None:
     state = load_file(Path(PACK or "") / "stylegan2" / "weights.safetensors")
     theirs = rosinality(state)
     torch.save({"g_ema": theirs, "latent_avg": state["mapping.w_avg"]}, tmp_path / "a.pt")
-    found = load_generator(BACKEND, BACKEND.card, tmp_path / "a.pt").state_dict()
+    found = load_generator(BACKEND, BACKEND.own_card(), tmp_path / "a.pt").state_dict()
     assert same(dict(found), {name: tensor.float() for name, tensor in state.items()})
