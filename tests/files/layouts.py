@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +41,9 @@ LAYOUTS: tuple[Any, ...] = tuple(
 
 def changed(generator: StyleGAN2 | EG3D, settings: dict[str, Any]) -> StyleGAN2 | EG3D:
     """Another generator with `settings` changed and, where they fit, the same numbers."""
-    from dataclasses import replace
-
-    other = type(generator)(replace(generator.config, **settings))  # pyright: ignore[reportArgumentType]
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(0)
+        other = type(generator)(replace(generator.config, **settings))  # pyright: ignore[reportArgumentType]
     state, given = other.state_dict(), generator.state_dict()
     fitting = {name: tensor for name, tensor in given.items() if name in state and state[name].shape == tensor.shape}
     other.load_state_dict({**state, **fitting})

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import nn
 
 
@@ -83,6 +84,7 @@ OFFICIAL = (
     Layout("official, published", "publishers: the average alone", snapshot(live=False), tells=True),
     Layout("official, only G", "a training without an average", snapshot(member="G"), tells=True),
     Layout("official, bare network", "pickle.dump(G_ema)", snapshot("g.pkl", member=None), tells=True),
+    Layout("official, half precision", "G_ema.half()", snapshot(), tells=True, dtype=torch.float16),
     Layout("official, renamed .pt", "somebody who wanted a .pt", snapshot("renamed.pt"), tells=True),
     *(
         Layout(f"official, protocol {protocol}", "any Python", snapshot(protocol=protocol), tells=True)
@@ -103,6 +105,7 @@ OFFICIAL = (
 MODULES = (
     Layout("whole module, zip", "torch.save(G)", torch_saved("g.pt"), tells=True),
     Layout("whole module, legacy", "torch.save(G) before torch 1.6", torch_saved("g.pt", legacy=True), tells=True),
+    Layout("whole module, half", "torch.save(G.half())", torch_saved("g.pt"), tells=True, dtype=torch.float16),
     Layout("whole module of PTI", "PTI", torch_saved("model_ABCDEFGHIJKL_multi_id.pt"), tells=True),
     Layout("whole module, renamed .pkl", "somebody who wanted a .pkl", torch_saved("renamed.pkl"), tells=True),
     Layout("whole module in a dict", "a training loop", _in_a_dict, tells=True),
@@ -117,6 +120,5 @@ MODULES = (
         seen="mapping|synthesis",
     ),
 )
-
 
 LAYOUTS = (*OFFICIAL, *MODULES)

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -145,8 +146,10 @@ class _Pickler1(_Pickler):
 
 def saved(path: Path, value: object, *, protocol: int = 4, numpy: int = 2) -> Path:
     """Writes `value` as a plain pickle, as somebody with this version of numpy does."""
+    installed = int(np.__version__.partition(".")[0])
+    kind = pickle.Pickler if numpy == installed else _Pickler1 if numpy == 1 else _Pickler  # the first is far quicker
     with standing(), path.open("wb") as file:
-        (_Pickler1 if numpy == 1 else _Pickler)(file, protocol).dump(value)
+        kind(file, protocol).dump(value)
     return path
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ def _beside(name: str) -> Any:
 
 
 Layout, official = _beside("layout").Layout, _beside("official")
-snapshot, torch_saved = _beside("networks").snapshot, _beside("networks").torch_saved
+torch_saved = _beside("networks").torch_saved
+snapshot = partial(_beside("networks").snapshot, live=False)
 
 Edit = Callable[[Any], None]
 TWO, THREE = ("stylegan2",), ("eg3d",)
@@ -114,7 +116,6 @@ HONOURED = (
         for name, value, by in (
             ("c_gen_conditioning_zero", True, "a training without conditioning"),
             ("c_scale", 0.5, "a training with weaker labels"),
-            ("sr_antialias", False, "an early training"),
             ("sr_num_fp16_res", 0, "a training in float32"),
             ("neural_rendering_resolution", 4, "an early snapshot"),
             ("decoder_lr_mul", 0.5, "somebody's training"),
@@ -122,6 +123,14 @@ HONOURED = (
             ("avg_camera_pivot", (0.0, 0.0, -0.06), "another subject"),
             ("plane_axes", ("xy", "xz", "zy"), "a fork whose third plane is mended"),
         )
+    ),
+    Layout(
+        "sr_antialias False",
+        "an early training",
+        snapshot(),
+        THREE,
+        tells=True,
+        changes={"sr_antialias": False, "neural_rendering_resolution": 16},
     ),
     Layout(
         "c_scale missing",

@@ -198,7 +198,7 @@ SEVERAL = (
         "a key that is not there",
         "a slip",
         keyed(pt("two.pt", _two), "netG_C"),
-        refused=r"(?s)two\.pt.*netG_C",
+        refused=r"(?s)two\.pt.*netG_C.*netG_B",
         seen=None,
     ),
 )

@@ -1,10 +1,12 @@
 """Rosinality's checkpoints: the same numbers under other names."""
 
 import dataclasses
+import importlib.util
 import json
 import math
 import os
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -22,40 +24,20 @@ from gpk_stylegan2.rosinality import official_tensors
 
 (BACKEND,) = gpk_backends()
 PACK = os.environ.get("GPK_PARITY_DIR")
+MAKER = Path(__file__).parents[2] / "files" / "rosinality.py"
 
 
-def rosinality(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The official state dict `state` as rosinality's code names and shapes it, with its filters and noise maps."""
-    rows = torch.tensor([1.0, 3.0, 3.0, 1.0])
-    kernel = torch.outer(rows, rows) / 64 * 4
-    theirs: dict[str, Tensor] = {}
+def _vault() -> ModuleType:
+    """The maker of such files."""
+    spec = importlib.util.spec_from_file_location("rosinality_files", MAKER)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
-    def layer(path: str, name: str) -> None:
-        theirs[f"{name}.conv.weight"] = state[f"{path}.weight"][None]
-        theirs[f"{name}.conv.modulation.weight"] = state[f"{path}.affine.weight"]
-        theirs[f"{name}.conv.modulation.bias"] = state[f"{path}.affine.bias"]
-        if f"{path}.noise_strength" in state:
-            theirs[f"{name}.noise.weight"] = state[f"{path}.noise_strength"].reshape(1)
-            theirs[f"{name}.activate.bias"] = state[f"{path}.bias"]
-            theirs[f"noises.noise_{sum(n.startswith('noises') for n in theirs)}"] = state[f"{path}.noise_const"][
-                None, None
-            ]
-        else:
-            theirs[f"{name}.bias"] = state[f"{path}.bias"].reshape(1, -1, 1, 1)
 
-    for i in range(sum(name.startswith("mapping.fc") for name in state) // 2):
-        for kind in ("weight", "bias"):
-            theirs[f"style.{i + 1}.{kind}"] = state[f"mapping.fc{i}.{kind}"]
-    theirs["input.input"] = state["synthesis.b4.const"][None]
-    layer("synthesis.b4.conv1", "conv1")
-    layer("synthesis.b4.torgb", "to_rgb1")
-    for i in range(sum(name.endswith("conv0.weight") for name in state)):
-        layer(f"synthesis.b{8 * 2**i}.conv0", f"convs.{2 * i}")
-        layer(f"synthesis.b{8 * 2**i}.conv1", f"convs.{2 * i + 1}")
-        layer(f"synthesis.b{8 * 2**i}.torgb", f"to_rgbs.{i}")
-        theirs[f"convs.{2 * i}.conv.blur.kernel"] = kernel
-        theirs[f"to_rgbs.{i}.upsample.kernel"] = kernel
-    return theirs
+rosinality = _vault().renamed
 
 
 def checkpoint(generator: StyleGAN2) -> dict[str, Tensor]:
