@@ -21,7 +21,7 @@ from corekit.checkpoint import Stored
 from corekit.errors import WeightsError
 from corekit.plugin import Backend
 from gpk_checkpoints.archives import read_archive
-from gpk_checkpoints.families import described
+from gpk_checkpoints.families import SHOWN, described
 from gpk_checkpoints.files import read_safetensors
 from gpk_checkpoints.inert import read_pickle, shown
 from gpk_checkpoints.networks import Network, networks_in
@@ -124,12 +124,11 @@ def find_place(read: Checkpoint, backend: Backend) -> Place:
 
 def contents(read: Checkpoint) -> str:
     """The networks of a file, in words."""
-    told = [
-        f"{describe}{' at ' + repr(shown(network.key)) if network.key else ''}"
-        for network in read.networks
-        if (describe := described(network.tensors))
-    ]
-    return "; ".join(told[:3]) or "no network at all"
+    kinds: dict[str, list[str]] = {}
+    for network in read.networks:
+        kinds.setdefault(described(network.tensors), []).append(shown(network.key))
+    told = [f"at {', '.join(keys[:SHOWN])} {kind}" if all(keys) else kind for kind, keys in kinds.items()]
+    return "; ".join(told[:SHOWN]) or "no network at all"
 
 
 def places_of(read: Checkpoint, backend: Backend) -> Iterator[Place]:

@@ -8,36 +8,50 @@ import pytest
 import torch
 from torch import Tensor
 
+from corekit.checkpoint import Stored
 from corekit.errors import WeightsError
 from corekit.generator import Generator
+from corekit.plugin import Backend
 from gpk_checkpoints.files import write_safetensors
-from gpk_checkpoints.foreign import Checkpoint, read_checkpoint
+from gpk_checkpoints.foreign import Place, find_place, read_checkpoint, stored
+from gpk_eg3d import gpk_backends as eg3d_backends
 from gpk_eg3d.network import EG3D
+from gpk_stylegan2 import gpk_backends as stylegan2_backends
 from gpk_stylegan2.network import StyleGAN2
 
+STYLEGAN2, FACES = stylegan2_backends()[0], eg3d_backends()[0]
 
-def same(read: Checkpoint, generator: Generator) -> bool:
+
+def taken(path: Path, backend: Backend = STYLEGAN2) -> tuple[Place, Stored]:
+    """Where the generator lies in the file, and what is there."""
+    read = read_checkpoint(path)
+    place = find_place(read, backend)
+    return place, stored(read, place)
+
+
+def same(network: Stored, generator: Generator) -> bool:
     state = generator.state_dict()
-    found = {name: tensor for name, tensor in read.tensors.items() if name != "dataset_label_std"}  # of every EG3D's
+    found = {name: t for name, t in network.tensors.items() if name != "dataset_label_std"}  # of every EG3D's
     return found.keys() == state.keys() and all(torch.equal(tensor, state[name]) for name, tensor in found.items())
 
 
 @pytest.mark.parametrize("protocol", [3, 4, 5])
 def test_an_official_file(official: ModuleType, generator: Generator, tmp_path: Path, protocol: int) -> None:
-    read = read_checkpoint(official.written(tmp_path / "a.pkl", generator, protocol=protocol))
-    assert same(read, generator)
+    path = official.written(tmp_path / "a.pkl", generator, protocol=protocol)
+    place, network = taken(path, FACES if isinstance(generator, EG3D) else STYLEGAN2)
+    assert same(network, generator)
     family = "TriPlaneGenerator" if isinstance(generator, EG3D) else "Generator"
-    assert (read.layout, read.member, read.family) == ("official", "G_ema", family)
+    assert (place.label, place.network.kind, place.network.modules[""]["z_dim"]) == ("G_ema", family, 12)
 
 
 def test_half_precision_stays_what_it_is(official: ModuleType, stylegan2: StyleGAN2, tmp_path: Path) -> None:
-    read = read_checkpoint(official.written(tmp_path / "a.pkl", stylegan2.half()))
-    assert same(read, stylegan2)
-    assert {tensor.dtype for tensor in read.tensors.values()} == {torch.float16}
+    _, network = taken(official.written(tmp_path / "a.pkl", stylegan2.half()))
+    assert same(network, stylegan2)
+    assert {tensor.dtype for tensor in network.tensors.values()} == {torch.float16}
 
 
 def test_the_arguments_of_a_stylegan2(official: ModuleType, stylegan2: StyleGAN2, tmp_path: Path) -> None:
-    assert read_checkpoint(official.written(tmp_path / "a.pkl", stylegan2)).arguments == {
+    assert taken(official.written(tmp_path / "a.pkl", stylegan2))[1].arguments == {
         "c_dim": 0,
         "z_dim": 12,
         "w_dim": 16,
@@ -51,7 +65,7 @@ def test_the_arguments_of_a_stylegan2(official: ModuleType, stylegan2: StyleGAN2
 def test_what_an_eg3d_is_now_comes_before_what_it_was_made_with(
     official: ModuleType, eg3d: EG3D, tmp_path: Path
 ) -> None:
-    arguments = read_checkpoint(official.written(tmp_path / "a.pkl", eg3d)).arguments
+    arguments = taken(official.written(tmp_path / "a.pkl", eg3d), FACES)[1].arguments
     assert arguments["rendering_kwargs"]["depth_resolution"] == 6  # the constructor's was 7
     assert arguments["rendering_kwargs"]["avg_camera_pivot"] == [0.0, 0.0, 0.2]
     assert arguments["rendering_kwargs"]["density_reg"] == 0.25
@@ -60,7 +74,7 @@ def test_what_an_eg3d_is_now_comes_before_what_it_was_made_with(
 
 def test_odd_arguments_become_json(official: ModuleType, stylegan2: StyleGAN2, tmp_path: Path) -> None:
     odd = {"a": (1, 2), "b": {"y", "x"}, "c": float("nan"), "d": torch.ones(1), 5: [b"x", 1 << 70], "e": {"f": None}}
-    arguments = read_checkpoint(official.written(tmp_path / "a.pkl", stylegan2, _init_kwargs=odd)).arguments
+    arguments = taken(official.written(tmp_path / "a.pkl", stylegan2, _init_kwargs=odd))[1].arguments
     assert arguments == {
         "a": [1, 2],
         "b": ["x", "y"],
@@ -75,16 +89,16 @@ def test_odd_arguments_become_json(official: ModuleType, stylegan2: StyleGAN2, t
 def test_a_bare_network_and_one_without_an_average(
     official: ModuleType, stylegan2: StyleGAN2, tmp_path: Path, member: str | None, said: str
 ) -> None:
-    read = read_checkpoint(official.written(tmp_path / "a.pkl", stylegan2, member=member))
-    assert same(read, stylegan2)
-    assert (read.member, read.family) == (said, "Generator")
+    place, network = taken(official.written(tmp_path / "a.pkl", stylegan2, member=member))
+    assert same(network, stylegan2)
+    assert (place.label, place.network.kind) == (said, "Generator")
 
 
 @pytest.mark.parametrize("value", [{"D": 1}, {}, [1, 2], {"G_ema": {"a": 1}}, 3])
 def test_a_pickle_without_a_generator(tmp_path: Path, value: object) -> None:
     (tmp_path / "a.pkl").write_bytes(pickle.dumps(value, protocol=4))
-    with pytest.raises(WeightsError, match=r"a\.pkl is a pickle without a generator \(G_ema\)"):
-        read_checkpoint(tmp_path / "a.pkl")
+    with pytest.raises(WeightsError, match=r"a\.pkl holds no stylegan2 generator; it holds no network at all"):
+        taken(tmp_path / "a.pkl")
 
 
 @pytest.mark.parametrize(
@@ -107,9 +121,9 @@ def test_a_network_that_is_none(
 def test_a_pt_of_names_and_tensors(stylegan2: StyleGAN2, tmp_path: Path, legacy: bool) -> None:
     path = tmp_path / "a.pt"
     torch.save({**stylegan2.state_dict(), "note": "x"}, path, _use_new_zipfile_serialization=not legacy)
-    read = read_checkpoint(path)
-    assert same(read, stylegan2)
-    assert (read.layout, read.member, read.family, read.arguments) == ("official", "", "", {})
+    place, network = taken(path)
+    assert same(network, stylegan2)
+    assert (place.label, place.network.kind, network.arguments, network.modules) == ("", "", {}, {})
 
 
 def test_a_trainings_pt(stylegan2: StyleGAN2, tmp_path: Path) -> None:
@@ -117,9 +131,9 @@ def test_a_trainings_pt(stylegan2: StyleGAN2, tmp_path: Path) -> None:
     state: dict[str, Tensor] = {"input.input": torch.ones(1, 4, 4, 4)}
     whole = {"g": {"input.input": torch.zeros(1)}, "g_ema": state, "args": args, "latent_avg": torch.ones(3)}
     torch.save(whole, tmp_path / "a.pt")
-    read = read_checkpoint(tmp_path / "a.pt")
-    assert (read.layout, read.member, read.arguments) == ("rosinality", "g_ema", {"size": 16, "n_mlp": 2})
-    assert read.tensors.keys() == {"input.input", "latent_avg"}
+    place, network = taken(tmp_path / "a.pt")
+    assert (place.label, network.arguments) == ("g_ema", {"size": 16, "n_mlp": 2, "local_rank": 0})
+    assert (network.tensors.keys(), network.beside.keys()) == ({"input.input"}, {"latent_avg"})
 
 
 @pytest.mark.parametrize("legacy", [True, False])
@@ -146,25 +160,36 @@ def test_a_pt_cut_short(tmp_path: Path) -> None:
 @pytest.mark.parametrize("value", [[1], {"g_ema": {}}, {"a": 1}, torch.ones(3)])
 def test_a_pt_without_a_generator(tmp_path: Path, value: object) -> None:
     torch.save(value, tmp_path / "a.pt")
-    with pytest.raises(WeightsError, match=r"a\.pt holds no generator \(g_ema"):
-        read_checkpoint(tmp_path / "a.pt")
+    with pytest.raises(WeightsError, match=r"a\.pt holds no stylegan2 generator; it holds no network at all"):
+        taken(tmp_path / "a.pt")
 
 
 def test_a_safetensors_file_and_what_gpk_wrote_into_it(tmp_path: Path) -> None:
     write_safetensors(tmp_path / "a", {"w": torch.ones(2)}, {"gpk": '{"backend": "x"}'})
     read = read_checkpoint(tmp_path / "a")
-    assert (read.layout, read.facts, read.tensors["w"].tolist()) == ("safetensors", {"backend": "x"}, [1, 1])
+    (network,) = read.networks
+    assert (read.container, read.facts, network.tensors["w"].tolist()) == ("safetensors", {"backend": "x"}, [1, 1])
 
 
 def test_the_contents_say_what_a_file_is(official: ModuleType, stylegan2: StyleGAN2, tmp_path: Path) -> None:
-    read = read_checkpoint(official.written(tmp_path / "a.safetensors", stylegan2))
-    assert (read.layout, same(read, stylegan2)) == ("official", True)
+    path = official.written(tmp_path / "a.safetensors", stylegan2)
+    assert read_checkpoint(path).container == "pickle"
+    assert same(taken(path)[1], stylegan2)
 
 
-@pytest.mark.parametrize("data", [b"", b"text that is nothing else", b"\x80"])
-def test_no_checkpoint_at_all(tmp_path: Path, data: bytes) -> None:
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (b"", "an empty file"),
+        (b"text that is nothing else", "a text"),
+        (b"\x80", "nothing that gpk knows"),
+        (b"<!DOCTYPE html>", "a web page"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "a text that stands for a file of Git LFS"),
+    ],
+)
+def test_no_checkpoint_at_all(tmp_path: Path, data: bytes, what: str) -> None:
     (tmp_path / "a.pkl").write_bytes(data)
-    with pytest.raises(WeightsError, match=r"a\.pkl is not a whole safetensors file"):
+    with pytest.raises(WeightsError, match=rf"a\.pkl is {what}.* A checkpoint of a generator is needed"):
         read_checkpoint(tmp_path / "a.pkl")
     with pytest.raises(WeightsError, match=r"cannot read .*absent\.pkl: No such file"):
         read_checkpoint(tmp_path / "absent.pkl")

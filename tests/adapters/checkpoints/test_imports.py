@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-import gpk_checkpoints.imports as module
+import gpk_checkpoints.foreign as module
 from corekit.errors import RunError, WeightsError
 from corekit.generator import Generator, fingerprint
 from corekit.plugin import Backend, Card
@@ -27,11 +27,14 @@ from gpk_stylegan2 import gpk_backends as stylegan2_backends
 from gpk_stylegan2.network import StyleGAN2
 
 (STYLEGAN2,) = stylegan2_backends()
+OWN = STYLEGAN2.own_card()
 FFHQ, AFHQ = eg3d_backends()
 
 
 def backend_of(generator: Generator) -> Backend:
-    return FFHQ if isinstance(generator, EG3D) else STYLEGAN2
+    """The backend of small networks, whose only card does not say of what size they are."""
+    backend = FFHQ if isinstance(generator, EG3D) else STYLEGAN2
+    return dataclasses.replace(backend, cards=(backend.own_card("small"),), essential=())
 
 
 def header(path: Path) -> dict[str, Any]:
@@ -58,7 +61,7 @@ def test_an_official_file_becomes_ours(official: ModuleType, generator: Generato
     family = "TriPlaneGenerator" if isinstance(generator, EG3D) else "Generator"
     assert facts["source"] == {
         "name": "network-7.pkl",
-        "layout": "official",
+        "layout": "pickle",
         "family": family,
         "member": "G_ema",
         "sha256": sha256,
@@ -77,7 +80,7 @@ def test_the_config_is_the_files_then_the_cards(official: ModuleType, eg3d: EG3D
     )
     facts = header(import_weights(FFHQ, card, official.written(tmp_path / "a.pkl", eg3d)))
     ours = json.loads(json.dumps(dataclasses.asdict(eg3d.config)))
-    assert facts["config"] == {**ours, "plane_axes": ["xy", "xz", "zy"]}
+    assert facts["config"] == ours
     assert facts["arguments"]["rendering_kwargs"]["box_warp"] == 1.0
 
 
@@ -93,21 +96,21 @@ def test_the_same_pictures(official: ModuleType, generator: Generator, tmp_path:
 
 def test_a_source_is_imported_once(official: ModuleType, stylegan2: StyleGAN2, tmp_path: Path) -> None:
     source = official.written(tmp_path / "a.pkl", stylegan2)
-    made = import_weights(STYLEGAN2, STYLEGAN2.card, source)
+    made = import_weights(STYLEGAN2, OWN, source)
     first, data = inode(made), made.read_bytes()
-    load_generator(STYLEGAN2, STYLEGAN2.card, source)
-    assert import_weights(STYLEGAN2, STYLEGAN2.card, source.rename(tmp_path / "b.pkl")) == made
+    load_generator(STYLEGAN2, OWN, source)
+    assert import_weights(STYLEGAN2, OWN, source.rename(tmp_path / "b.pkl")) == made
     assert inode(made) == first
     assert [path.name for path in made.parent.iterdir() if path.name != ".lock"] == [made.name]
     # Damaged, or made for another card, it is made again.
     made.write_bytes(data[:-1])
-    import_weights(STYLEGAN2, STYLEGAN2.card, tmp_path / "b.pkl")
+    import_weights(STYLEGAN2, OWN, tmp_path / "b.pkl")
     assert len(made.read_bytes()) == len(data)
-    assert header(import_weights(STYLEGAN2, STYLEGAN2.cards[1], tmp_path / "b.pkl"))["card"] == STYLEGAN2.cards[1].name
+    assert header(import_weights(STYLEGAN2, STYLEGAN2.own_card("b"), tmp_path / "b.pkl"))["card"] == "b"
 
 
 def test_half_precision_is_stored_as_float32(official: ModuleType, stylegan2: StyleGAN2, tmp_path: Path) -> None:
-    made = import_weights(STYLEGAN2, STYLEGAN2.card, official.written(tmp_path / "a.pkl", stylegan2.half()))
+    made = import_weights(STYLEGAN2, OWN, official.written(tmp_path / "a.pkl", stylegan2.half()))
     stored = read_safetensors(made)[0]
     assert {tensor.dtype for tensor in stored.values()} == {torch.float32}
     assert same(stored, {name: tensor.float() for name, tensor in stylegan2.state_dict().items()})
@@ -136,12 +139,12 @@ def test_an_import_of_an_import(official: ModuleType, eg3d: EG3D, tmp_path: Path
 
 def test_a_file_of_ours_is_loaded_as_it_is(stylegan2: StyleGAN2, tmp_path: Path, cache: Path) -> None:
     write_safetensors(tmp_path / "a", stylegan2.state_dict(), {})
-    assert same(load_generator(STYLEGAN2, STYLEGAN2.card, tmp_path / "a").state_dict(), stylegan2.state_dict())
+    assert same(load_generator(STYLEGAN2, OWN, tmp_path / "a").state_dict(), stylegan2.state_dict())
     assert not cache.exists()
 
 
 def test_a_backend_that_adopts_nothing(official: ModuleType, stylegan2: StyleGAN2, tmp_path: Path) -> None:
-    plain = dataclasses.replace(STYLEGAN2, name="plain", adopt=None)
+    plain = dataclasses.replace(STYLEGAN2, name="plain", adopt=None, essential=())
     made = load_generator(plain, plain.card, official.written(tmp_path / "a.pkl", stylegan2))
     assert same(made.state_dict(), stylegan2.state_dict())
 
@@ -153,22 +156,22 @@ def test_a_cache_that_cannot_be_written(
     (tmp_path / "file").write_text("not a folder")
     monkeypatch.setenv("GPK_CACHE", place if place.startswith("/") else str(tmp_path / place))
     source = official.written(tmp_path / "a.pkl", stylegan2)
-    assert same(load_generator(STYLEGAN2, STYLEGAN2.card, source).state_dict(), stylegan2.state_dict())
+    assert same(load_generator(STYLEGAN2, OWN, source).state_dict(), stylegan2.state_dict())
     with pytest.raises(RunError, match=r"cannot write in .*; GPK_CACHE names another folder"):
-        import_weights(STYLEGAN2, STYLEGAN2.card, source)
+        import_weights(STYLEGAN2, OWN, source)
 
 
 def test_a_read_only_cache_is_still_read(
     official: ModuleType, stylegan2: StyleGAN2, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = official.written(tmp_path / "a.pkl", stylegan2)
-    made = import_weights(STYLEGAN2, STYLEGAN2.card, source)
+    made = import_weights(STYLEGAN2, OWN, source)
     # A lock that nobody can take, not even root, for whom every folder can be written to.
     made.with_name(".lock").unlink(missing_ok=True)
     made.with_name(".lock").mkdir()
     # Nothing is converted again: that would be noticed.
-    monkeypatch.setattr(module, "read_checkpoint", None)
-    assert same(load_generator(STYLEGAN2, STYLEGAN2.card, source).state_dict(), stylegan2.state_dict())
+    monkeypatch.setattr(module, "read_pickle", None)
+    assert same(load_generator(STYLEGAN2, OWN, source).state_dict(), stylegan2.state_dict())
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
@@ -178,7 +181,7 @@ def test_a_full_disk(official: ModuleType, stylegan2: StyleGAN2, tmp_path: Path)
     there.parent.mkdir(parents=True)
     part = there.with_name(there.name + ".part")
     part.symlink_to("/dev/full")
-    assert same(load_generator(STYLEGAN2, STYLEGAN2.card, source).state_dict(), stylegan2.state_dict())
+    assert same(load_generator(STYLEGAN2, OWN, source).state_dict(), stylegan2.state_dict())
     assert not os.path.lexists(part)
     assert not there.exists()
 
@@ -219,7 +222,7 @@ def test_what_is_wrong_with_a_file_is_said(
 ) -> None:
     harm(stylegan2)
     with pytest.raises(WeightsError, match=message):
-        load_generator(STYLEGAN2, STYLEGAN2.card, official.written(tmp_path / "a.pkl", stylegan2))
+        load_generator(STYLEGAN2, OWN, official.written(tmp_path / "a.pkl", stylegan2))
     assert not cache.exists()
 
 
@@ -231,7 +234,7 @@ def test_sizes_that_no_machine_can_hold(tmp_path: Path) -> None:
         tensors |= {"mapping.fc0.weight": torch.ones(1, 1), "synthesis.b4.conv1.affine.weight": torch.ones(1, 1)}
         write_safetensors(tmp_path / "a", tensors, {})
         with pytest.raises(WeightsError, match=message):
-            load_generator(STYLEGAN2, STYLEGAN2.card, tmp_path / "a")
+            load_generator(STYLEGAN2, OWN, tmp_path / "a")
 
 
 def test_another_backends_import(official: ModuleType, eg3d: EG3D, tmp_path: Path) -> None:
@@ -247,7 +250,7 @@ def test_another_backends_import(official: ModuleType, eg3d: EG3D, tmp_path: Pat
 def test_damaged_metadata(stylegan2: StyleGAN2, tmp_path: Path, gpk: str) -> None:
     write_safetensors(tmp_path / "a", stylegan2.state_dict(), {"gpk": gpk})
     with pytest.raises(WeightsError, match="gpk metadata"):
-        import_weights(STYLEGAN2, STYLEGAN2.card, tmp_path / "a")
+        import_weights(STYLEGAN2, OWN, tmp_path / "a")
 
 
 def test_a_card_of_a_backend_of_ones_own(official: ModuleType, stylegan2: StyleGAN2, tmp_path: Path) -> None:

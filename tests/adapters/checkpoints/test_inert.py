@@ -19,8 +19,9 @@ import pytest
 import torch
 from torch import _utils
 
+from corekit.checkpoint import Stored
 from corekit.errors import WeightsError
-from gpk_checkpoints.foreign import read_checkpoint
+from gpk_checkpoints.foreign import Place, read_checkpoint, stored
 from gpk_checkpoints.inert import read_pickle
 from gpk_checkpoints.pickled import Record, Strided
 from gpk_checkpoints.storages import Storages
@@ -33,6 +34,12 @@ TRICKS += ["extension", "persistent", "instance"]
 def read(path: Path) -> Any:
     with path.open("rb") as file:
         return read_pickle(file, path.stat().st_size, str(path))
+
+
+def all_of(path: Path) -> dict[str, Stored]:
+    """Every network of the file by its key, with its tensors."""
+    found = read_checkpoint(path)
+    return {network.key: stored(found, Place(network)) for network in found.networks}
 
 
 def put(path: Path, *parts: bytes) -> Path:
@@ -58,11 +65,11 @@ def test_a_poisoned_pickle_is_refused_and_nothing_runs(
     (tmp_path / "evil.pkl").write_bytes(data)
     before = {f: f.__defaults__ for f in (_utils._rebuild_tensor_v2, torch.load)}
     with pytest.raises(WeightsError, match=rf"evil\.pkl.*{message}"):
-        read_checkpoint(tmp_path / "evil.pkl")
+        all_of(tmp_path / "evil.pkl")
     assert not (tmp_path / "marker").exists()
     assert {f: f.__defaults__ for f in before} == before
     # Nothing is left behind that the next file would meet.
-    good = read_checkpoint(official.written(tmp_path / "good.pkl", stylegan2))
+    good = all_of(official.written(tmp_path / "good.pkl", stylegan2))["G_ema"]
     assert torch.equal(good.tensors["synthesis.b4.const"], stylegan2.synthesis.get_parameter("b4.const"))
 
 
@@ -246,9 +253,10 @@ def test_modules_without_end(tmp_path: Path) -> None:
 def test_arguments_without_end(tmp_path: Path) -> None:
     doubled = b"".join(pickle.BINPUT + b"\0" + pickle.BINGET + b"\0" + pickle.TUPLE2 for _ in range(31))
     module = name("training.x", "Wide") + pickle.EMPTY_TUPLE + pickle.NEWOBJ + pickle.EMPTY_DICT + text("_init_kwargs")
-    kwargs = pickle.EMPTY_DICT + text("a") + pickle.EMPTY_TUPLE + doubled + pickle.SETITEM
+    kwargs = pickle.EMPTY_DICT + text("a") + pickle.EMPTY_TUPLE + doubled + pickle.SETITEM + pickle.SETITEM
+    children = text("_modules") + pickle.EMPTY_DICT + pickle.SETITEM
     with pytest.raises(WeightsError, match=r"wide\.pkl: the arguments of its generator have no end"):
-        read_checkpoint(put(tmp_path / "wide.pkl", module, kwargs, pickle.SETITEM, pickle.BUILD))
+        read_checkpoint(put(tmp_path / "wide.pkl", module, kwargs, children, pickle.BUILD))
 
 
 INSIDE = [(0, (12,), (1,)), (4, (2, 2), (4, 1)), (0, (4, 3), (1, 4)), (12, (0, 3), (1, 1)), (3, (), ())]

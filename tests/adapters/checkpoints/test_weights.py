@@ -181,7 +181,7 @@ def backend(name: str) -> Backend:
 def test_the_parity_packs_weights(folder: str) -> None:
     family = backend(folder.partition(".")[0])
     path = Path(FOLDER or "") / folder / "weights.safetensors"
-    generator = load_generator(family, family.card, path)
+    generator = load_generator(family, family.own_card(), path)
     stored, _ = read_safetensors(path)
     assert generator.state_dict().keys() == stored.keys()
     for name, tensor in generator.state_dict().items():
@@ -195,7 +195,7 @@ def test_the_parity_packs_weights(folder: str) -> None:
 )
 def test_another_familys_file(name: str, folder: str) -> None:
     family = backend(name)
-    with pytest.raises(WeightsError, match=rf"weights\.safetensors holds no {name} generator; it holds an? (EG3D|StyleGAN2)"):
+    with pytest.raises(WeightsError, match=rf"weights\.safetensors holds no {name} .*; it holds an? (EG3D|StyleGAN2)"):
         load_generator(family, family.card, Path(FOLDER or "") / folder / "weights.safetensors")
 
 

@@ -42,6 +42,7 @@ OFFICIAL: dict[str, Any] = {
         "superresolution_module": "training.superresolution.SuperresolutionHybrid8X",
         "depth_resolution": 24,
         "box_warp": 1,
+        "c_scale": 1,
         "avg_camera_pivot": [0, 0, -0.06],
         "density_reg": 0.25,
     },

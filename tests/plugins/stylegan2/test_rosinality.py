@@ -145,9 +145,7 @@ def test_a_file_that_is_not_whole(stylegan2: StyleGAN2, change: dict[str, Tensor
 
 def test_a_damaged_file_is_named(stylegan2: StyleGAN2, tmp_path: Path) -> None:
     torch.save({"g_ema": checkpoint(stylegan2) | {"extra": torch.ones(1)}}, tmp_path / "a.pt")
-    with pytest.raises(
-        WeightsError, match=r"a\.pt holds no generator that stylegan2 can take: extra has no place"
-    ):
+    with pytest.raises(WeightsError, match=r"a\.pt holds no generator that stylegan2 can take: extra has no place"):
         load_generator(BACKEND, BACKEND.own_card(), tmp_path / "a.pt")
 
 
