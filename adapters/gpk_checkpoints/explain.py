@@ -5,51 +5,51 @@ For any file whatsoever: it is read as an import would read it, and what an impo
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from corekit.checkpoint import Adopted
 from corekit.errors import InputError, WeightsError
 from corekit.plugin import Backend
 from gpk_checkpoints.assembly import assemble
 from gpk_checkpoints.families import described
-from gpk_checkpoints.foreign import KEY, Checkpoint, Place, apart, places_of, read_checkpoint, stored
-from gpk_checkpoints.imports import differences
+from gpk_checkpoints.foreign import Checkpoint, apart, places_of, read_checkpoint
+from gpk_checkpoints.imports import adopted, differences
 from gpk_checkpoints.sniffed import OURS, container, no_checkpoint
 
 
 def explain(path: Path, backends: Sequence[Backend]) -> dict[str, Any]:
-    """What the file is, in JSON types: `what` in words, and its `networks`, each with what every backend says of it.
+    """What the file is, in JSON types: `what` in words, its `networks`, and what each backend of its family `takes`.
 
     `refused` is why nothing of it can be read, None where it can. Raises WeightsError where there is no such file.
     """
     file, _ = apart(path)
+    told: dict[str, Any] = {"file": str(path), "bytes": 0, "what": "", "refused": None, "networks": [], "takes": []}
     if file.is_dir():
-        return _nothing(file, "a folder: give one of its files")
+        return told | {"what": "a folder: give one of its files"}
     if not file.exists():
         raise WeightsError(f"there is no {file}: give a file")
     if not file.is_file():
-        return _nothing(file, "a device or a pipe, which has no end: give a file")
-    size = file.stat().st_size
+        return told | {"what": "a device or a pipe, which has no end: give a file"}
+    told["bytes"] = file.stat().st_size
     if (what := no_checkpoint(file)) is not None:
-        return _nothing(file, what) | {"bytes": size}
+        return told | {"what": what}
+    told["what"] = _format(file)
     try:
         read = read_checkpoint(path)
     except WeightsError as error:
-        return _nothing(file, _format(file)) | {"bytes": size, "refused": str(error)}
-    kind = str(read.facts.get("format", "")).partition("/")[0]
-    return {
-        "file": str(file),
-        "bytes": size,
-        "what": OURS.get(kind, _format(file)),
-        "refused": None,
-        "networks": [] if kind in OURS else [_network(read, network, backends) for network in read.networks],
-    }
-
-
-def _nothing(file: Path, what: str) -> dict[str, Any]:
-    return {"file": str(file), "bytes": 0, "what": what, "refused": None, "networks": []}
+        return told | {"refused": str(error).removeprefix(f"{file} ")}
+    if (kind := str(read.facts.get("format", "")).partition("/")[0]) in OURS:
+        return told | {"what": OURS[kind]}
+    networks = [
+        {"key": each.key, "class": each.kind, "tensors": len(each.tensors), "what": described(each.tensors)}
+        for each in read.networks
+    ]
+    # A backend whose cards all bring their weights has no file of anybody else's.
+    asked = [backend for backend in backends if any(card.weights is None and not card.ready for card in backend.cards)]
+    takes = [said for backend in asked if (said := _said(path, read, backend)) is not None]
+    return told | {"networks": networks, "takes": sorted(takes, key=lambda said: not said["cards"])}
 
 
 def _format(file: Path) -> str:
@@ -64,43 +64,34 @@ def _format(file: Path) -> str:
             return "a safetensors file"
 
 
-def _network(read: Checkpoint, network: Any, backends: Sequence[Backend]) -> dict[str, Any]:  # noqa: ANN401
-    return {
-        "key": network.key,
-        "class": network.kind,
-        "tensors": len(network.tensors),
-        "what": described(network.tensors),
-        "backends": [
-            said
-            for backend in backends
-            for place in places_of(read, backend)
-            if place.network is network
-            # Without marks a backend knows its family by trying alone, and says nothing of what it does not take.
-            if (said := _said(read, place, backend)).get("cards") or backend.marks
-        ],
-    }
-
-
-def _said(read: Checkpoint, place: Place, backend: Backend) -> dict[str, Any]:
-    """What the backend makes of the network: what it takes, as which card, and what it leaves; or why it refuses it."""
-    told: dict[str, Any] = {"backend": backend.name, "key": place.label, "refused": None}
+def _said(path: Path, read: Checkpoint, backend: Backend) -> dict[str, Any] | None:
+    """What the backend takes of the file, as which card, and what it leaves; or why it refuses it. None for a file in
+    which nothing is of its family.
+    """
+    if read.facts.get("backend", backend.name) != backend.name or not any(places_of(read, backend)):
+        return None
+    told: dict[str, Any] = {"backend": backend.name, "key": None, "refused": None, "cards": []}
     try:
-        network = stored(read, place)
-        took = Adopted({}, network.tensors) if backend.adopt is None or read.facts else backend.adopt(network)
-        stated = read.facts.get("config") or took.settings
-        _, config = assemble(read.path, backend, {**backend.card.config, **stated}, took.tensors)
+        place, took = adopted(backend, read)
+        _, config = assemble(read.path, backend, {**backend.card.config, **took.settings}, took.tensors)
     except InputError as error:
-        return told | {"refused": str(error)}
-    cards = [card.name for card in backend.cards if not differences(backend, card, config)]
-    why = "" if cards else differences(backend, backend.card, config)[0]
-    key = f"{KEY}{place.label}" if place.label and read.key else ""
-    option = "" if backend.card.name in cards else f" --card {cards[0]}" if cards else " --as NAME"
+        # Without marks a backend knows its family by trying alone, and says nothing of what it does not take.
+        return told | {"refused": str(error).removeprefix(f"{read.path} ")} if backend.marks else None
+    cards = [card for card in backend.cards if not differences(backend, card, config)]
+    option = "" if backend.card in cards else f" --card {cards[0].name}" if cards else " --as NAME"
+    against = (cards or backend.cards)[0].config
     return told | {
-        "cards": cards,
-        "no_card": why,
+        "key": place.label,
+        "cards": [card.name for card in cards],
+        "differs": differences(backend, backend.card, config) if not cards else [],
         "side": config.get("img_resolution"),
-        "states": {name: value for name, value in took.settings.items() if value is not None},
+        "states": {name: value for name, value in took.settings.items() if _differs(value, against.get(name, value))},
         "ignored": dict(took.ignored),
         "notes": list(took.notes),
-        "command": f"gpk weights import {backend.name} {read.path}{key}{option}",
+        "command": f"gpk weights import {backend.name} {path}{option}",
     }
+
+
+def _differs(value: object, stated: object) -> bool:
+    """Whether two settings, of which JSON and YAML may have made lists, are not the same."""
+    return json.dumps(value, default=str) != json.dumps(stated, default=str)

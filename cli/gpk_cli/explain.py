@@ -32,27 +32,28 @@ def explain(
 
 
 def _lines(told: dict[str, Any]) -> Iterator[str]:
-    yield f"{told['file']}: {told['what']}, {told['bytes'] / 1e6:,.1f} MB"
+    size = f", {told['bytes'] / 1e6:,.1f} MB" if told["bytes"] else ""
+    yield f"{told['file']}: {told['what']}{size}"
     if told["refused"]:
         yield f"  refused: {told['refused']}"
     for network in told["networks"][:MOST]:
-        key, kind = network["key"] or "the whole file", f", class {network['class']}" if network["class"] else ""
-        yield f"{key}: {network['tensors']:,} tensors{kind}"
-        yield f"  {network['what']}"
-        for said in network["backends"]:
-            yield from (f"  {line}" for line in _backend(said))
+        kind = f", class {network['class']}" if network["class"] else ""
+        yield f"  {network['key'] or 'the file'}: {network['what']} ({network['tensors']:,} tensors{kind})"
     if len(told["networks"]) > MOST:
-        yield f"and {len(told['networks']) - MOST} more"
+        yield f"  and {len(told['networks']) - MOST} more"
+    for said in told["takes"]:
+        yield from _taken(said)
 
 
-def _backend(said: dict[str, Any]) -> Iterator[str]:
+def _taken(said: dict[str, Any]) -> Iterator[str]:
     if said["refused"]:
-        yield f"{said['backend']}: refused: {said['refused']}"
+        yield f"{said['backend']} refuses it: {said['refused']}"
         return
-    card = ", ".join(said["cards"]) or f"no card of it ({said['no_card']})"
-    yield f"{said['backend']}: {said['side']} x {said['side']} pixels; agrees with {card}"
+    what = said["key"] or "it"
+    card = " or ".join(said["cards"]) or f"a card of its own: its {said['differs'][0]}"
+    yield f"{said['backend']} takes {what} as {card}"
     if said["states"]:
-        yield "  states " + ", ".join(f"{name} {value}" for name, value in said["states"].items())
+        yield "  the file states " + ", ".join(f"{name} {value}" for name, value in said["states"].items())
     for name, reason in list(said["ignored"].items())[:MOST]:
         yield f"  leaves {name}: {reason}"
     for note in said["notes"]:
