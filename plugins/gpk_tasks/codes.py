@@ -18,6 +18,7 @@ from corekit.bench import Bench
 from corekit.errors import InputError
 from corekit.generator import LatentSpace
 from corekit.latents import anchors_as_ws
+from corekit.plugin import Backend
 from gpk_checkpoints.arrays import Stored, read_array
 from gpk_checkpoints.files import write_safetensors
 
@@ -50,21 +51,32 @@ def read_codes(bench: Bench, file: Path, *, many: bool = False) -> Tensor:
     An array [L, D] is one code with a row for each layer; where there must be `many`, it is L codes of W.
     """
     latent = bench.generator.latent
-    stored = read_array(file, wanted=wanted_of(latent), own=FORMAT)
-    theirs = stored.header.get("backend", bench.backend.name)
-    if theirs != bench.backend.name:
-        raise InputError(f"{file} holds codes of {theirs}, which say nothing to {bench.backend.name}")
-    w = fitted(stored, latent, many=many).to(next(bench.generator.parameters()))
+    w = codes_in(bench.backend, latent, file, many=many).to(next(bench.generator.parameters()))
     return anchors_as_ws(w, latent.num_ws)
 
 
-def wanted_of(latent: LatentSpace) -> str:
+def codes_in(backend: Backend, latent: LatentSpace, file: Path, *, many: bool = False) -> Tensor:
+    """The codes in `file` as it has them, [N, D] of W or [N, L, D] of W+; otherwise as `read_codes`."""
+    stored = read_array(file, wanted=_wanted(latent), own=FORMAT)
+    theirs = stored.header.get("backend", backend.name)
+    if theirs != backend.name:
+        raise InputError(f"{file} holds codes of {str(theirs)[:100]}, which say nothing to {backend.name}")
+    return _fitted(stored, latent, many=many)
+
+
+def write_codes(file: Path, bench: Bench, tensors: Mapping[str, Tensor]) -> None:
+    """Replaces `file` by the tensors, of which `w` are codes of the bench's generator."""
+    whose = {"format": FORMAT, "backend": bench.backend.name, "card": bench.card.name}
+    write_safetensors(file, tensors, {"gpk": json.dumps(whose)})
+
+
+def _wanted(latent: LatentSpace) -> str:
     """What a file of codes has to hold, in words."""
     layers, width = latent.num_ws, latent.w_dim
     return f"codes [N, {layers}, {width}], [N, {width}], [{layers}, {width}] or [{width}]"
 
 
-def fitted(stored: Stored, latent: LatentSpace, *, many: bool = False) -> Tensor:
+def _fitted(stored: Stored, latent: LatentSpace, *, many: bool = False) -> Tensor:
     """The array's codes, [N, D] of W or [N, L, D] of W+.
 
     A matrix [L, D] is one code, a row for each layer, as others save one; with `many` it is L codes of W. [1, L, D] and
@@ -85,9 +97,3 @@ def fitted(stored: Stored, latent: LatentSpace, *, many: bool = False) -> Tensor
     if len(shape) == 2 and shape[0] == width:
         raise stored.refused(line=".T")
     raise stored.refused(", which is of another generator")
-
-
-def write_codes(file: Path, bench: Bench, tensors: Mapping[str, Tensor]) -> None:
-    """Replaces `file` by the tensors, of which `w` are codes of the bench's generator."""
-    whose = {"format": FORMAT, "backend": bench.backend.name, "card": bench.card.name}
-    write_safetensors(file, tensors, {"gpk": json.dumps(whose)})
