@@ -36,6 +36,16 @@ def loading(path: Path, kind: Kind, way: Way) -> str:
     return f"np.load({quoted(path)}){steps}"
 
 
+def saving(path: Path, numbers: str) -> str:
+    """The line that saves `numbers`, made of the file at `path`, as another file than that.
+
+    >>> print(saving(Path("cat.npy"), "w.T"))
+    `np.save("w.npy", w.T)`
+    """
+    name = "w.npy" if path.name != "w.npy" else "w-new.npy"
+    return f'`np.save("{name}", {numbers})`'
+
+
 def most_bytes(path: Path) -> int:
     """Bytes that an array of the file at `path` may have in memory: one that is packed, or repeats its numbers, can
     claim any.

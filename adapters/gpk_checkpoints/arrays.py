@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from corekit.errors import WeightsError
-from gpk_checkpoints.array_kinds import KINDS, Kind, Way, listed, loading
+from gpk_checkpoints.array_kinds import KINDS, Kind, Way, listed, loading, saving
 from gpk_checkpoints.files import container, read_safetensors
 from gpk_checkpoints.numpy_files import MAGIC, read_npy, read_npz
 from gpk_checkpoints.strangers import told
@@ -46,7 +46,7 @@ class Stored:
         Python that gives it, to make a right one of it.
         """
         load = loading(self.path, self.kind, self.way)
-        convert = "" if line is None else f': `np.save("w.npy", {load}{line})` converts it'
+        convert = "" if line is None else f": {saving(self.path, load + line)} converts it"
         found = f"{KINDS[self.kind]} {list(self.numbers.shape)}{what}{convert}"
         return WeightsError(f"{self.path} is {found}. Wanted is {self.wanted}, as {FORMATS}")
 
@@ -115,7 +115,7 @@ def _safetensors(path: Path, own: str, names: Sequence[str]) -> Stored:
         found = header.get("format") if isinstance(header, dict) else None
         if found != own:
             anchors = loading(path, "safetensors", ("anchors",))
-            line = f': `np.save("w.npy", {anchors})` saves its anchors alone' if "anchors" in tensors else ""
+            line = f": {saving(path, anchors)} saves its anchors alone" if "anchors" in tensors else ""
             raise WeightsError(f"is gpk's own, of format {str(found)[:40]!r} and not {own!r}{line}")
     way = _chosen(path, "safetensors", [(name,) for name in tensors], names)
     return Stored(path, "safetensors", way, numbers_of(path, "safetensors", way, tensors[str(way[0])]), header=header)
@@ -131,7 +131,5 @@ def _chosen(path: Path, kind: Kind, there: Sequence[Way], names: Sequence[str]) 
     if not there:
         raise WeightsError(f"is {KINDS[kind]} without an array: get the file of the array")
     told_names = listed([".".join(map(str, way)) for way in known or there])
-    first = loading(path, kind, (known or there)[0])
-    raise WeightsError(
-        f'is {KINDS[kind]} with {len(there)} arrays ({told_names}): `np.save("w.npy", {first})` saves the first alone'
-    )
+    line = saving(path, loading(path, kind, (known or there)[0]))
+    raise WeightsError(f"is {KINDS[kind]} with {len(there)} arrays ({told_names}): {line} saves the first alone")

@@ -21,7 +21,7 @@ from numpy.lib import format as npy
 from torch import Tensor
 
 from corekit.errors import WeightsError
-from gpk_checkpoints.array_kinds import KINDS, Kind, Way, listed, loading, most_bytes
+from gpk_checkpoints.array_kinds import KINDS, Kind, Way, listed, loading, most_bytes, saving
 
 MAGIC = b"\x93NUMPY"
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -67,7 +67,7 @@ def _array(file: IO[bytes], size: int, path: Path, kind: Kind, way: Way) -> Tens
         shape, fortran, dtype = _header(file)
     except (ValueError, TypeError, OverflowError, EOFError, MemoryError, RecursionError) as error:
         raise WeightsError(damaged) from error
-    _require_numbers(dtype, f"{what} {list(shape)}", loading(path, kind, way))
+    _require_numbers(dtype, f"{what} {list(shape)}", path, loading(path, kind, way))
     there, wanted = size - file.tell(), math.prod(shape) * dtype.itemsize
     if any(side < 0 for side in shape) or wanted > there:
         raise WeightsError(damaged)
@@ -92,7 +92,7 @@ def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[np.generic
         return npy.read_array_header_1_0(file) if version == (1, 0) else npy.read_array_header_2_0(file)
 
 
-def _require_numbers(dtype: np.dtype[np.generic], what: str, load: str) -> None:
+def _require_numbers(dtype: np.dtype[np.generic], what: str, path: Path, load: str) -> None:
     """Raises WeightsError where they are no floating-point numbers."""
     if dtype.hasobject:
         raise WeightsError(
@@ -100,9 +100,9 @@ def _require_numbers(dtype: np.dtype[np.generic], what: str, load: str) -> None:
             '`np.save("w.npy", np.stack(list(w)).astype("float32"))` saves the numbers alone'
         )
     if dtype.fields is not None:
-        flat = f"numpy.lib.recfunctions.structured_to_unstructured({load})"
-        raise WeightsError(f'{what} of records ({listed([*dtype.fields])}): `np.save("w.npy", {flat})` converts it')
+        line = saving(path, f"numpy.lib.recfunctions.structured_to_unstructured({load})")
+        raise WeightsError(f"{what} of records ({listed([*dtype.fields])}): {line} converts it")
     if dtype.kind != "f":
-        convert = f'`np.save("w.npy", {load}.astype("float32"))` converts it, if they are such'
+        convert = saving(path, load + '.astype("float32")') + " converts it, if they are such"
         how = convert if dtype.kind in "biuSU" else "save it as float32 where it was made"
         raise WeightsError(f"{what} of {dtype.name}, where floating-point numbers are needed: {how}")

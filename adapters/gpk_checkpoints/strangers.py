@@ -9,7 +9,7 @@ from __future__ import annotations
 import codecs
 from pathlib import Path
 
-from gpk_checkpoints.array_kinds import LONGEST, quoted
+from gpk_checkpoints.array_kinds import LONGEST, quoted, saving
 from gpk_checkpoints.inert import shown
 
 LOOKED_AT = 4096
@@ -43,9 +43,11 @@ def told(path: Path) -> str:
     if start[:1] == b"\x80" and b"\x02" <= start[1:2] <= b"\x05":
         return PICKLED
     if start.startswith(b"\x89HDF\r\n"):
-        return f'is an HDF5 file: `np.save("w.npy", h5py.File({name})["NAME"][()])` converts it'
+        line = saving(path, f'h5py.File({name})["NAME"][()]')
+        return f"is an HDF5 file: {line} converts it"
     if start.startswith(b"MATLAB 5.0"):
-        return f'is a MATLAB file: `np.save("w.npy", scipy.io.loadmat({name})["NAME"])` converts it'
+        line = saving(path, f'scipy.io.loadmat({name})["NAME"]')
+        return f"is a MATLAB file: {line} converts it"
     if start.startswith(b"\x1f\x8b"):
         return f"is a gzip file: `gunzip {name}` unpacks it"
     if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
@@ -54,7 +56,7 @@ def told(path: Path) -> str:
         if start.startswith(magic):
             return _picture(kind)
     text = _text(start)
-    return "is of no format that is known here: save the array as .npy" if text is None else _written(text, name)
+    return "is of no format that is known here: save the array as .npy" if text is None else _written(text, path)
 
 
 def _picture(kind: str) -> str:
@@ -70,21 +72,23 @@ def _text(start: bytes) -> str | None:
     return None if "\0" in text else text
 
 
-def _written(text: str, name: str) -> str:
+def _written(text: str, path: Path) -> str:
     """What a text is."""
+    name = quoted(path)
     lines = [line for line in text.splitlines() if line.strip()] or [""]
     if lines[0].startswith("version https://git-lfs"):
         return "is a pointer of Git LFS, and not the file itself: `git lfs pull` gets that"
     if lines[0].lstrip()[:1] in ("{", "["):
         item = '["NAME"]' if lines[0].lstrip()[0] == "{" else ""
-        return f'is JSON: `np.save("w.npy", np.array(json.loads(Path({name}).read_text()){item}, "f4"))` converts it'
+        line = saving(path, f'np.array(json.loads(Path({name}).read_text()){item}, "f4")')
+        return f"is JSON: {line} converts it"
     rows = [line for line in lines if not line.startswith("#")][:2]
     for place, row in enumerate(rows):
         between = next((mark for mark in (",", ";") if mark in row), None)
         if all(map(_is_number, row.split(between)[:CELLS])):
             headings = text.splitlines().index(row) if place else 0
             options = (f', delimiter="{between}"' if between else "") + (f", skiprows={headings}" if headings else "")
-            return f'is a text of numbers: `np.save("w.npy", np.loadtxt({name}{options}))` converts it'
+            return f"is a text of numbers: {saving(path, f'np.loadtxt({name}{options})')} converts it"
     begin = shown(lines[0])
     cut = f"{begin[:LONGEST]}…" if len(begin) > LONGEST else begin
     return f"is a text that begins with {cut!r}, and holds no array: get the file itself"

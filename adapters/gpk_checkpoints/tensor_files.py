@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from corekit.errors import WeightsError
-from gpk_checkpoints.array_kinds import KINDS, Kind, Way, loading, most_bytes
+from gpk_checkpoints.array_kinds import KINDS, Kind, Way, loading, most_bytes, saving
 from gpk_checkpoints.storages import torch_data
 
 DEEPEST, MOST_ITEMS = 3, 1000
@@ -48,6 +48,6 @@ def numbers_of(path: Path, kind: Kind, way: Way, tensor: Tensor) -> Tensor:
         raise WeightsError(f"{what}, more numbers than the file holds: it repeats some, or is damaged. Get it anew")
     if not tensor.is_floating_point():
         kept = str(tensor.dtype).removeprefix("torch.")
-        convert = f'`np.save("w.npy", {loading(path, kind, way)})` converts it, if they are such'
+        convert = f"{saving(path, loading(path, kind, way))} converts it, if they are such"
         raise WeightsError(f"{what} of {kept}, where floating-point numbers are needed: {convert}")
     return tensor.detach().float().contiguous()

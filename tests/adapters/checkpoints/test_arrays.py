@@ -9,6 +9,7 @@ import json
 import pickle
 import re
 import struct
+import tracemalloc
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -184,6 +185,17 @@ def test_npy_files_that_are_refused(tmp_path: Path, kind: str, inside: bool) -> 
         read(path)
     assert str(caught.value).endswith("Wanted is codes [N, 6], as .npy, .npz, .pt or safetensors")
     assert not Path("sprung").exists()
+
+
+def test_no_memory_is_asked_for_that_the_file_does_not_fill(tmp_path: Path) -> None:
+    (tmp_path / "w.npy").write_bytes(header(CLAIM % "(5000, 5000)") + bytes(24))  # 100 MB
+    tracemalloc.start()
+    try:
+        with pytest.raises(WeightsError, match="cut short or damaged"):
+            read(tmp_path / "w.npy")
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_packed_file_unpacks_to_no_more_than_codes_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
