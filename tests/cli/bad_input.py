@@ -522,7 +522,7 @@ ANCHORS = [
         (f"{GIVEN_JOB} --anchors w.npy",),
     ),
     Case(
-        "`--anchors` with `--anchor-steps`, `--anchor-batch` or `--space`",
+        "`--anchors` with an option of inversion",
         "about inversion, which --anchors leaves out",
         commands=(f"{GIVEN_JOB} --anchors w.npy --space w+",),
     ),
