@@ -31,9 +31,9 @@ def assemble(
     try:
         fitted = config if backend.fit is None else backend.fit(config, shapes)
         # First without memory: a damaged file may tell of any size, and the check compares it with what is there.
-        wanted = _built(backend, fitted, "meta").state_dict()
+        wanted = _built(backend, fitted, "meta")
     except InputError as error:
-        raise WeightsError(f"{path} holds no {backend.name} generator, perhaps another family's: {error}") from error
+        raise WeightsError(f"{path} holds no generator that {backend.name} can take: {error}") from error
     except (RuntimeError, OverflowError) as error:
         raise WeightsError(f"{path} is not of sizes that a {backend.name} generator can have: {error}") from error
     _check(path, backend, wanted, tensors)
@@ -49,7 +49,8 @@ def _built(backend: Backend, config: Mapping[str, Any], device: str) -> Generato
         return backend.build(config)
 
 
-def _check(path: Path, backend: Backend, wanted: Mapping[str, Tensor], stored: Mapping[str, Tensor]) -> None:
+def _check(path: Path, backend: Backend, built: Generator, stored: Mapping[str, Tensor]) -> None:
+    wanted = built.state_dict()
     missing = [name for name in wanted if name not in stored]
     if 2 * len(missing) > len(wanted):
         there = len(wanted) - len(missing)
@@ -58,7 +59,9 @@ def _check(path: Path, backend: Backend, wanted: Mapping[str, Tensor], stored: M
             f"missing are {_listed(missing)}"
         )
     if missing:
-        raise WeightsError(f"{path} is no whole {backend.name} generator: missing are {_listed(missing)}")
+        buffers = {name for name, _ in built.named_buffers()}
+        saved = ": save its state_dict(), which has buffers too" if buffers.issuperset(missing) else ""
+        raise WeightsError(f"{path} is no whole {backend.name} generator: missing are {_listed(missing)}{saved}")
     if surplus := [name for name in stored if name not in wanted]:
         raise WeightsError(f"{path} has tensors that this {backend.name} generator has not: {_listed(surplus)}")
     misshaped = [

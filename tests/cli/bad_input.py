@@ -629,8 +629,32 @@ PERSONAS = [
 WEIGHTS = [
     Case("weights that are not there", "cannot read none", commands=personalize("--weights none.safetensors")),
     Case("a folder as the weights", "cannot read album", commands=personalize("--weights album")),
-    Case("a text file as the weights", "not a whole", put("bad.safetensors", "hello"), WEIGHTS_JOBS, FILE_WORDS),
-    Case("an empty file as the weights", "not a whole", put("bad.safetensors", ""), WEIGHTS_JOBS, FILE_WORDS),
+    Case("a text file as the weights", "is a text", put("bad.safetensors", "hello"), WEIGHTS_JOBS),
+    Case("an empty file as the weights", "is an empty file", put("bad.safetensors", ""), WEIGHTS_JOBS),
+    Case(
+        "a web page as the weights",
+        "a web page",
+        put("bad.safetensors", "<!DOCTYPE html>"),
+        (*WEIGHTS_JOBS, "weights import stylegan2 bad.safetensors"),
+    ),
+    Case(
+        "a key that a file of weights has not",
+        "leave out ::G_A",
+        weights(lambda t: None),
+        ("weights import eg3d-ffhq bad.safetensors::G_A",),
+    ),
+    Case(
+        "`gpk weights import` of a file that is not the card's",
+        "its avg_camera_pivot is",
+        weights(lambda t: None),
+        ("weights import eg3d-ffhq bad.safetensors",),
+    ),
+    Case(
+        "`gpk weights import --as` a published name",
+        "has a card",
+        commands=("weights import stylegan2 x --as ffhq-256",),
+    ),
+    Case("`gpk weights explain` of no file", "there is no none", commands=("weights explain none",)),
     Case(
         "weights cut short",
         "not a whole",
@@ -640,13 +664,13 @@ WEIGHTS = [
     ),
     Case(
         "another family's weights",
-        "another family",
+        "does not know",
         lambda f: write_safetensors(f / "bad.safetensors", {"conv.weight": torch.ones(3)}, {}),
         WEIGHTS_JOBS,
     ),
     Case(
         "a persona as the weights",
-        "another family",
+        "is a persona of gpk",
         lambda f: shutil.copy(f / PERSONA, f / "bad.safetensors"),
         WEIGHTS_JOBS,
     ),
