@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Iterator
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -125,6 +129,51 @@ def cat(tmp_path_factory: pytest.TempPathFactory) -> Cat:
             main(["personalize", str(made.album), *few, "--held-out", str(made.held_out), "--out", str(made.run)]) == 0
         )
     return made
+
+
+Running = Callable[..., AbstractContextManager[subprocess.Popen[str]]]
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """SIGINT interrupts, also where whoever started the tests ignores it, as a shell does for what it leaves in the
+    background: what is ignored is so in every process started from there.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def run(*command: object, seconds: float = 120, **options: Any) -> Iterator[subprocess.Popen[str]]:
+    """A process that Ctrl-C interrupts, for the time of a block: then it is killed and its pipes are closed, and killed
+    it is after `seconds` too, so that who reads what it says comes to an end.
+    """
+    with interruptible():
+        process = subprocess.Popen(list(map(str, command)), text=True, **options)
+    watch = threading.Timer(seconds, process.kill)
+    watch.start()
+    with process:
+        try:
+            yield process
+        finally:
+            watch.cancel()
+            process.kill()
+
+
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """For tests that press Ctrl-C in their own process."""
+    with interruptible():
+        yield
+
+
+@pytest.fixture(scope="session")
+def running() -> Running:
+    """Starts a process of its own: `with running(*command, stdout=PIPE) as process`."""
+    return run
 
 
 @pytest.fixture

@@ -97,6 +97,7 @@ def test_a_report_that_was_killed_is_made_by_the_same_command(whole: Path, tmp_p
     assert not (tmp_path / "run" / "state.safetensors").exists()
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_asked_to_stop_it_saves_and_says_so(job: ModuleType, tmp_path: Path) -> None:
     bench = job.small_bench()
     facts = describe(bench, job.SETTINGS)

@@ -69,6 +69,7 @@ def test_a_stopped_run_draws_what_is_missing_alone(subject: Bench, done: Do, tmp
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_asked_to_stop_it_says_how_to_go_on(subject: Bench, tmp_path: Path) -> None:
     def interrupt(stage: str, done: int, total: int, figures: Mapping[str, float]) -> None:
         os.kill(os.getpid(), signal.SIGINT)
