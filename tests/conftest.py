@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -33,6 +34,7 @@ from gpk_eg3d.network import EG3D
 from gpk_minicat.album import write_album
 from gpk_stylegan2.config import StyleGAN2Config
 from gpk_stylegan2.network import StyleGAN2
+from gpk_tasks.placement import Placement
 
 Net = TypeVar("Net", bound=Generator)
 
@@ -122,9 +124,10 @@ def cat(tmp_path_factory: pytest.TempPathFactory) -> Cat:
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cat"
     made = Cat(folder / "run", folder / "album" / "train", folder / "album" / "held-out")
-    with FileLock(f"{folder}.lock"):
+    with FileLock(f"{folder}.lock"), pytest.MonkeyPatch.context() as quick:
+        quick.setattr("gpk_tasks.report.Placement", partial(Placement, steps=8))  # of held-out photos
         write_album(folder / "album", 7, photos=6, held_out=2)
-        few = ("--steps", "12", "--anchor-steps", "12", "--backend", "eg3d-minicat", "--device", "cpu")
+        few = ("--steps", "8", "--anchor-steps", "8", "--backend", "eg3d-minicat", "--device", "cpu")
         assert (
             main(["personalize", str(made.album), *few, "--held-out", str(made.held_out), "--out", str(made.run)]) == 0
         )

@@ -174,8 +174,9 @@ def test_list_leaves_torch_alone(gpk: Gpk, dogs: Callable[..., None], file: Path
         "import sys; from gpk_cli import main; codes = [main(['weights', a]) for a in ('list', 'where', '--help')]; "
         "print(codes, {'torch', 'numpy', 'safetensors'} & sys.modules.keys(), file=sys.stderr)"
     )
+    path = os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")]))  # the gpk that is tested
     done = subprocess.run(
-        [sys.executable, "-c", script], env=os.environ | {"PYTHONPATH": str(site)}, capture_output=True, text=True
+        [sys.executable, "-c", script], env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True
     )
     assert "from my-dogs.safetensors" in done.stdout
     assert done.stderr == "[0, 0, 0] set()\n"

@@ -48,12 +48,14 @@ def test_what_is_written_is_what_the_persona_shows(subject: Bench, done: Do, tmp
 
 
 def test_the_first_pictures_are_the_same_however_many_are_made(subject: Bench, done: Do, tmp_path: Path) -> None:
-    few = done(synthesize, subject, dataclasses.replace(SETTINGS, count=2), tmp_path / "few").files
-    many = done(synthesize, subject, SETTINGS, tmp_path / "many").files
+    few, many, other = (tmp_path / name for name in ("few", "many", "other"))
+    done(synthesize, subject, dataclasses.replace(SETTINGS, count=2), few)
+    done(synthesize, subject, SETTINGS, many)
+    done(synthesize, subject, dataclasses.replace(SETTINGS, count=2, seed=5), other)
+    shade = 2.01 / 255  # a smaller batch rounds otherwise, which may tip a pixel to the next shade
     for name in ("pictures/00000.png", "pictures/00001.png"):
-        assert few[name] == many[name]
-    other = done(synthesize, subject, dataclasses.replace(SETTINGS, count=2, seed=5), tmp_path / "other").files
-    assert other["pictures/00000.png"] != few["pictures/00000.png"]
+        assert (read_image(few / name) - read_image(many / name)).abs().max() < shade
+        assert (read_image(few / name) - read_image(other / name)).abs().max() > 0.1
 
 
 @pytest.mark.parametrize("stop_at", [1, 3])
