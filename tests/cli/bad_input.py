@@ -118,8 +118,10 @@ def make_good(folder: Path) -> Path:
         Path("cat/train").rename("album")
         shutil.rmtree("cat")
         job = f"personalize album {SHORT} --out"
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)  # it may be ignored, as in the background
         with redirect_stdout(StringIO()), redirect_stderr(StopAt("tuning 1/2")):
             assert main(shlex.split(f"{job} half")) == 130
+        signal.signal(signal.SIGINT, before)
         done = answer(f"{job} run")
         assert done.code == 0, done.told
         shutil.copy("run/eg3d-minicat.persona.safetensors", PERSONA)
