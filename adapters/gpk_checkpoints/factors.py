@@ -102,7 +102,7 @@ def layout_of(pairs: Sequence[Pair], where: str) -> Layout:
 
     Raises WeightsError that begins with `where` and names the factors that are in none, or in another than the rest.
     """
-    possible: Sequence[Layout] = LAYOUTS
+    possible: list[Layout] = list(LAYOUTS)
     for pair in pairs:
         fits: list[Layout] = [layout for layout in possible if pair.rank(layout)]
         if not fits:
@@ -116,9 +116,10 @@ def layout_of(pairs: Sequence[Pair], where: str) -> Layout:
     stated = {round(r) for pair in pairs if (r := pair.told("r")) is not None}
     plain = Counter(len(pair.A) for pair in pairs if pair.kernel == 1)
     ranks = stated if len(stated) == 1 else {rank for rank, _ in plain.most_common(1)}
-    return next(
-        (one for one in possible if {pair.rank(one) for pair in pairs if pair.kernel > 1} == ranks), possible[0]
-    )
+    for layout in possible:
+        if {pair.rank(layout) for pair in pairs if pair.kernel > 1} == ranks:
+            return layout
+    return possible[0]
 
 
 def alpha_of(pair: Pair, rank: int, where: str) -> float | None:
