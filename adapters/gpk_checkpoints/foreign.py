@@ -21,7 +21,7 @@ from corekit.checkpoint import Stored
 from corekit.errors import WeightsError
 from corekit.plugin import Backend
 from gpk_checkpoints.archives import read_archive
-from gpk_checkpoints.families import SHOWN, described, has_factors
+from gpk_checkpoints.families import SHOWN, described
 from gpk_checkpoints.files import read_safetensors
 from gpk_checkpoints.inert import read_pickle, shown
 from gpk_checkpoints.networks import Network, networks_in
@@ -119,9 +119,6 @@ def find_place(read: Checkpoint, backend: Backend) -> Place:
     if len(chosen) > 1:
         keys = " or ".join(f"{read.path}{KEY}{shown(place.label)}" for place in chosen)
         raise WeightsError(f"{read.path} holds {len(chosen)} generators of {backend.name}: say which, {keys}")
-    if has_factors(chosen[0].network.tensors):
-        kind = described(chosen[0].network.tensors)
-        raise WeightsError(f"{read.path} holds no {backend.name} generator alone; it holds {kind}")
     return chosen[0]
 
 

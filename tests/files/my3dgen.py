@@ -168,10 +168,9 @@ def _unwrapped(folder: Path, generator: Any) -> str:
     return str(folder / "cat.safetensors")
 
 
+REFUSED = r"(?s)holds.* persona .*`gpk persona import FILE"
 LAYOUTS = tuple(
-    Layout(
-        name, by, make, families=("eg3d",), refused=r"(?s)holds.*`gpk persona import FILE", seen="gpk persona import"
-    )
+    Layout(name, by, make, families=("eg3d",), refused=REFUSED, seen="gpk persona import")
     for name, by, make in (
         ("a snapshot of My3DGen", "its training", _pickle),
         ("a snapshot of My3DGen, safetensors", "a conversion of its state dict", _state_dict),
