@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -38,11 +38,32 @@ SMALL_STYLEGAN2 = StyleGAN2Config(
 SMALL_EG3D = EG3DConfig(**TINY)
 
 
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Names the parity packs that no network here answers for, which a count of skipped tests would hide."""
+    told = {str(report.longrepr[2]) for report in terminalreporter.stats.get("skipped", []) if report.longrepr}
+    names = sorted(reason.rpartition(" ")[2] for reason in told if "no network here for" in reason)
+    if names:
+        terminalreporter.write_line(f"parity packs skipped, no network here for: {', '.join(names)}")
+
+
 @pytest.fixture(autouse=True)
 def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A cache of the test's own: nothing is read from or written to that of whoever runs it."""
     monkeypatch.setenv("GPK_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
+
+
+@pytest.fixture
+def parity() -> Callable[[str], Path]:
+    """Where something lies in one of the packs of reference numbers that GPK_PARITY_DIR names; skips without."""
+
+    def find(name: str) -> Path:
+        for pack in filter(None, os.environ.get("GPK_PARITY_DIR", "").split(os.pathsep)):
+            if (path := Path(pack) / name).exists():
+                return path
+        pytest.skip(f"GPK_PARITY_DIR names no parity pack with {name}")
+
+    return find
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -22,8 +21,6 @@ NUMPY = {
     "b1": torch.bool, "i1": torch.int8, "i2": torch.int16, "i4": torch.int32, "i8": torch.int64, "u1": torch.uint8,
     "f2": torch.float16, "f4": torch.float32, "f8": torch.float64,
 }  # fmt: skip
-DEPTH = 64
-"""Containers inside each other, in what torch.save wrote."""
 
 
 class Storages:
@@ -52,30 +49,6 @@ class Storages:
         if count > len(flat) or stored.offset > len(flat) or (count and end > len(flat)):
             raise WeightsError(f"claims {list(size)} numbers of a storage of {len(flat):,}: the file is damaged")
         return flat.as_strided(size, stored.stride, stored.offset)
-
-
-def torch_data(path: Path) -> object:
-    """What torch.save wrote into the file at `path`, read as data: tensors and containers, records for the rest.
-
-    Raises WeightsError, whose message is to follow the file's name, where it names something else or is damaged.
-    """
-    storages = Storages()
-
-    def real(value: object, depth: int = 0) -> object:
-        if depth > DEPTH:
-            raise WeightsError("has containers inside containers without end")
-        if isinstance(value, Strided | NumpyArray):
-            return storages.tensor(value)
-        if isinstance(value, dict):
-            return {name: real(item, depth + 1) for name, item in value.items()}
-        if isinstance(value, list | tuple):
-            return [real(item, depth + 1) for item in value]
-        return value
-
-    try:
-        return real(read_archive(path, str(path)))
-    except WeightsError as error:
-        raise WeightsError(str(error).removeprefix(f"{path} ")) from error
 
 
 def _unpacked(packed: Packed) -> Storage:

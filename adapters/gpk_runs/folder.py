@@ -99,7 +99,7 @@ def _require_run_or_empty(directory: Path) -> None:
 
 
 def _require_same(directory: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
-    there, here = dict(_flat(old)), dict(_flat(new))
+    there, here = dict(_flat(old, new)), dict(_flat(new, old))
     differing = [key for key in here | there if key not in here or key not in there or here[key] != there[key]]
     if not differing:
         return
@@ -110,11 +110,11 @@ def _require_same(directory: Path, old: Mapping[str, Any], new: Mapping[str, Any
     )
 
 
-def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Settings by dotted name; a list is one value, and so is an empty mapping."""
+def _flat(config: Mapping[str, Any], other: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Settings by dotted name; a list is one value, and so is an empty mapping, and a section that `other` has not."""
     for key, value in config.items():
-        if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{prefix}{key}.")
+        if isinstance(value, Mapping) and value and isinstance(other.get(key), Mapping):
+            yield from _flat(value, other[key], f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
 

@@ -15,6 +15,7 @@ from corekit.errors import ExtraError, InputError, RunError, WeightsError
 from corekit.plugin import JudgeCard
 from corekit.registry import Registry
 from gpk_cli.bench import find_device, make_bench, open_album
+from gpk_cli.choice import CHOSEN
 from gpk_cli.options import settings_command
 from gpk_cli.output import AsJson, say
 from gpk_cli.progress import progress
@@ -132,7 +133,6 @@ class Source:
 
 def _source(registry: Registry, run: Path, held_out: Path | None, references: Path | None) -> Source:
     """What the run, or the persona's file, tells of its subject; raises InputError where it does not tell enough."""
-    from gpk_cli.personalize import CHOSEN
     from gpk_runs.folder import CONFIG
     from gpk_runs.settings import read_config
     from gpk_tasks.settings import Settings, resolve

@@ -5,15 +5,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from corekit.errors import InputError, RunError, UnknownNameError
+from corekit.errors import InputError, RunError
 from corekit.offers import file_name
 from corekit.plugin import Backend, Card
 from corekit.registry import Registry
-from gpk_cli.bench import Precision, find_card, find_device, introduce, make_bench, open_album
+from gpk_cli.bench import Precision, find_device, introduce, make_bench, open_album
+from gpk_cli.choice import choose
 from gpk_cli.output import AsJson, say
 from gpk_cli.progress import progress
 from gpk_cli.summary import show_outcome, show_plan
@@ -23,21 +24,6 @@ if TYPE_CHECKING:
 
     from gpk_runs.run import Run
     from gpk_tasks.settings import Settings
-
-CHOSEN = ("backend", "card", "preset", "distance", "precision", "task", "base", "album")
-"""Keys of a run's config that are not settings: names of what was chosen, and what cannot be chosen here."""
-OPTIONS = {
-    "rank": ("recipe", "rank"),
-    "alpha": ("recipe", "alpha"),
-    "layout": ("recipe", "layout"),
-    "steps": ("tuning", "steps"),
-    "batch": ("tuning", "batch"),
-    "lr": ("tuning", "lr"),
-    "anchor_steps": ("inversion", "steps"),
-    "anchor_batch": ("inversion", "batch"),
-    "space": ("inversion", "space"),
-}
-"""Options that are short for a key of the config: section and key."""
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -52,6 +38,10 @@ def personalize(
     card: Annotated[str | None, typer.Option(help="Checkpoint of the backend; its first by default.")] = None,
     weights: Annotated[Path | None, typer.Option(help="Safetensors in the official state-dict layout.")] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder [default: runs/ALBUM-BACKEND].")] = None,
+    anchors: Annotated[
+        Path | None,
+        typer.Option(help="Codes that another tool found, instead of inversion: a file, or a folder with one a photo."),
+    ] = None,
     preset: Annotated[str | None, typer.Option(help="fast (default), my3dgen or paper.")] = None,
     rank: Annotated[int | None, typer.Option(help="Rank of LoRA.")] = None,
     alpha: Annotated[float | None, typer.Option(help="Strength of LoRA: its scale is alpha / rank.")] = None,
@@ -87,19 +77,21 @@ def personalize(
 ) -> None:
     """Turn an album into a persona. The same command goes on where it was stopped."""
     registry: Registry = ctx.obj
-    chosen = _choose(registry, ctx.params, config)
+    chosen = choose(registry, ctx.params, config)
     if dry_run:
         from gpk_tasks.plan import plan
 
         where = str(find_device(device))
         introduce(chosen.backend, chosen.card)
-        show_plan(plan(chosen.backend, chosen.card, chosen.settings, device=where), as_json=as_json)
+        show_plan(plan(chosen.backend, chosen.card, chosen.settings, given=anchors, device=where), as_json=as_json)
         return
     if album is None:
         raise InputError("which album? Give a folder or zip of photos: gpk personalize ALBUM --backend NAME")
     run = out or Path("runs") / f"{album.resolve().stem}-{file_name(chosen.backend.name)}"
     if not no_prepare:
-        album = _prepared(registry, chosen.backend, chosen.card, album, run, weights=weights, device=device)
+        album = _prepared(
+            registry, chosen.backend, chosen.card, album, run, given=anchors, weights=weights, device=device
+        )
     run_job(
         registry,
         chosen.backend,
@@ -107,6 +99,7 @@ def personalize(
         chosen.settings,
         album,
         run,
+        anchors=anchors,
         weights=weights,
         distance=chosen.distance,
         precision=chosen.precision,
@@ -118,9 +111,20 @@ def personalize(
 
 
 def _prepared(
-    registry: Registry, backend: Backend, card: Card, album: Path, run: Path, *, weights: Path | None, device: str
+    registry: Registry,
+    backend: Backend,
+    card: Card,
+    album: Path,
+    run: Path,
+    *,
+    given: Path | None,
+    weights: Path | None,
+    device: str,
 ) -> Path:
-    """The album itself, or where it is raw the one that is made of it, beside the run's folder."""
+    """The album itself, or where it is raw the one that is made of it, beside the run's folder.
+
+    Raises InputError for a raw album of `given` anchors: they are of crops that somebody else has cut.
+    """
     from gpk_cli.prepare import sentence
     from gpk_cli.preparing import prepare_album
     from gpk_photos.album import is_raw
@@ -129,6 +133,11 @@ def _prepared(
         return album
     made = run.with_name(f"{run.name}-album")
     lacking = "has no camera labels" if backend.cameras else "has photos that are not square"
+    if given is not None:
+        raise InputError(
+            f"{album} {lacking}, and anchors are of pictures as their tool had them cut: give the album of those, or "
+            "run `gpk prepare` first and name the codes after its crops"
+        )
     say(f"{album} {lacking}: it is prepared in {made} first, as `gpk prepare` does (--no-prepare refuses instead).")
     say(sentence(prepare_album(registry, backend, card, album, made, weights=weights, device=device)))
     return made
@@ -142,6 +151,7 @@ def run_job(
     album: Path,
     out: Path,
     *,
+    anchors: Path | None = None,
     weights: Path | None = None,
     distance: str | None = None,
     precision: Precision = "auto",
@@ -153,11 +163,13 @@ def run_job(
 ) -> None:
     """Opens or resumes the run in `out`, does what is left of it, and shows the outcome.
 
-    `masks` are the subject's, by "train" and "held-out", where they are known.
+    `anchors` is where those are that inversion is not to find. `masks` are the subject's, by "train" and "held-out",
+    where they are known.
     """
     from corekit.bench import Silence
     from corekit.persona import changing_sites
     from gpk_runs.run import Run
+    from gpk_tasks.anchors import given_anchors, listed
     from gpk_tasks.personalize import describe, personalize
     from gpk_tasks.report_page import REPORT, write_report
 
@@ -177,7 +189,8 @@ def run_job(
     others = None
     if held_out is not None:
         others = open_album(registry, held_out, backend, side=bench.generator.resolution).to(bench.album.photos.device)
-    facts = {**describe(bench, settings), "distance": distance or backend.distance, "precision": precision}
+    given = None if anchors is None else given_anchors(bench, anchors)
+    facts = {**describe(bench, settings, given), "distance": distance or backend.distance, "precision": precision}
     with progress() as show, Run.open(out, facts, show=show, device=bench.album.photos.device) as run:
         if run.finished:
             outcome = _outcome_there(run)
@@ -187,13 +200,16 @@ def run_job(
         else:
             for name, reason in bench.album.left_out:
                 say(f"Left out {name}: {reason}")
+            if given is not None and given.unused:
+                say(f"Not used, for no photo is called so: {listed(given.unused)}")
             if run.load_state() is not None:
                 say(f"Going on in {out} from where it was stopped.")
             else:  # `gpk evaluate` looks here for the photos
                 found = None if held_out is None else str(held_out.resolve())
-                run.record("source", {"album": str(album.resolve()), "held_out": found})
+                source = {"album": str(album.resolve()), "held_out": found}
+                run.record("source", source if anchors is None else {**source, "anchors": str(anchors.resolve())})
             bench = dataclasses.replace(bench, journal=run)
-            outcome = personalize(bench, settings, run, held_out=others, masks=masks).to_json()
+            outcome = personalize(bench, settings, run, given=given, held_out=others, masks=masks).to_json()
     show_outcome(outcome, out, as_json=as_json)
 
 
@@ -205,47 +221,3 @@ def _outcome_there(run: Run) -> dict[str, Any]:
     if not (persona := run.directory / outcome["persona"]).exists():
         raise RunError(f"{run.directory} is finished, but {persona} is gone: put it back, or give another --out")
     return outcome
-
-
-@dataclasses.dataclass(frozen=True)
-class Choice:
-    """What the options and the config file together choose; an option wins over the file."""
-
-    backend: Backend
-    card: Card
-    distance: str | None
-    precision: Precision
-    settings: Settings
-
-
-def _choose(
-    registry: Registry,
-    options: Mapping[str, Any],
-    config: Path | None,
-) -> Choice:
-    from gpk_runs.settings import read_config
-    from gpk_tasks.presets import preset
-    from gpk_tasks.settings import resolve
-
-    plain = {} if config is None else read_config(config)
-    stated = {key: plain.pop(key, None) for key in CHOSEN}
-    if stated["task"] not in (None, "personalize"):
-        raise InputError(
-            f"{config} is of the task {stated['task']!r}: `gpk personalize` takes settings of its own runs"
-        )
-    name = options["backend"] or stated["backend"]
-    if name is None:
-        raise InputError(f"which backend? Give --backend NAME, one of: {', '.join(registry.backends())}")
-    backend = registry.backend(str(name), asked=options["backend"] is not None)
-    card = options["card"] or (stated["card"] if name == stated["backend"] else None)
-    short: dict[str, Any] = {key: options[key] for key in ("seed", "memory") if options[key] is not None}
-    for option, (section, key) in OPTIONS.items():
-        if options[option] is not None:
-            short.setdefault(section, {})[key] = options[option]
-    base = preset(str(options["preset"] or stated["preset"] or "fast"))
-    settings = resolve(base, (str(config), plain), ("the command line", short))
-    precision = options["precision"] or stated["precision"] or "auto"
-    if precision not in get_args(Precision):
-        raise UnknownNameError("precision", str(precision), get_args(Precision))
-    distance = options["distance"] or stated["distance"]
-    return Choice(backend, find_card(backend, card, options["weights"]), distance, precision, settings)

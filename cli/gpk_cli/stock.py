@@ -54,7 +54,8 @@ def _facts(file: Path, state: str) -> Row:
         return NOTHING | {"state": "damaged", "file": str(file), "error": str(error)}
     source = {"name": imported.source, "sha256": imported.sha256}
     facts = NOTHING | {"state": state, "file": str(file), "bytes": imported.size, "source": source}
-    return facts if state == "cached" else facts | {"licence": printable(imported.licence)}
+    own = {"card": imported.card} if file.stem == imported.card else {}  # a card of one's own, and none of a backend's
+    return facts if state == "cached" else facts | own | {"licence": printable(imported.licence)}
 
 
 def told(row: Mapping[str, object]) -> str:

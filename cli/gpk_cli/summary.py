@@ -135,15 +135,17 @@ def show_plan(plan: Plan, *, as_json: bool) -> None:
         for r in plan.rows
     ]
     _print(_table(["part", "resolution", "sites", "generator", "LoRA", "offsets"], rows))
+    inversion = f"{plan.anchor_step_flops / 1e9:,.1f} a step of inversion" if plan.anchor_step_flops else "no inversion"
+    anchors = f"{duration(plan.anchor_seconds)} for the anchors" if plan.anchor_step_flops else "none for the anchors"
     print(
         f"\n{plan.backend} ({plan.card}): {plan.tuned:,} numbers to tune of {plan.generator:,}: "
         f"LoRA {plan.lora:,}, offsets {plan.offsets:,}, decoder {plan.decoder:,}\n"
         f"Persona file   {plan.file_bytes / 1000:,.0f} kB for an album of {plan.photos} photos\n"
         f"Arithmetic     {plan.forward_flops / 1e9:,.1f} GFLOP a picture, "
-        f"{plan.anchor_step_flops / 1e9:,.1f} a step of inversion, {plan.step_flops / 1e9:,.1f} a step of tuning\n"
+        f"{inversion}, {plan.step_flops / 1e9:,.1f} a step of tuning\n"
         f"Estimates      {plan.memory_bytes / 2**30:,.1f} GiB of memory, {plan.at_once} photos of a step at once "
         f"(--memory); "
-        f"{duration(plan.anchor_seconds)} for the anchors, {duration(plan.seconds)} in all"
+        f"{anchors}, {duration(plan.seconds)} in all"
     )
 
 

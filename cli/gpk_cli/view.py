@@ -30,7 +30,7 @@ def view(
     card: Annotated[str | None, typer.Option(help="Checkpoint of the backend.")] = None,
     weights: Annotated[Path | None, typer.Option(help="The generator's weights, if not those of gpk's cache.")] = None,
     direction: Annotated[
-        list[Path] | None, typer.Option(help="An edit's file, .safetensors, .pt or .npy; may be given again.")
+        list[Path] | None, typer.Option(help="An edit's file, .npy, .npz, .pt or .safetensors; may be given again.")
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder of the pictures that are saved.")] = Path("pictures"),
     host: Annotated[str, typer.Option(help="Address to serve at; any but this machine's own is open to others.")] = (

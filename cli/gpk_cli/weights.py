@@ -146,12 +146,16 @@ def where(
 
 def _find(registry: Registry, name: str) -> tuple[Backend, Card]:
     """The card NAME or BACKEND/NAME; raises InputError where there is none, or more than one."""
+    from gpk_checkpoints.inventory import imported_card
+
     backend_name, slash, card_name = name.rpartition("/")
     if slash:
         backend = registry.backend(backend_name, asked=True)
         return backend, find_card(backend, card_name)
-    pairs = [(offer.value, card) for offer in registry.backends().values() for card in offer.value.cards]
+    backends = [offer.value for offer in registry.backends().values() if offer.value.cards]
+    pairs = [(backend, card) for backend in backends for card in backend.cards]
     found = [(backend, card) for backend, card in pairs if card.name == name]
+    found = found or [(one, card) for one in backends if (card := imported_card(one, name)) is not None]
     if not found:
         raise UnknownNameError("card", name, {card.name for _, card in pairs})
     if len(found) > 1:

@@ -1,7 +1,7 @@
-"""Codes that a task is to show: a persona's anchors, or those of a file that another task wrote.
+"""Codes that a task is to show: a persona's anchors, or those of a file that another task or another tool wrote.
 
-The file is a safetensors file with a tensor `w` [N, L, D] or [N, D]. The ones that are written here also tell whose
-generator they are for, since a code says nothing to another one.
+A file is read by `gpk_checkpoints.arrays`. The ones that are written here are safetensors with a tensor `w` [N, L, D],
+and also tell whose generator they are for, since a code says nothing to another one.
 
 Shapes: N codes, L latent layers, D latent width.
 """
@@ -12,13 +12,17 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from corekit.bench import Bench
 from corekit.errors import InputError
+from corekit.generator import LatentSpace
 from corekit.latents import anchors_as_ws
-from gpk_checkpoints.files import read_safetensors, write_safetensors
+from corekit.plugin import Backend
+from gpk_checkpoints.arrays import Array, read_array
+from gpk_checkpoints.files import write_safetensors
+
+FORMAT = "gpk-codes/1"
 
 
 def codes_of(bench: Bench, file: Path | None) -> tuple[Tensor, str]:
@@ -41,38 +45,55 @@ def picked(codes: Tensor, numbers: Sequence[int], kind: str) -> Tensor:
     return codes[list(numbers)]
 
 
-def read_codes(bench: Bench, file: Path) -> Tensor:
-    """The codes [N, L, D] in `file`, on the generator's device; raises InputError where they are not for it."""
-    tensors, metadata = read_safetensors(file)
-    told = _told(metadata)
-    if told.get("backend", bench.backend.name) != bench.backend.name:
-        raise InputError(f"{file} holds codes of {told['backend']}, which say nothing to {bench.backend.name}")
-    if "w" not in tensors:
-        raise InputError(f"{file} holds no codes: a tensor `w` is needed, and there are {', '.join(sorted(tensors))}")
-    w, latent = tensors["w"], bench.generator.latent
-    wanted = f"[N, {latent.num_ws}, {latent.w_dim}] or [N, {latent.w_dim}]"
-    if (
-        w.ndim not in (2, 3)
-        or not len(w)
-        or w.shape[-1] != latent.w_dim
-        or (w.ndim == 3 and w.shape[1] != latent.num_ws)
-    ):
-        raise InputError(f"{file}: its `w` is {list(w.shape)}, and {bench.backend.name} takes {wanted}")
-    if not (w.is_floating_point() and torch.isfinite(w).all()):
-        raise InputError(f"{file}: its `w` has numbers that are not finite: make it anew")
-    return anchors_as_ws(w.to(next(bench.generator.parameters())), latent.num_ws)
+def read_codes(bench: Bench, file: Path, *, many: bool = False) -> Tensor:
+    """The codes [N, L, D] in `file`, on the generator's device; raises InputError where they are not for it.
+
+    An array [L, D] is one code with a row for each layer; where there must be `many`, it is L codes of W.
+    """
+    latent = bench.generator.latent
+    w = codes_in(bench.backend, latent, file, many=many).to(next(bench.generator.parameters()))
+    return anchors_as_ws(w, latent.num_ws)
+
+
+def codes_in(backend: Backend, latent: LatentSpace, file: Path, *, many: bool = False) -> Tensor:
+    """The codes in `file` as it has them, [N, D] of W or [N, L, D] of W+; otherwise as `read_codes`."""
+    array = read_array(file, wanted=_wanted(latent), own=FORMAT)
+    theirs = array.header.get("backend", backend.name)
+    if theirs != backend.name:
+        raise InputError(f"{file} holds codes of {str(theirs)[:100]}, which say nothing to {backend.name}")
+    return _fitted(array, latent, many=many)
 
 
 def write_codes(file: Path, bench: Bench, tensors: Mapping[str, Tensor]) -> None:
     """Replaces `file` by the tensors, of which `w` are codes of the bench's generator."""
-    whose = {"format": "gpk-codes/1", "backend": bench.backend.name, "card": bench.card.name}
+    whose = {"format": FORMAT, "backend": bench.backend.name, "card": bench.card.name}
     write_safetensors(file, tensors, {"gpk": json.dumps(whose)})
 
 
-def _told(metadata: Mapping[str, str]) -> Mapping[str, str]:
-    """What a file of codes tells of itself; nothing where it is another's."""
-    try:
-        told = json.loads(metadata.get("gpk", "{}"))
-    except ValueError:
-        return {}
-    return told if isinstance(told, dict) and told.get("format") == "gpk-codes/1" else {}
+def _wanted(latent: LatentSpace) -> str:
+    """What a file of codes has to hold, in words."""
+    layers, width = latent.num_ws, latent.w_dim
+    return f"codes [N, {layers}, {width}], [N, {width}], [{layers}, {width}] or [{width}]"
+
+
+def _fitted(array: Array, latent: LatentSpace, *, many: bool = False) -> Tensor:
+    """The array's codes, [N, D] of W or [N, L, D] of W+.
+
+    A matrix [L, D] is one code, a row for each layer, as others save one; with `many` it is L codes of W. [1, L, D] and
+    [N, 1, D] are never in doubt. Raises WeightsError for any other shape, with the line that converts it.
+    """
+    numbers, layers, width = array.numbers, latent.num_ws, latent.w_dim
+    shape = tuple(numbers.shape)
+    if not numbers.numel() or not shape:
+        raise array.refused()
+    if shape == (width,) or (shape == (layers, width) and not many):
+        return numbers[None]
+    if len(shape) == 2 and shape[1] == width:
+        return numbers
+    if len(shape) == 3 and shape[2] == width and shape[1] in (1, layers):
+        return numbers[:, 0] if shape[1] == 1 else numbers
+    if shape[-2:] == (layers, width) or shape[-1] == layers * width:
+        raise array.refused(line=f".reshape(-1, {layers}, {width})")
+    if len(shape) == 2 and shape[0] == width:
+        raise array.refused(line=".T")
+    raise array.refused(", which is of another generator")

@@ -120,7 +120,7 @@ def _labels(bench: Bench, settings: Editing, run: Run, tick: Tick) -> tuple[Labe
             bench, settings.samples, wanted, teacher=settings.teacher, seed=settings.seed, start=state, tick=tick
         )
         return labels, settings.attribute
-    codes = read_codes(bench, settings.labelled).mean(1)
+    codes = read_codes(bench, settings.labelled, many=True).mean(1)
     scores = read_scores(settings.labels, len(codes))
     if settings.attribute is None and len(scores) > 1:
         raise InputError(f"which --attribute? {settings.labels} has {', '.join(scores)}")

@@ -19,9 +19,9 @@ class Editing:
     """What is to change, how that is learned, and how far it goes in which codes."""
 
     attribute: str | None = option(None, "What is to change, such as openness: its direction is learned.")
-    direction: Path | None = option(None, "Instead: a direction's file, .safetensors, .pt or .npy.")
+    direction: Path | None = option(None, "Instead: a direction's file, .npy, .npz, .pt or .safetensors.")
     labels: Path | None = option(None, "Learn from a CSV: `file` or `index`, and a column an attribute.")
-    labelled: Path | None = option(None, "The codes.safetensors of the pictures in the CSV.")
+    labelled: Path | None = option(None, "The codes of the pictures in the CSV, such as a codes.safetensors.")
     teacher: Literal["judge", "known"] | None = option(
         None, "Learn from drawn codes, by their pictures or their noise [judge]."
     )
@@ -38,7 +38,7 @@ class Editing:
     )
     beta: float = option(0.03, "How far the hull is dilated: identity for freedom.")
     anchors: tuple[int, ...] = option((), "Which anchors, counted from 0, such as 0,3; with --codes, which of those.")
-    codes: Path | None = option(None, "Instead of anchors: a task's codes.safetensors.")
+    codes: Path | None = option(None, "Instead of anchors: a file of codes, .npy, .npz, .pt or .safetensors.")
     yaw: float = option(0.0, "In 3D: seen from so many radians to the left or right.")
     pitch: float = option(0.0, "In 3D: seen from so many radians above (below 0) or below.")
     seed: int = option(0, "Seed of everything random.")

@@ -50,7 +50,7 @@ class Interpolation:
 
     pairs: int = option(10, "How many pairs of anchors, drawn at random.")
     between: tuple[str, ...] = option((), "Instead: these pairs, counted from 0, such as 0:5,2:7.")
-    codes: Path | None = option(None, "Instead of anchors: a task's codes.safetensors.")
+    codes: Path | None = option(None, "Instead of anchors: a file of codes, .npy, .npz, .pt or .safetensors.")
     steps: int = option(10, "Points of each path, its ends included.")
     views: int = option(20, "With --album: views of each point whose ID_sim is measured; in 2D there is one.")
     yaw: float = option(0.35, "Those views are within so many radians to the left and right.")

@@ -48,7 +48,7 @@ class Meshing:
     """Which codes, how finely, and in which files."""
 
     anchors: tuple[int, ...] = option((0,), "Which anchors, counted from 0, such as 0,3; with --codes, which of those.")
-    codes: Path | None = option(None, "Instead of anchors: a task's codes.safetensors.")
+    codes: Path | None = option(None, "Instead of anchors: a file of codes, .npy, .npz, .pt or .safetensors.")
     resolution: int = option(256, "Samples along each side of the box, from 64 to 512: time and memory go by its cube.")
     level: float = option(20.0, "Density at which the surface is: lower is fatter, higher loses what is thin.")
     side: float | None = option(None, "Edges of the box, in world units [default: 0.9 of the generator's].")

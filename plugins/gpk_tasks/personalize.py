@@ -1,6 +1,7 @@
 r"""The main job: an album into a persona, resumable at any moment.
 
     photos ──invert──▶ anchors ──tune──▶ persona ──▶ file, figures, pictures, report.html
+              given ──────┘
 
 The run directory holds the state; every part of the work derives its randomness from (seed, position), so a run that
 was killed and started again ends, bit for bit on the CPU, in the persona of one that was not.
@@ -31,6 +32,7 @@ from corekit.persona import Origin, Persona
 from gpk_checkpoints.personas import save_persona
 from gpk_runs.interrupt import asked_to_stop
 from gpk_runs.run import Run
+from gpk_tasks.anchors import Given
 from gpk_tasks.descent import State
 from gpk_tasks.invert import invert
 from gpk_tasks.report import Figures, report
@@ -40,7 +42,7 @@ from gpk_tasks.tune import tune
 
 SAVE_EVERY = 20.0  # seconds
 INVERTED = "inverted"
-"""The anchors as inversion found them, in the state of a tuning that has ended: its persona's may have moved."""
+"""The anchors as they were found or given, in the state of a tuning that has ended: its persona's may have moved."""
 
 
 @dataclass(frozen=True)
@@ -69,17 +71,20 @@ class Outcome:
         }
 
 
-def describe(bench: Bench, settings: Settings) -> dict[str, Any]:
+def describe(bench: Bench, settings: Settings, given: Given | None = None) -> dict[str, Any]:
     """Everything that decides the persona, in JSON types: a run's config, compared when the same command comes
-    again.
+    again. Where anchors are given, how they would be found decides nothing.
     """
+    plain = to_json(settings)
+    if given is not None:
+        plain = {"anchors": given.to_json(), **{key: value for key, value in plain.items() if key != "inversion"}}
     return {
         "task": "personalize",
         "backend": bench.backend.name,
         "card": bench.card.name,
         "base": fingerprint(bench.generator),
         "album": album_digest(bench.album),
-        **to_json(settings),
+        **plain,
     }
 
 
@@ -109,13 +114,15 @@ def personalize(
     settings: Settings,
     run: Run,
     *,
+    given: Given | None = None,
     held_out: Album | None = None,
     masks: Mapping[str, Tensor] | None = None,
 ) -> Outcome:
     """Makes the persona of the bench's album in `run`, or goes on where an earlier process stopped.
 
-    `held_out` photos are scored too, placed in the hull; `masks` [N, 1, R, R] by "train" and "held-out" add figures
-    inside the subject. Raises KeyboardInterrupt, with the state saved, when asked to stop.
+    With `given` anchors nothing is inverted. `held_out` photos are scored too, placed in the hull; `masks` [N, 1, R, R]
+    by "train" and "held-out" add figures inside the subject. Raises KeyboardInterrupt, with the state saved, when asked
+    to stop.
     """
     file = run.directory / f"{file_name(bench.backend.name)}.persona.safetensors"
     with asked_to_stop() as stopping:
@@ -125,7 +132,7 @@ def personalize(
             run.record("provenance", provenance(bench))
         clock = _Clock(0.0 if state is None else state[1]["seconds"])
         tick = _keeper(run, clock, stopping)
-        anchors = _anchors(bench, settings, run, clock, state, tick)
+        anchors = _anchors(bench, settings, run, clock, state, tick, given)
         persona = newborn(bench, settings, anchors)
         tuning = state if state is not None and state[1].get("stage") == "tune" else None
         tune(bench, persona, settings.tuning, seed=settings.seed, memory=settings.memory, start=tuning, tick=tick)
@@ -198,10 +205,14 @@ def _anchors(
     clock: _Clock,
     state: State | None,
     tick: Callable[[Callable[[], State]], None],
+    given: Given | None,
 ) -> Tensor:
     if state is not None and state[1]["stage"] != "invert":
         return state[0].get(INVERTED, state[0]["anchors"]).to(bench.album.photos.device)
-    anchors = invert(bench, settings.inversion, seed=settings.seed, memory=settings.memory, start=state, tick=tick)
+    if given is not None:
+        anchors = given.anchors
+    else:
+        anchors = invert(bench, settings.inversion, seed=settings.seed, memory=settings.memory, start=state, tick=tick)
     _require_finite({"anchors": anchors})
     run.save_state({"anchors": anchors}, {"stage": "anchors", "seconds": clock.seconds()})
     return anchors

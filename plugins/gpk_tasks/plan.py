@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -20,6 +21,7 @@ from corekit.generator import Generator, Part
 from corekit.lowrank import LoRA
 from corekit.persona import Origin, Persona
 from corekit.plugin import Backend, Card
+from gpk_tasks.anchors import anchors_at
 from gpk_tasks.memory import budget, counting, fitting, peak, standing
 from gpk_tasks.settings import Settings
 
@@ -47,8 +49,8 @@ class Row:
 class Plan:
     """A dry run's answer. `lora` and `offsets` leave the decoder out, and `tuned` is all three together.
 
-    FLOPs are of one photo forward, and of whole steps; `at_once` photos of a tuning step are rendered together. Bytes
-    of memory and seconds are estimates; everything else is exact.
+    FLOPs are of one photo forward, and of whole steps, 0 of an inversion that is not run; `at_once` photos of a tuning
+    step are rendered together. Bytes of memory and seconds are estimates; everything else is exact.
     """
 
     backend: str
@@ -74,11 +76,25 @@ class Plan:
         return asdict(self)
 
 
-def plan(backend: Backend, card: Card, settings: Settings, *, photos: int = 12, device: str = "cpu") -> Plan:
-    """The plan of personalizing `card` with an album of `photos`; raises RecipeError where the recipe is impossible."""
+def plan(
+    backend: Backend,
+    card: Card,
+    settings: Settings,
+    *,
+    photos: int = 12,
+    given: Path | None = None,
+    device: str = "cpu",
+) -> Plan:
+    """The plan of personalizing `card` with an album of `photos`, or of as many as there are anchors at `given`: then
+    inversion takes nothing. Raises RecipeError where the recipe is impossible, InputError as `anchors_at` does.
+    """
     with torch.device("meta"):
         generator = backend.build(card.config)
-    anchors = torch.empty(photos, generator.latent.w_dim)
+    if given is None:
+        anchors = torch.empty(photos, generator.latent.w_dim)
+    else:
+        anchors = anchors_at(backend, generator.latent, given)
+        photos, settings = len(anchors), replace(settings, inversion=replace(settings.inversion, steps=0))
     # LoRA's birth draws its numbers on the CPU; they are few
     persona = Persona.create(generator, settings.recipe, origin=Origin(backend.name, card.name, ""), anchors=anchors)
     rows, totals = _numbers(generator, persona)
@@ -89,10 +105,10 @@ def plan(backend: Backend, card: Card, settings: Settings, *, photos: int = 12, 
     attach(generator, persona)
     _, tuning_cost, tuning_kept = _cost(generator, inverting=False)
     anchor_batch, batch = (min(photos, size) for size in (settings.inversion.batch, settings.tuning.batch))
-    given = budget(settings.memory, torch.device(device))
+    room = budget(settings.memory, torch.device(device))
     anchors_fixed, tuning_fixed = standing(weights), standing(weights, persona.numbers)
-    anchors_at_once = fitting(given, fixed=anchors_fixed, kept=anchor_kept, most=anchor_batch)
-    at_once = fitting(given, fixed=tuning_fixed, kept=tuning_kept, most=batch)
+    anchors_at_once = fitting(room, fixed=anchors_fixed, kept=anchor_kept, most=anchor_batch)
+    at_once = fitting(room, fixed=tuning_fixed, kept=tuning_kept, most=batch)
     anchor_steps = settings.inversion.steps * -(-photos // settings.inversion.batch)
     speed = SHARE * _speed(device) if forward > LONG else _own_speed(backend, card, device, forward)
     anchor_seconds = anchor_steps * anchor_batch * anchor_cost / speed
@@ -105,11 +121,11 @@ def plan(backend: Backend, card: Card, settings: Settings, *, photos: int = 12, 
         tuned=persona.numbers,
         file_bytes=4 * (persona.numbers + anchors.numel() + 25 * photos * backend.cameras) + 120 * len(persona.changes),
         forward_flops=forward,
-        anchor_step_flops=anchor_batch * anchor_cost,
+        anchor_step_flops=0 if given is not None else anchor_batch * anchor_cost,
         step_flops=batch * tuning_cost,
         at_once=at_once,
         memory_bytes=max(
-            peak(fixed=anchors_fixed, kept=anchor_kept, at_once=anchors_at_once),
+            0 if given is not None else peak(fixed=anchors_fixed, kept=anchor_kept, at_once=anchors_at_once),
             peak(fixed=tuning_fixed, kept=tuning_kept, at_once=at_once),
         ),
         seconds=anchor_seconds + settings.tuning.steps * batch * tuning_cost / speed,

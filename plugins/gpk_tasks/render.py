@@ -48,7 +48,7 @@ class Rendering:
         "turntable", "The camera on a round, or level from side to side; or the subject, from one anchor to the next."
     )
     anchors: tuple[int, ...] = option((), "Which anchors, such as 0,3: the first, or the first four to go through.")
-    codes: Path | None = option(None, "Instead of anchors: a task's codes.safetensors.")
+    codes: Path | None = option(None, "Instead of anchors: a file of codes, .npy, .npz, .pt or .safetensors.")
     frames: int = option(96, "Frames of a turn; of an interpolation, from one anchor to the next.")
     fps: float = option(24.0, "Frames a second.")
     loops: int = option(1, "How often an mp4 shows the loop; webp and gif go on for ever.")

@@ -67,7 +67,7 @@ def write_report(directory: Path, out: Path | None = None) -> Written:
         "environment": _environment(record),
         "provenance": _provenance(record),
         "config": (directory / CONFIG).read_text(encoding="utf-8"),
-        "command": _command(name, finished=bool(done)),
+        "command": _command(name, finished=bool(done), given="anchors" in record.config),
     }
     file = directory / REPORT if out is None else out
     count = write_page(file, "report.html.j2", context)
@@ -118,10 +118,16 @@ def _recipe(record: Record) -> dict[str, str]:
         "rank": f"{own.get('rank')}, alpha {own.get('alpha')}",
         "layout": str(own.get("layout")),
         "parts": parts,
-        "inversion": f"{_setting(record, 'inversion', 'steps')} steps, in {_setting(record, 'inversion', 'space')}",
+        "inversion": _inversion(record),
         "tuning": f"{steps}, rate {_setting(record, 'tuning', 'lr')}",
         "seed": str(record.config.get("seed")),
     }
+
+
+def _inversion(record: Record) -> str:
+    if "anchors" in record.config:
+        return f"none: the anchors were given, in {_setting(record, 'anchors', 'space')}"
+    return f"{_setting(record, 'inversion', 'steps')} steps, in {_setting(record, 'inversion', 'space')}"
 
 
 def _setting(record: Record, section: str, key: str) -> object:
@@ -150,7 +156,7 @@ def _provenance(record: Record) -> dict[str, str]:
     return facts
 
 
-def _command(name: str, *, finished: bool) -> str:
+def _command(name: str, *, finished: bool, given: bool) -> str:
     """What repeats the run of that name, or goes on with it, beside its folder."""
     config, out = shlex.quote(f"{name}/{CONFIG}"), shlex.quote(f"{name}-again" if finished else name)
-    return f"gpk personalize ALBUM --config {config} --out {out}"
+    return f"gpk personalize ALBUM{' --anchors ANCHORS' if given else ''} --config {config} --out {out}"

@@ -41,7 +41,7 @@ class Views:
     """Which codes, and from where they are seen."""
 
     anchors: tuple[int, ...] = option((), "Which anchors, counted from 0, such as 0,3; with --codes, which of those.")
-    codes: Path | None = option(None, "Instead of anchors: a task's codes.safetensors.")
+    codes: Path | None = option(None, "Instead of anchors: a file of codes, .npy, .npz, .pt or .safetensors.")
     yaw: tuple[float, ...] = option((-0.35, -0.175, 0.0, 0.175, 0.35), "Radians to the left and right of the front.")
     pitch: tuple[float, ...] = option((-0.25, 0.0, 0.25), "Radians above (below 0) and below the front.")
     frames: int = option(48, "Frames of the turntable; 0 for none.")

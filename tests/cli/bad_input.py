@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import re
 import shlex
 import shutil
@@ -444,6 +445,95 @@ OPTIONS = [
     Case("Rows of a benchmark that are not there", "cannot read", commands=("bench minicat --rows a.yaml",)),
 ]
 
+LAYERS = 10
+W = np.linspace(-1, 1, 128, dtype=np.float32)
+"""A code of the embedded priors' width."""
+
+
+def anchored(given: str, name: str, content: bytes, says: str, *, varies: str = "") -> Case:
+    """A case of `--anchors` with a file, and where it is one code, of the photo that it is called like."""
+    return Case(given, says, put(name, content), (f"{GIVEN_JOB} --anchors {name}",), varies)
+
+
+def array(numbers: Any, **options: Any) -> bytes:
+    """A .npy file."""
+    file = BytesIO()
+    np.save(file, numbers, **options)
+    return file.getvalue()
+
+
+def saved(content: object) -> bytes:
+    """What torch.save writes."""
+    file = BytesIO()
+    torch.save(content, file)
+    return file.getvalue()
+
+
+def codes_beside(*names: str) -> Spoil:
+    """Codes among the album's photos."""
+    return several(*(put(f"album/{name}", array(W)) for name in names))
+
+
+GIVEN_JOB = "personalize album --backend eg3d-minicat --device cpu --steps 2 --out new"
+ANCHORS = [
+    Case("`--anchors` that are not there", "cannot read none.npy", commands=(f"{GIVEN_JOB} --anchors none.npy",)),
+    anchored("a text of numbers as `--anchors`", "w.csv", b"w0,w1\n0.5,1\n", "np.loadtxt"),
+    anchored("another text as `--anchors`", "w.txt", b"cats and dogs\n", "begins with 'cats and dogs'"),
+    anchored("JSON as `--anchors`", "w.json", b"[[0.5, 1]]", "json.loads"),
+    anchored("a picture as `--anchors`", "w.png", picture(8, 8), "is a picture (PNG)"),
+    anchored("a pickle as `--anchors`", "w.pkl", pickle.dumps([0.5]), "would have to be run"),
+    anchored("a `.npy` cut short as `--anchors`", "w.npy", array(W)[:-3], "cut short or damaged"),
+    anchored("a `.npy` of Python objects", "w.npy", array(np.array([{}]), allow_pickle=True), "of Python objects"),
+    anchored("a `.npy` of whole numbers", "w.npy", array(np.ones((4, 128), int)), "of int64"),
+    anchored("a `.npy` with NaN", "w.npy", array(W * np.nan), "not finite"),
+    anchored("a `.pt` of a note", "w.pt", saved({"note": "a cat"}), "without an array"),
+    anchored("a `.pt` of two tensors", "w.pt", saved({"a": torch.ones(2), "b": torch.ones(2)}), "with 2 arrays (a, b)"),
+    anchored("codes of a wider generator", "w.npy", array(np.ones((4, 512), np.float32)), "of another generator"),
+    anchored("codes in one row", "w.npy", array(np.ones((4, LAYERS * 128), np.float32)), ".reshape(-1,"),
+    anchored("codes as columns", "w.npy", array(np.ones((128, 4), np.float32)), ".T)"),
+    anchored("three codes for four photos", "w.npy", array(np.stack([W] * 3)), "3 codes, and of the album 4 photos"),
+    Case(
+        "four codes for four photos and one that is left out",
+        "4 photos are used and 1 left out",
+        several(put("album/empty.png", b""), put("w.npy", array(np.stack([W] * 4)))),
+        (f"{GIVEN_JOB} --anchors w.npy",),
+    ),
+    Case(
+        "a persona as `--anchors`",
+        'load_file("cat.persona.safetensors")["anchors"]',
+        commands=(f"{GIVEN_JOB} --anchors {PERSONA}",),
+    ),
+    Case(
+        "a folder without a photo's code",
+        "no code of 2 of the 4 photos",
+        codes_beside("img00000000_latent.npy", "img00000001.npy"),
+        (f"{GIVEN_JOB} --anchors album",),
+    ),
+    Case(
+        "a folder with two codes of a photo",
+        "which is it? Take one away",
+        codes_beside("img00000000_latent.npy", "img00000000.npy"),
+        (f"{GIVEN_JOB} --anchors album",),
+    ),
+    Case(
+        "`--anchors` for raw photos",
+        "has no camera labels, and anchors are of pictures",
+        several(drop("album/dataset.json"), put("w.npy", array(W))),
+        (f"{GIVEN_JOB} --anchors w.npy",),
+    ),
+    Case(
+        "`--anchors` with an option of inversion",
+        "about inversion, which --anchors leaves out",
+        commands=(f"{GIVEN_JOB} --anchors w.npy --space w+",),
+    ),
+    Case(
+        "`--config` of a run with `--anchors`, without them",
+        "give them with --anchors",
+        put("a.yaml", "anchors: {sha256: abc, space: w}"),
+        (f"{GIVEN_JOB} --config a.yaml",),
+    ),
+]
+
 PERSONAS = [
     Case("a persona that is not there", "there is no none", commands=instead("none.safetensors")),
     Case("a folder as the persona", "album holds no persona", commands=instead("album")),
@@ -752,6 +842,18 @@ TASKS = [
     Case("a box outside the picture", "not in the picture", commands=restoring("--box 0.5,0.5,0.7,0.2")),
     Case("a factor that does not divide", "divided by 7", commands=restoring("--kind upscale --factor 7")),
     Case(
+        "codes of another width",
+        "[2, 8]",
+        put("w.npy", array(np.ones((2, 8), np.float32))),
+        (f"run views {PERSONA} --codes w.npy --out new --device cpu",),
+    ),
+    Case(
+        "a direction of two matrices",
+        '["d"][0])` converts it',
+        lambda folder: np.savez(folder / "d.npz", d=np.ones((2, 1, 128), np.float32)),
+        (f"run edit {PERSONA} --direction d.npz --out new --device cpu",),
+    ),
+    Case(
         "a direction of another width",
         "[1, 8]",
         lambda folder: write_safetensors(folder / "d.safetensors", {"direction": torch.ones(1, 8)}, {}),
@@ -928,6 +1030,7 @@ SECTIONS = {
     "Albums": ALBUMS,
     "Raw photos": RAW,
     "Names, numbers and settings": OPTIONS,
+    "Anchors of other tools": ANCHORS,
     "Personas": PERSONAS,
     "Personas that other programs trained": FOREIGN,
     "Weights": WEIGHTS,

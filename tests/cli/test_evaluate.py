@@ -10,6 +10,9 @@ from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
+import torch
+
+from gpk_checkpoints.personas import load_persona
 
 Gpk = Callable[..., CompletedProcess[str]]
 FEW = (
@@ -134,3 +137,23 @@ def test_judges_that_are_not_here_are_told_and_the_rest_goes_on(gpk: Gpk, cat: A
     assert done.returncode == 0, done.stderr
     assert "Without arcface: " in done.stderr
     assert "| arcface | not here: " in (tmp_path / "out" / "tables.md").read_text()
+
+
+def test_a_run_of_given_anchors_in_w_plus_is_evaluated_and_analyzed(gpk: Gpk, cat: Any, tmp_path: Path) -> None:
+    found = load_persona(cat.run / "eg3d-minicat.persona.safetensors").anchors
+    shift = torch.linspace(0, 0.1, 10)[:, None]  # a little more in each layer
+    torch.save({"latents": found[:, None] + shift}, tmp_path / "w.pt")
+    layers = ("--backend", "eg3d-minicat", "--device", "cpu", "--steps", "2", "--anchors", str(tmp_path / "w.pt"))
+    run = str(tmp_path / "run")
+    done = gpk("personalize", str(cat.album), *layers, "--held-out", str(cat.held_out), "--out", run)
+    assert done.returncode == 0, done.stderr
+    assert load_persona(tmp_path / "run" / "eg3d-minicat.persona.safetensors").anchors.ndim == 3
+    few = (*FEW, "--tasks", "inversion,interpolation", "--against", "full", "--out", str(tmp_path / "evaluation"))
+    evaluated = gpk("evaluate", run, *few)
+    assert evaluated.returncode == 0, evaluated.stderr
+    told = json.loads((tmp_path / "evaluation" / "results.json").read_text())["results"]
+    assert {(r["way"], r["protocol"]) for r in told} == {
+        (way, protocol) for way in ("personalized", "full") for protocol in ("inversion", "interpolation")
+    }
+    analyzed = gpk("analyze", run, "--device", "cpu", "--out", str(tmp_path / "analysis"))
+    assert analyzed.returncode == 0, analyzed.stderr

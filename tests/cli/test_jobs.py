@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -147,6 +148,55 @@ def test_a_persona_of_other_weights_is_refused(gpk: Gpk, job: list[str], tmp_pat
     assert refused.returncode == 2
     assert "use the weights it was made with" in refused.stderr
     assert not (tmp_path / "out.safetensors").exists()
+
+
+def test_anchors_of_another_tool_are_taken_instead_of_inversion(
+    gpk: Gpk, job: list[str], album: Path, stylegan2: StyleGAN2, tmp_path: Path
+) -> None:
+    """An inversion's own anchors, given back beside the photos as My3DGen leaves them: the same persona."""
+    whole = gpk("personalize", *job[:-1], str(tmp_path / "whole"), "--json")
+    assert whole.returncode == 0, whole.stderr
+    assert gpk("personalize", *job[:-1], str(tmp_path / "inverted"), "--steps", "0").returncode == 0
+    found = load_persona(tmp_path / "inverted" / "stylegan2.persona.safetensors").anchors
+    for i, code in enumerate(found):
+        np.save(album / f"{i}_latent.npy", code.expand(1, stylegan2.latent.num_ws, -1).numpy())
+    np.save(album / "gone_latent.npy", found[0].numpy())
+    given = [part for part in job if part not in ("--anchor-steps", "5")]
+    done = gpk("personalize", *given, "--anchors", str(album), "--json")
+    assert done.returncode == 0, done.stderr
+    assert "Not used, for no photo is called so: gone_latent.npy" in done.stderr
+    assert "Left out" not in done.stderr  # codes beside photos are nothing that an album is puzzled by
+    persona = tmp_path / "run" / "stylegan2.persona.safetensors"
+    assert persona.read_bytes() == Path(json.loads(whole.stdout)["persona"]).read_bytes()
+    log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert next(event for event in log if event["event"] == "source")["anchors"] == str(album)
+
+    again = gpk("personalize", *given, "--anchors", str(album))
+    assert "is finished already" in again.stderr
+    np.save(album / "0_latent.npy", found[1].numpy())
+    other = gpk("personalize", *given, "--anchors", str(album))
+    assert other.returncode == 2
+    assert "anchors.sha256 is" in other.stderr
+
+    report = gpk("report", str(tmp_path / "run"))
+    assert report.returncode == 0, report.stderr
+    config = ("--config", str(tmp_path / "run" / "config.yaml"), "--out", str(tmp_path / "new"))
+    refused = gpk("personalize", *given[:-2], *config)
+    assert refused.returncode == 2
+    assert "is of a run whose anchors were given: give them with --anchors" in refused.stderr
+    np.save(tmp_path / "w.npy", found.numpy())
+    repeated = gpk("personalize", *given[:-2], *config, "--anchors", str(tmp_path / "w.npy"))
+    assert repeated.returncode == 0, repeated.stderr
+    assert (tmp_path / "new" / persona.name).read_bytes() == persona.read_bytes()
+
+
+def test_a_dry_run_with_anchors_needs_neither_album_nor_weights(gpk: Gpk, tmp_path: Path) -> None:
+    np.save(tmp_path / "w.npy", np.ones((5, 18, 512), np.float32))
+    told = gpk("personalize", "--dry-run", "--backend", "stylegan2", "--anchors", str(tmp_path / "w.npy"))
+    assert told.returncode == 0, told.stderr
+    assert "no inversion" in told.stdout
+    assert "none for the anchors" in told.stdout
+    assert "an album of 5 photos" in told.stdout
 
 
 BAD = [

@@ -19,12 +19,14 @@ from typing import Any
 import pytest
 import torch
 
+from corekit.errors import UnknownNameError
 from corekit.generator import Generator
 from corekit.registry import Registry
 from gpk_checkpoints.cache import card_file, source_file
 from gpk_checkpoints.files import write_safetensors
 from gpk_checkpoints.imports import import_weights
 from gpk_checkpoints.weights import load_generator
+from gpk_cli.bench import find_card
 from gpk_stylegan2.network import StyleGAN2
 
 Gpk = Callable[..., subprocess.CompletedProcess[str]]
@@ -223,7 +225,7 @@ def test_the_same_file_again_is_fine_and_another_is_not(
     assert refused.returncode == 2
     assert refused.stderr == (
         f"Error: dogs/pug is imported from another file, my-dogs.safetensors (sha256 {sha256(file)[:12]}…): "
-        "give --force to replace it, or --card NAME for another card\n"
+        "give --force to replace it, --card NAME for another card, or --as NAME for one of its own\n"
     )
     assert same(loaded(), stylegan2)
     assert gpk("weights", "import", "dogs", str(other), "--force").returncode == 0
@@ -237,6 +239,9 @@ def test_the_same_file_again_is_fine_and_another_is_not(
         (["dogs", "no-such-file"], "no-such-file: No such file or directory"),
         (["dogs", "x", "--card", "hond"], "unknown card of dogs 'hond': did you mean 'hound'?"),
         (["dgos", "x"], "unknown backend 'dgos': did you mean 'dogs'?"),
+        (["dogs", "x", "--as", "pug"], "dogs has a card 'pug': give --card pug if FILE is that, or another name"),
+        (["dogs", "x", "--as", "My Dog"], "a card cannot be called 'My Dog'"),
+        (["dogs", "x", "--as", "mine", "--card", "pug"], "leave out one of them"),
     ],
 )
 def test_imports_that_cannot_be(gpk: Gpk, dogs: Callable[..., None], arguments: list[str], told: str) -> None:
@@ -245,6 +250,29 @@ def test_imports_that_cannot_be(gpk: Gpk, dogs: Callable[..., None], arguments: 
     assert done.returncode == 2
     assert told in done.stderr
     assert rows(gpk)["dogs", "pug"]["state"] == "fetchable"
+
+
+def test_a_card_of_ones_own(gpk: Gpk, file: Path, stylegan2: StyleGAN2, capsys: pytest.CaptureFixture[str]) -> None:
+    """A network of 16 x 16 pixels is none of the published ones, whose names it does not take."""
+    backend = Registry.discover().backend("stylegan2")
+    refused = gpk("weights", "import", "stylegan2", str(file))
+    assert (refused.returncode, not card_file("stylegan2", "ffhq-1024").exists()) == (2, True)
+    assert "is not stylegan2/ffhq-1024: its img_resolution is 16, where the card has 1024" in refused.stderr
+    assert "run `gpk weights import stylegan2 FILE --as NAME`" in refused.stderr
+    done = gpk("weights", "import", "stylegan2", str(file), "--as", "puppies")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "Imported my-dogs.safetensors as stylegan2/puppies, a card of its own in " in done.stderr
+    assert rows(gpk)["stylegan2", "puppies"]["state"] == "imported"
+    for name in ("puppies", "stylegan2/puppies"):
+        assert gpk("weights", "where", name).stdout == f"{card_file('stylegan2', 'puppies')}\n"
+    file.rename(file.with_name("theirs.safetensors"))
+    mine = find_card(backend, "puppies")
+    assert (mine.name, mine.licence) == ("puppies", "that of the weights, unknown to gpk")
+    assert same(load_generator(backend, mine, None), stylegan2)
+    assert find_card(backend, None, file.with_name("theirs.safetensors")) == backend.own_card()
+    assert "is none of stylegan2's cards: it is taken as a card of its own" in capsys.readouterr().err
+    with pytest.raises(UnknownNameError, match="unknown card of stylegan2 'pupies'"):
+        find_card(backend, "pupies")
 
 
 # Fetching

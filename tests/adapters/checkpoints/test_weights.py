@@ -1,8 +1,7 @@
 import importlib
 import json
-import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -167,8 +166,7 @@ def test_damaged_metadata(tmp_path: Path, gpk: str) -> None:
         load_generator(RIGID, CARD, written(tmp_path, state(), {"gpk": gpk}))
 
 
-FOLDER = os.environ.get("GPK_PARITY_DIR")
-FAMILIES = ["stylegan2", "stylegan2.clamp", "eg3d-ffhq", "eg3d-afhq"]
+FAMILIES = ["stylegan2", "stylegan2.clamp", "stylegan2.flat", "eg3d-ffhq", "eg3d-afhq"]
 
 
 def backend(name: str) -> Backend:
@@ -176,11 +174,10 @@ def backend(name: str) -> Backend:
     return next(offer for offer in module.gpk_backends() if offer.name == name)
 
 
-@pytest.mark.skipif(FOLDER is None, reason="GPK_PARITY_DIR names no parity pack")
 @pytest.mark.parametrize("folder", FAMILIES)
-def test_the_parity_packs_weights(folder: str) -> None:
+def test_the_parity_packs_weights(folder: str, parity: Callable[[str], Path]) -> None:
     family = backend(folder.partition(".")[0])
-    path = Path(FOLDER or "") / folder / "weights.safetensors"
+    path = parity(f"{folder}/weights.safetensors")
     generator = load_generator(family, family.own_card(), path)
     stored, _ = read_safetensors(path)
     assert generator.state_dict().keys() == stored.keys()
@@ -189,14 +186,13 @@ def test_the_parity_packs_weights(folder: str) -> None:
         assert torch.equal(tensor, stored[name].float())
 
 
-@pytest.mark.skipif(FOLDER is None, reason="GPK_PARITY_DIR names no parity pack")
 @pytest.mark.parametrize(
     ("name", "folder"), [("stylegan2", "eg3d-ffhq"), ("eg3d-ffhq", "stylegan2"), ("eg3d-afhq", "stylegan2")]
 )
-def test_another_familys_file(name: str, folder: str) -> None:
+def test_another_familys_file(name: str, folder: str, parity: Callable[[str], Path]) -> None:
     family = backend(name)
     with pytest.raises(WeightsError, match=rf"weights\.safetensors holds no {name} .*; it holds an? (EG3D|StyleGAN2)"):
-        load_generator(family, family.card, Path(FOLDER or "") / folder / "weights.safetensors")
+        load_generator(family, family.card, parity(f"{folder}/weights.safetensors"))
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ from corekit.camera import Camera
 from corekit.errors import AlbumError, LabelError
 from corekit.plugin import Hooks
 from gpk_photos import contents, open_album
+from gpk_photos.album import is_raw, photo_names
 
 FRONT = Camera.orbit(0.0, 0.0).label()[0].tolist()
 LEFT = Camera.orbit(0.3, 0.0).label()[0].tolist()
@@ -312,3 +313,19 @@ def test_importing_and_registering_is_light() -> None:
         " assert not {'torch', 'PIL', 'numpy'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.parametrize("cameras", [False, True])
+def test_codes_beside_photos_puzzle_nobody(where: Path, cameras: bool) -> None:
+    """My3DGen's albums: pictures, their codes and the labels side by side."""
+    code = io.BytesIO()
+    np.save(code, np.zeros((1, 14, 512), np.float32))
+    beside = {"_latent.npy": code.getvalue(), ".pt": b"a pivot", ".npz": b"another", ".safetensors": b""}
+    files = {f"{name}{end}": content for name in "ab" for end, content in beside.items()}
+    files |= {"a.png": photo(1), "b.png": photo(2)}
+    path = album_at(where, {**files, "dataset.json": labels(a=FRONT, b=LEFT)})
+    album = open_album(path, side=32, cameras=cameras)
+    assert album.names == ("a.png", "b.png")
+    assert album.left_out == ()
+    assert photo_names(path) == ["a.png", "b.png"]
+    assert not is_raw(path, cameras=cameras)

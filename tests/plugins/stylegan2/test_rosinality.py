@@ -4,7 +4,7 @@ import dataclasses
 import importlib.util
 import json
 import math
-import os
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -23,7 +23,6 @@ from gpk_stylegan2.network import StyleGAN2
 from gpk_stylegan2.rosinality import official_tensors
 
 (BACKEND,) = gpk_backends()
-PACK = os.environ.get("GPK_PARITY_DIR")
 MAKER = Path(__file__).parents[2] / "files" / "rosinality.py"
 
 
@@ -213,9 +212,8 @@ def test_an_argument_is_honoured_or_refused(arguments: dict[str, object], messag
         adopt(Stored({}, arguments))
 
 
-@pytest.mark.skipif(PACK is None, reason="GPK_PARITY_DIR names no parity pack")
-def test_the_parity_packs_weights(tmp_path: Path) -> None:
-    state = load_file(Path(PACK or "") / "stylegan2" / "weights.safetensors")
+def test_the_parity_packs_weights(tmp_path: Path, parity: Callable[[str], Path]) -> None:
+    state = load_file(parity("stylegan2/weights.safetensors"))
     theirs = rosinality(state)
     torch.save({"g_ema": theirs, "latent_avg": state["mapping.w_avg"]}, tmp_path / "a.pt")
     found = load_generator(BACKEND, BACKEND.own_card(), tmp_path / "a.pt").state_dict()

@@ -1,8 +1,8 @@
-"""A small real job that can be started as a process of its own: `python job.py RUN [STOP_AFTER]`.
+"""A small real job that can be started as a process of its own: `python job.py RUN [STOP_AFTER] [--given=ANCHORS]`.
 
-With STOP_AFTER it kills itself, as `kill -9` would, after that many steps. `python job.py RUN --long` has ten times the
-steps, and prints "ready" before the work, "begun" at its first step, and "tuned" where all that is left is to save and
-to report.
+With STOP_AFTER it kills itself, as `kill -9` would, after that many steps; with ANCHORS it does not invert. `python
+job.py RUN --long` has ten times the steps, and prints "ready" before the work, "begun" at its first step, and "tuned"
+where all that is left is to save and to report.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from corekit.recipe import RELEASE_PARTS, Recipe
 from gpk_eg3d.config import EG3DConfig
 from gpk_eg3d.network import EG3D
 from gpk_runs.run import Run
+from gpk_tasks.anchors import given_anchors
 from gpk_tasks.settings import Inversion, Settings, Tuning
 
 CONFIG = EG3DConfig(
@@ -104,13 +105,14 @@ class Shown:
         """Shows nothing."""
 
 
-def work(directory: Path, shown: Shown, settings: Settings = SETTINGS) -> bytes:
+def work(directory: Path, shown: Shown, settings: Settings = SETTINGS, anchors: Path | None = None) -> bytes:
     """Does or goes on with the job; returns the bytes of the persona's file."""
     bench = small_bench()
-    with Run.open(directory, job.describe(bench, settings), show=shown.show) as run:
+    given = None if anchors is None else given_anchors(bench, anchors)
+    with Run.open(directory, job.describe(bench, settings, given), show=shown.show) as run:
         if run.finished:
             return (directory / "small.persona.safetensors").read_bytes()
-        outcome = job.personalize(dataclasses.replace(bench, journal=run), settings, run)
+        outcome = job.personalize(dataclasses.replace(bench, journal=run), settings, run, given=given)
     return outcome.file.read_bytes()
 
 
@@ -121,4 +123,6 @@ if __name__ == "__main__":
         print("ready", flush=True)
         work(Path(sys.argv[1]), Shown(telling=True), LONG)
     else:
-        work(Path(sys.argv[1]), Shown(int(sys.argv[2]) if len(sys.argv) > 2 else None))
+        files = [Path(text.removeprefix("--given=")) for text in sys.argv if text.startswith("--given=")]
+        stops = [int(text) for text in sys.argv[2:] if text.isdecimal()]
+        work(Path(sys.argv[1]), Shown(*stops), anchors=next(iter(files), None))

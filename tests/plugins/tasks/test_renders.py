@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -137,20 +138,63 @@ def test_codes_come_back_from_their_file(bench: Bench, tmp_path: Path) -> None:
     assert torch.equal(picked(w, [2, 0], "code"), w[[2, 0]])
 
 
+@pytest.mark.parametrize("kind", ["npy", "npz", "pt", "safetensors"])
+def test_codes_of_other_tools_in_every_shape(bench: Bench, tmp_path: Path, kind: str) -> None:
+    latent = bench.generator.latent
+    layers, file = latent.num_ws, tmp_path / f"w.{kind}"
+    w = codes(bench.generator, 3) + torch.arange(layers)[:, None]  # each layer's own
+    in_w = w[:, 0]
+    shapes = {
+        "[D]": (in_w[0], in_w[:1, None].expand(-1, layers, -1)),
+        "[L, D]": (w[0], w[:1]),
+        "[1, L, D]": (w[:1], w[:1]),
+        "[N, D]": (in_w, in_w[:, None].expand(-1, layers, -1)),
+        "[N, 1, D]": (w[:, :1], in_w[:, None].expand(-1, layers, -1)),
+        "[N, L, D]": (w, w),
+    }
+    for shape, (given, wanted) in shapes.items():
+        match kind:
+            case "npy":
+                np.save(file, given.numpy())
+            case "npz":
+                np.savez(file, w=given.numpy())
+            case "pt":
+                torch.save(given, file)
+            case _:
+                write_safetensors(file, {"w": given}, {})
+        assert torch.equal(read_codes(bench, file), wanted), shape
+
+
+def test_as_many_codes_as_there_are_layers(bench: Bench, tmp_path: Path) -> None:
+    """A matrix [L, D] is one code; two ways say that it is L codes of W."""
+    layers = bench.generator.latent.num_ws
+    in_w = codes(bench.generator, layers)[:, 0]
+    np.save(tmp_path / "w.npy", in_w.numpy())
+    apart = in_w[:, None].expand(-1, layers, -1)
+    assert torch.equal(read_codes(bench, tmp_path / "w.npy"), in_w[None])
+    assert torch.equal(read_codes(bench, tmp_path / "w.npy", many=True), apart)
+    np.save(tmp_path / "w.npy", in_w[:, None].numpy())
+    assert torch.equal(read_codes(bench, tmp_path / "w.npy"), apart)
+
+
 BAD = {
-    "none": (lambda w: {"v": w}, "holds no codes: a tensor `w` is needed, and there are v"),
-    "width": (lambda w: {"w": w[..., 1:]}, r"its `w` is \[3, \d+, 15\], and small takes \[N, \d+, 16\] or \[N, 16\]"),
-    "layers": (lambda w: {"w": w[:, 1:]}, "and small takes"),
-    "empty": (lambda w: {"w": w[:0]}, "and small takes"),
+    "none": (lambda w: {"v": w, "u": w}, r"with 2 arrays \(u, v\): .* Wanted is codes \[N, \d+, 16\], \[N, 16\]"),
+    "width": (lambda w: {"w": w[..., 1:]}, r"\[3, \d+, 15\], which is of another generator\. Wanted is codes"),
+    "layers": (lambda w: {"w": w[:, 1:-1]}, r"of another generator\. Wanted is codes \[N, \d+, 16\]"),
+    "empty": (lambda w: {"w": w[:0]}, r"\[0, \d+, 16\]\. Wanted is codes"),
+    "number": (lambda w: {"w": w[0, 0, 0]}, r" \[\]\. Wanted is codes"),
     "nan": (lambda w: {"w": w * torch.nan}, "numbers that are not finite"),
-    "whole": (lambda w: {"w": w.long()}, "numbers that are not finite"),
+    "whole": (lambda w: {"w": w.long()}, "of int64, where floating-point numbers are needed"),
+    "flat": (lambda w: {"w": w.flatten(1)}, r'\["w"\]\.float\(\)\.numpy\(\)\.reshape\(-1, \d+, 16\)\)` converts it'),
+    "nested": (lambda w: {"w": w[:, None]}, r"\.reshape\(-1, \d+, 16\)\)` converts it"),
+    "columns": (lambda w: {"w": w[:, 0].mT.contiguous()}, r"numpy\(\)\.T\)` converts it"),
 }
 
 
 @pytest.mark.parametrize("kind", BAD)
 def test_codes_that_are_none_are_told(bench: Bench, tmp_path: Path, kind: str) -> None:
     spoilt, message = BAD[kind]
-    write_safetensors(tmp_path / "codes.safetensors", spoilt(codes(bench.generator, 3)), {"gpk": "not JSON"})
+    write_safetensors(tmp_path / "codes.safetensors", spoilt(codes(bench.generator, 3)), {"format": "pt"})
     with pytest.raises(InputError, match=message):
         read_codes(bench, tmp_path / "codes.safetensors")
 
