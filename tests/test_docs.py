@@ -34,7 +34,7 @@ from gpk_tasks.settings import resolve
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 FENCE = re.compile(r"(?ms)^(?:\*\*`(?P<file>[\w./]+)`\*\*\n\n)?```(?P<kind>[^\n]*)\n(?P<text>.*?)^```$")
-GROUP = r"minicat |weights |bench |run |plugins (?=new|check)"
+GROUP = r"minicat |weights |bench |run |persona |plugins (?=new|check)"
 INLINE = re.compile(rf"(?:^|\s|`)gpk ((?:{GROUP})?[a-z]+)((?:(?! gpk )[^`#\n])*)")
 
 KINDS = {

@@ -36,7 +36,7 @@ def assemble(
         raise WeightsError(f"{path} holds no generator that {backend.name} can take: {error}") from error
     except (RuntimeError, OverflowError) as error:
         raise WeightsError(f"{path} is not of sizes that a {backend.name} generator can have: {error}") from error
-    _check(path, backend, wanted, tensors)
+    check_tensors(path, backend, wanted, tensors)
     # On the CPU rather than the meta device: buffers outside the state dict (filters, ray grids) are then real.
     generator = _built(backend, fitted, "cpu")
     generator.load_state_dict(tensors)  # copies, and so casts to the generator's own types
@@ -49,7 +49,10 @@ def _built(backend: Backend, config: Mapping[str, Any], device: str) -> Generato
         return backend.build(config)
 
 
-def _check(path: Path, backend: Backend, built: Generator, stored: Mapping[str, Tensor]) -> None:
+def check_tensors(path: Path, backend: Backend, built: Generator, stored: Mapping[str, Tensor]) -> None:
+    """Raises WeightsError where the tensors `stored` in the file at `path` are not those of the generator `built`, in
+    names, shapes and being numbers.
+    """
     wanted = built.state_dict()
     missing = [name for name in wanted if name not in stored]
     if 2 * len(missing) > len(wanted):

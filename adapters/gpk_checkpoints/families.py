@@ -7,7 +7,7 @@ imports torch.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from gpk_checkpoints.inert import shown
@@ -36,6 +36,11 @@ FAMILIES = (
         (r"synthesis\.L\d+_\d+_\d+\.weight",),
         "gpk does not read this family yet",
     ),
+    Family(
+        "a persona that My3DGen trained: an EG3D with low-rank factors beside its layers",
+        (r"backbone\..*lora_(A|B)",),
+        "`gpk persona import FILE --backend eg3d-ffhq` takes it",
+    ),
     Family("an EG3D", (r"backbone\.synthesis\.b4\.conv1\.weight",), "use the backend eg3d-ffhq or eg3d-afhq"),
     Family(
         "a StyleGAN2 in the official layout",
@@ -61,6 +66,13 @@ FAMILIES = (
     Family("a diffusion model", (r".*(diffusion_model|down_blocks|single_blocks|time_embed)\..*",), "gpk is for GANs"),
     Family("a low-rank adapter (LoRA)", (r".*lora_(A|B|up|down).*",), "it changes another network's weights"),
 )
+FACTORS = ("lora_A", "lora_B")
+"""What the low-rank factors beside a layer are called, in the layout that My3DGen's training leaves."""
+
+
+def has_factors(names: Iterable[str]) -> bool:
+    """Whether any of a network's tensors is a low-rank factor beside a layer."""
+    return any(name.endswith(tuple(f".{factor}" for factor in FACTORS)) for name in names)
 
 
 def recognised(names: Collection[str]) -> Family | None:

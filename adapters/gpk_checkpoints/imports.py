@@ -22,10 +22,12 @@ from corekit.plugin import Backend, Card
 from gpk_checkpoints.assembly import assemble
 from gpk_checkpoints.cache import source_file
 from gpk_checkpoints.download import file_sha256
+from gpk_checkpoints.families import described, has_factors
 from gpk_checkpoints.files import write_safetensors
 from gpk_checkpoints.foreign import KEY, Checkpoint, Place, apart, find_place, read_checkpoint, stored
 from gpk_checkpoints.inert import shown
 from gpk_checkpoints.inventory import read_imported
+from gpk_checkpoints.networks import Network
 from gpk_checkpoints.personas import compact, modelspec
 from gpk_checkpoints.sniffed import OURS
 
@@ -126,8 +128,10 @@ def adopted(backend: Backend, read: Checkpoint) -> tuple[Place, Adopted]:
         config = read.facts.get("config", {})
         if not isinstance(config, Mapping):
             raise WeightsError(f"{read.path}: the config in its gpk metadata is {config!r}, not a mapping")
+        _refuse_factors(read, network)
         return Place(network), Adopted(config, network.tensors)
     place = find_place(read, backend)
+    _refuse_factors(read, place.network)
     network = stored(read, place)
     if backend.adopt is None:
         return place, Adopted({}, network.tensors)
@@ -135,6 +139,12 @@ def adopted(backend: Backend, read: Checkpoint) -> tuple[Place, Adopted]:
         return place, backend.adopt(network)
     except InputError as error:
         raise WeightsError(f"{read.path} holds no generator that {backend.name} can take: {error}") from error
+
+
+def _refuse_factors(read: Checkpoint, network: Network) -> None:
+    """Raises WeightsError for a generator with low-rank factors beside its layers: without them it is somebody else."""
+    if has_factors(network.tensors):
+        raise WeightsError(f"{read.path} holds no weights, but {described(network.tensors)}")
 
 
 def refuse_other_backend(path: Path, backend: Backend, facts: Mapping[str, Any]) -> None:

@@ -70,7 +70,7 @@ def merge(
     from gpk_checkpoints.weights import load_generator
 
     persona = persona_file(persona)
-    _refuse_to_replace(out, force=force, sources=(persona, weights))
+    refuse_to_replace(out, force=force, sources=(persona, weights))
     learned = load_persona(persona)
     generator = load_generator(*made_for(ctx.obj, learned, persona, asked=backend), weights)
     attach(generator, learned)
@@ -100,14 +100,14 @@ def export(
         merge(ctx, persona, out, weights, backend, force)
         return
     persona = persona_file(persona)
-    _refuse_to_replace(out, force=force, sources=(persona,))
+    refuse_to_replace(out, force=force, sources=(persona,))
     if out.is_file():
         raise InputError(f"{out} is a file, and the peft format needs a folder: give another name")
     left_out = export_peft(out, load_persona(persona))
     say(f"Wrote {out}" + (f"; {len(left_out)} offsets have no place in this format" if left_out else ""))
 
 
-def _refuse_to_replace(path: Path, *, force: bool, sources: Sequence[Path | None]) -> None:
+def refuse_to_replace(path: Path, *, force: bool, sources: Sequence[Path | None]) -> None:
     """InputError where the command would overwrite what it reads, or, without `force`, anything."""
     if not path.exists():
         return

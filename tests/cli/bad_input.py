@@ -687,6 +687,81 @@ WEIGHTS = [
     ),
 ]
 
+LAYER = "backbone.synthesis.b4.conv1"
+"""A layer of the embedded prior."""
+
+
+def trained(change: Callable[[dict[str, torch.Tensor]], object] = lambda tensors: None) -> Spoil:
+    """What another program trained of the embedded prior, as `bad.safetensors`: factors of one layer, and a change."""
+
+    def added(tensors: dict[str, torch.Tensor]) -> None:
+        outputs, inputs, k, _ = tensors[f"{LAYER}.weight"].shape
+        tensors[f"{LAYER}.lora_A"], tensors[f"{LAYER}.lora_B"] = torch.ones(k, inputs * k * k), torch.ones(outputs, k)
+        change(tensors)
+
+    return weights(added)
+
+
+def imported(options: str = "--alpha 1", file: str = "bad.safetensors") -> tuple[str]:
+    """Makes a persona of it."""
+    return (f"persona import {file} --backend eg3d-minicat --out new {options}",)
+
+
+def code(array: np.ndarray) -> Spoil:
+    """Such a file, and a code in the album."""
+    file = BytesIO()
+    np.save(file, array)
+    return several(trained(), put("album/a_latent.npy", file.getvalue()))
+
+
+CODES = imported("--alpha 1 --album album")
+FOREIGN = [
+    Case("a file that is not there", "cannot read none", commands=imported(file="none")),
+    Case("a persona of gpk's", "is a persona of gpk", commands=imported(file=PERSONA)),
+    Case("a text file as a snapshot", "is a text", put("a.pkl", "hello"), imported(file="a.pkl")),
+    Case("a generator without factors", "is no snapshot of My3DGen", weights(lambda t: None), imported()),
+    Case("factors whose alpha nobody tells", "give --alpha", trained(), imported("")),
+    Case("`--alpha 0` for factors", "alpha must be above 0", trained(), imported("--alpha 0")),
+    Case("a factor without its other", "no lora_A", trained(lambda t: t.pop(f"{LAYER}.lora_A")), imported()),
+    Case(
+        "factors of a layer that is none",
+        "no layer of this generator",
+        trained(lambda t: t.update({f"b4.conv7.lora_{name}": torch.ones(1) for name in "AB"})),
+        imported(),
+    ),
+    Case(
+        "factors of another shape",
+        "at rank 1",
+        trained(lambda t: t.update({f"{LAYER}.lora_A": torch.ones(3, 7)})),
+        imported(),
+    ),
+    Case(
+        "factors with a NaN",
+        "not finite in the factors",
+        trained(lambda t: t[f"{LAYER}.lora_B"].fill_(torch.nan)),
+        imported(),
+    ),
+    Case(
+        "what was tuned from other weights",
+        "tuned from another base",
+        trained(lambda t: t[f"{LAYER}.weight"].mul_(2)),
+        imported(),
+    ),
+    Case("a snapshot that lacks a tensor", "missing", trained(lambda t: t.pop(f"{LAYER}.bias")), imported()),
+    Case("`--album` that is no folder", "none is no folder", trained(), imported("--alpha 1 --album none")),
+    Case("`--album` of photos without codes", "album holds no codes", trained(), CODES),
+    Case("a code of another generator", "no code of this generator", code(np.ones((1, 18, 512))), CODES),
+    Case("a code that is cut short", "no array", several(code(np.ones((1, 32))), cut("album/a_latent.npy")), CODES),
+    Case("a code that is a program", "no array", code(np.array([None])), CODES),
+    Case("a persona that is there already", "exists already", several(trained(), put("new", "x")), imported()),
+    Case(
+        "`gpk weights import` of such a file",
+        "`gpk persona import FILE",
+        trained(),
+        ("weights import eg3d-ffhq bad.safetensors",),
+    ),
+]
+
 RUNS = [
     Case("a file as `--out`", "needs a folder", put("a.txt", "hello"), in_folder("a.txt")),
     Case("an `--out` below a file", "Not a directory", put("a.txt", "hello"), in_folder("a.txt/run")),
@@ -983,6 +1058,7 @@ SECTIONS = {
     "Names, numbers and settings": OPTIONS,
     "Anchors of other tools": ANCHORS,
     "Personas": PERSONAS,
+    "Personas that other programs trained": FOREIGN,
     "Weights": WEIGHTS,
     "Run folders": RUNS,
     "Tasks and evaluation": TASKS,

@@ -39,7 +39,9 @@ def _beside(name: str) -> Any:
 
 
 LAYOUTS: tuple[Any, ...] = tuple(
-    layout for name in ("networks", "settings", "wrapped", "rosinality", "others") for layout in _beside(name).LAYOUTS
+    layout
+    for name in ("networks", "settings", "wrapped", "rosinality", "my3dgen", "others")
+    for layout in _beside(name).LAYOUTS
 )
 """Rows of `layout.Layout`."""
 
