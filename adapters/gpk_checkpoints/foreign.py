@@ -7,6 +7,7 @@ average of the weights (…ema) comes first, and FILE::KEY says which is meant.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -165,24 +166,24 @@ def stored(read: Checkpoint, place: Place) -> Stored:
     network, prefix = place.network, place.prefix
     storages = Storages()
 
-    def real(values: Mapping[str, Any]) -> dict[str, Tensor]:
-        made: dict[str, Tensor] = {}
-        for name, value in values.items():
+    tensors: dict[str, Tensor] = {}
+    for name, value in network.tensors.items():
+        if name.startswith(prefix):
             try:
-                made[name] = storages.tensor(value)
+                tensors[name.removeprefix(prefix)] = storages.tensor(value)
             except WeightsError as error:
                 raise WeightsError(f"{read.path}: {shown(name)} {error}") from error
-        return made
-
-    own = {name: value for name, value in network.tensors.items() if name.startswith(prefix)}
     around = {name: value for name, value in network.tensors.items() if prefix and "." not in name}
-    tensors = {name.removeprefix(prefix): tensor for name, tensor in real(own).items()}
+    beside: dict[str, Tensor] = {}
+    for name, value in {**around, **network.beside}.items():
+        with contextlib.suppress(WeightsError):  # whatever it is, the network can do without
+            beside[name] = storages.tensor(value)
     modules = {
         path.removeprefix(prefix): {name: _plain(value, storages) for name, value in attributes.items()}
         for path, attributes in network.modules.items()
         if path.startswith(prefix)
     }
-    return Stored(tensors, network.arguments, modules, real({**around, **network.beside}))
+    return Stored(tensors, network.arguments, modules, beside)
 
 
 def _plain(value: object, storages: Storages) -> object:

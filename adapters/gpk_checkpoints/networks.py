@@ -81,6 +81,7 @@ def _networks(
 
 
 def _whole(root: Record, key: str, beside: Mapping[str, Tensorlike], stated: Mapping[str, Any], where: str) -> Network:
+    root = _unwrapped(root, where)
     tensors: dict[str, Tensorlike] = {}
     modules: dict[str, Module] = {}
     waiting: list[tuple[str, int, object]] = [("", 0, root)]
@@ -98,6 +99,15 @@ def _whole(root: Record, key: str, beside: Mapping[str, Tensorlike], stated: Map
         waiting += [(f"{prefix}{name}.", depth + 1, child) for name, child in children if child is not None]
     arguments = _arguments(root, left, where) or stated
     return Network(key, shown(root.kind), tensors, arguments, modules, beside)
+
+
+def _unwrapped(root: Record, where: str) -> Record:
+    """The module that a DataParallel holds, whose arguments are those that count; any other is what it is."""
+    for _ in range(WRAPPED):
+        match _named(root, "_modules", where):
+            case {"module": Record() as inner, **others} if not others and root.kind.endswith("DataParallel"):
+                root = inner
+    return root
 
 
 def _is_plain(value: object) -> bool:

@@ -14,6 +14,9 @@ from corekit.generator import Generator
 from corekit.plugin import Backend
 from gpk_checkpoints.files import write_safetensors
 from gpk_checkpoints.foreign import Place, find_place, read_checkpoint, stored
+from gpk_checkpoints.inert import read_pickle
+from gpk_checkpoints.networks import networks_in
+from gpk_checkpoints.pickled import Record
 from gpk_eg3d import gpk_backends as eg3d_backends
 from gpk_eg3d.network import EG3D
 from gpk_stylegan2 import gpk_backends as stylegan2_backends
@@ -92,6 +95,16 @@ def test_a_bare_network_and_one_without_an_average(
     place, network = taken(official.written(tmp_path / "a.pkl", stylegan2, member=member))
     assert same(network, stylegan2)
     assert (place.label, place.network.kind) == (said, "Generator")
+
+
+def test_a_whole_module_in_a_data_parallel(official: ModuleType, stylegan2: StyleGAN2, tmp_path: Path) -> None:
+    """Its arguments are the inner module's."""
+    path = official.written(tmp_path / "a.pkl", stylegan2, member=None)
+    with path.open("rb") as file:
+        inner = read_pickle(file, path.stat().st_size, "a")
+    (network,) = networks_in(Record("DataParallel", {"_modules": {"module": inner}, "module": 1}), "a")
+    assert network.arguments == taken(path)[1].arguments
+    assert network.tensors.keys() == stylegan2.state_dict().keys()
 
 
 @pytest.mark.parametrize("value", [{"D": 1}, {}, [1, 2], {"G_ema": {"a": 1}}, 3])
