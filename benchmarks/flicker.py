@@ -20,12 +20,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from corekit.attach import attached
-from corekit.camera import Camera
-from corekit.generator import Generator
-from corekit.latents import anchors_as_ws
-from corekit.precision import flush_denormals
-from corekit.registry import Registry
+from gpk.attach import attached
+from gpk.camera import Camera
+from gpk.generator import Generator
+from gpk.latents import anchors_as_ws
+from gpk.precision import flush_denormals
+from gpk.registry import Registry
 from gpk_checkpoints.personas import load_persona
 from gpk_checkpoints.weights import load_generator
 from gpk_cli.subject import made_for, persona_file

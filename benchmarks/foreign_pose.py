@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 import torch
 
-from corekit.camera import Camera
+from gpk.camera import Camera
 
 
 def labelled(file: Path) -> dict[str, Camera]:

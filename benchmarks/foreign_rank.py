@@ -16,11 +16,11 @@ from pathlib import Path
 
 import torch
 
-from corekit.attach import attached
-from corekit.bench import Bench, Silence
-from corekit.latents import anchors_as_ws
-from corekit.metrics import psnr
-from corekit.registry import Registry
+from gpk.attach import attached
+from gpk.bench import Bench, Silence
+from gpk.latents import anchors_as_ws
+from gpk.metrics import psnr
+from gpk.registry import Registry
 from gpk_checkpoints.files import read_safetensors, write_safetensors
 from gpk_cli.bench import make_bench, open_album
 from gpk_tasks.invert import invert

@@ -2,7 +2,7 @@
 
     python benchmarks/hull_picture.py docs/pictures/hull.svg
 
-Everything in it is `corekit.hull`'s: corners are points of extreme coordinates, dots `sample`, the path `travel`.
+Everything in it is `gpk.hull`'s: corners are points of extreme coordinates, dots `sample`, the path `travel`.
 Three, for in a plane more anchors would not be independent, as those of an album are.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from corekit.hull import LatentHull
+from gpk.hull import LatentHull
 
 ANCHORS = torch.tensor([[120.0, 235.0], [245.0, 75.0], [350.0, 245.0]])
 BETA = 0.08

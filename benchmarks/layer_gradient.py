@@ -10,7 +10,7 @@ import time
 import torch
 from torch import Tensor
 
-from corekit.convolution import Factors, convolved
+from gpk.convolution import Factors, convolved
 
 SIZES = ((512, 64), (256, 256), (128, 512))
 """Channels and side: the widest layers of EG3D-FFHQ."""

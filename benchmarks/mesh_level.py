@@ -12,9 +12,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from corekit.order import in_parts, seeded
-from corekit.registry import Registry
-from corekit.solid import Matter, Solid
+from gpk.order import in_parts, seeded
+from gpk.registry import Registry
+from gpk.solid import Matter, Solid
 from gpk_checkpoints.weights import load_generator
 from gpk_minicat import field
 from gpk_minicat.parameters import columns, from_noise

@@ -28,11 +28,11 @@ import torch
 from histogram import Errors, draw
 from torch import Tensor
 
-from corekit.bench import Bench, Silence
-from corekit.camera import Camera
-from corekit.metrics import rank_correlation
-from corekit.order import seeded
-from corekit.registry import Registry
+from gpk.bench import Bench, Silence
+from gpk.camera import Camera
+from gpk.metrics import rank_correlation
+from gpk.order import seeded
+from gpk.registry import Registry
 from gpk_cli.bench import make_bench
 from gpk_minicat.album import write_album
 from gpk_photos import write_labels

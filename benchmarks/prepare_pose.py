@@ -28,11 +28,11 @@ import torch
 from histogram import Errors, draw
 from torch import Tensor
 
-from corekit.album import Album
-from corekit.bench import Silence
-from corekit.camera import Camera
-from corekit.framing import Square
-from corekit.registry import Registry
+from gpk.album import Album
+from gpk.bench import Silence
+from gpk.camera import Camera
+from gpk.framing import Square
+from gpk.registry import Registry
 from gpk_cli import main as gpk
 from gpk_cli.bench import make_bench
 from gpk_minicat.album import TRUTH

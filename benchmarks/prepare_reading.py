@@ -22,8 +22,8 @@ from pathlib import Path
 
 import torch
 
-from corekit.framing import Framing
-from corekit.registry import Registry
+from gpk.framing import Framing
+from gpk.registry import Registry
 from gpk_photos.album import photo_names
 from gpk_photos.contents import album_files
 from gpk_photos.finding import by_detector, in_the_middle

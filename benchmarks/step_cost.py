@@ -26,11 +26,11 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from corekit.attach import attach
-from corekit.generator import Generator, fingerprint
-from corekit.persona import Origin, Persona
-from corekit.precision import flush_denormals
-from corekit.registry import Registry
+from gpk.attach import attach
+from gpk.generator import Generator, fingerprint
+from gpk.persona import Origin, Persona
+from gpk.precision import flush_denormals
+from gpk.registry import Registry
 from gpk_checkpoints.weights import load_generator
 from gpk_runs.heap import keep_heap
 from gpk_stylegan2 import layers

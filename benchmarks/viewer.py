@@ -14,12 +14,12 @@ from collections.abc import Callable, Mapping
 import torch
 from PIL import Image
 
-from corekit.bench import Silence
-from corekit.generator import fingerprint
-from corekit.order import seeded
-from corekit.persona import Origin, Persona
-from corekit.recipe import Recipe
-from corekit.registry import Registry
+from gpk.bench import Silence
+from gpk.generator import fingerprint
+from gpk.order import seeded
+from gpk.persona import Origin, Persona
+from gpk.recipe import Recipe
+from gpk.registry import Registry
 from gpk_cli.bench import make_bench
 from gpk_view.camera import Angles
 from gpk_view.frame import frame

@@ -19,14 +19,14 @@ import torch
 from filelock import FileLock
 from torch import nn
 
-from corekit.album import Album
-from corekit.bench import Bench, Silence
-from corekit.generator import Generator, fingerprint
-from corekit.lowrank import LoRA
-from corekit.order import seeded
-from corekit.persona import Origin, Persona
-from corekit.plugin import Backend, Card
-from corekit.recipe import Recipe
+from gpk.album import Album
+from gpk.bench import Bench, Silence
+from gpk.generator import Generator, fingerprint
+from gpk.lowrank import LoRA
+from gpk.order import seeded
+from gpk.persona import Origin, Persona
+from gpk.plugin import Backend, Card
+from gpk.recipe import Recipe
 from gpk_cli import main
 from gpk_eg3d import TINY
 from gpk_eg3d.config import EG3DConfig

@@ -28,13 +28,13 @@ def test_the_arrows_hold() -> None:
 
 
 def test_an_arrow_broken_on_purpose_is_caught(tmp_path: Path) -> None:
-    """A copy of the house in which corekit imports a backend."""
+    """A copy of the house in which the core imports a backend."""
     names = ("corekit", "adapters", "plugins", "cli", "pyproject.toml")
     for name in names:
         subprocess.run(["cp", "-r", ROOT / name, tmp_path / name], check=True)
-    errors = tmp_path / "corekit" / "errors.py"
+    errors = tmp_path / "corekit" / "gpk" / "errors.py"
     errors.write_text(errors.read_text() + "\nimport gpk_eg3d\n")
     shelves = [tmp_path, *(tmp_path / shelf for shelf in ("adapters", "plugins", "cli"))]
     result = linted(tmp_path, *shelves)
     assert result.returncode != 0
-    assert "corekit.errors -> gpk_eg3d" in result.stdout
+    assert "gpk.errors -> gpk_eg3d" in result.stdout

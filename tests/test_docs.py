@@ -18,11 +18,11 @@ import torch
 import typer
 from typer.core import TyperGroup
 
-from corekit.generator import Generator, fingerprint
-from corekit.order import seeded
-from corekit.persona import Origin, Persona
-from corekit.recipe import Recipe
-from corekit.registry import Registry
+from gpk.generator import Generator, fingerprint
+from gpk.order import seeded
+from gpk.persona import Origin, Persona
+from gpk.recipe import Recipe
+from gpk.registry import Registry
 from gpk_checkpoints.personas import save_persona
 from gpk_checkpoints.weights import load_generator
 from gpk_cli.app import build

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 import torch
 
-from corekit.attach import attached
-from corekit.bench import Bench
-from corekit.errors import AlbumError, InputError
-from corekit.generator import fingerprint
-from corekit.persona import Origin, Persona
-from corekit.recipe import Recipe
-from corekit.registry import Registry
-from corekit.testing.offered import backend_trials, judge_trial, task_trial
+from gpk.attach import attached
+from gpk.bench import Bench
+from gpk.errors import AlbumError, InputError
+from gpk.generator import fingerprint
+from gpk.persona import Origin, Persona
+from gpk.recipe import Recipe
+from gpk.registry import Registry
+from gpk.testing.offered import backend_trials, judge_trial, task_trial
 
 DOCS = Path(__file__).parent.parent / "docs"
 

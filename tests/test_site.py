@@ -71,7 +71,7 @@ def test_every_document_is_a_page_and_in_the_navigation(site: Path) -> None:
 
 
 def test_the_library_is_on_its_pages(site: Path) -> None:
-    for page, name in {"plugin": "corekit.plugin.Backend", "persona": "corekit.attach.attached"}.items():
+    for page, name in {"plugin": "gpk.plugin.Backend", "persona": "gpk.attach.attached"}.items():
         text = (site / "api" / f"{page}.html").read_text(encoding="utf-8")
         assert f'id="{name}"' in text
         assert "&gt;&gt;&gt; " not in re.sub(r"(?s)<pre.*?</pre>", "", text), "a doctest without its fence"
@@ -79,7 +79,7 @@ def test_the_library_is_on_its_pages(site: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "wrong", ["[no page](nowhere.md)", "[no heading](guide.md#nowhere)", "::: corekit.nowhere", "[no key][nowhere]"]
+    "wrong", ["[no page](nowhere.md)", "[no heading](guide.md#nowhere)", "::: gpk.nowhere", "[no key][nowhere]"]
 )
 def test_a_mistake_stops_the_build(wrong: str, tmp_path: Path) -> None:
     folder = sources(tmp_path)

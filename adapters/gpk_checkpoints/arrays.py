@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from corekit.errors import WeightsError
+from gpk.errors import WeightsError
 from gpk_checkpoints.array_kinds import KINDS, Kind, Way, listed, loading, saving
 from gpk_checkpoints.files import read_safetensors
 from gpk_checkpoints.numpy_files import MAGIC, read_npy, read_npz

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from corekit.errors import InputError, WeightsError
-from corekit.generator import Generator
-from corekit.plugin import Backend
+from gpk.errors import InputError, WeightsError
+from gpk.generator import Generator
+from gpk.plugin import Backend
 
 SHOWN = 3
 """How many tensors a message names before it counts."""

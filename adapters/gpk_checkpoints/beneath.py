@@ -15,10 +15,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from corekit.checkpoint import Adopted, Stored
-from corekit.errors import InputError, WeightsError
-from corekit.generator import Generator, Site
-from corekit.plugin import Backend
+from gpk.checkpoint import Adopted, Stored
+from gpk.errors import InputError, WeightsError
+from gpk.generator import Generator, Site
+from gpk.plugin import Backend
 from gpk_checkpoints.aligned import owners, unwrapped
 from gpk_checkpoints.assembly import SHOWN, check_tensors
 from gpk_checkpoints.families import has_factors

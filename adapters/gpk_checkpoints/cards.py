@@ -17,8 +17,8 @@ from typing import Any
 
 import yaml
 
-from corekit.errors import PluginError, UnknownNameError
-from corekit.plugin import Card
+from gpk.errors import PluginError, UnknownNameError
+from gpk.plugin import Card
 
 _KNOWN = tuple(field.name for field in fields(Card) if field.name != "name")
 _REQUIRED = ("title", "licence")

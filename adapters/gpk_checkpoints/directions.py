@@ -13,8 +13,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from corekit.directions import Direction
-from corekit.errors import WeightsError
+from gpk.directions import Direction
+from gpk.errors import WeightsError
 from gpk_checkpoints.arrays import Array, read_array
 from gpk_checkpoints.files import write_safetensors
 from gpk_checkpoints.personas import compact

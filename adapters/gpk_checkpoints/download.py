@@ -15,7 +15,7 @@ from urllib.error import HTTPError, URLError
 
 from filelock import FileLock
 
-from corekit.errors import ExtraError, RunError, WeightsError
+from gpk.errors import ExtraError, RunError, WeightsError
 from gpk_checkpoints.https import TROUBLE, opened, passes, reason
 from gpk_checkpoints.part import Part
 

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from corekit.errors import InputError, WeightsError
-from corekit.plugin import Backend
+from gpk.errors import InputError, WeightsError
+from gpk.plugin import Backend
 from gpk_checkpoints.assembly import assemble
 from gpk_checkpoints.families import described
 from gpk_checkpoints.foreign import Checkpoint, apart, places_of, read_checkpoint

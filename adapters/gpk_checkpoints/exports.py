@@ -14,9 +14,9 @@ from typing import Any
 
 from torch import Tensor
 
-from corekit.errors import PersonaError
-from corekit.lowrank import LoRA
-from corekit.persona import Persona
+from gpk.errors import PersonaError
+from gpk.lowrank import LoRA
+from gpk.persona import Persona
 from gpk_checkpoints.atomic import write_atomically
 from gpk_checkpoints.files import write_safetensors
 from gpk_checkpoints.personas import compact, modelspec

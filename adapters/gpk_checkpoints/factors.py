@@ -1,6 +1,6 @@
 r"""Low-rank factors beside layers as other programs store them: of which weight, in which layout, rank and scale.
 
-For a weight [C1, C2, k, k] the shapes tell `loralib` from the others (`corekit.lowrank`). `kernel` of rank r and `flat`
+For a weight [C1, C2, k, k] the shapes tell `loralib` from the others (`gpk.lowrank`). `kernel` of rank r and `flat`
 of rank r k have the same shapes and the same product, but another scale, alpha / r: there the rank that the modules
 state decides, then that of the layers with k = 1, where all layouts are one.
 """
@@ -15,10 +15,10 @@ from typing import Any
 
 from torch import Tensor
 
-from corekit.checkpoint import Stored
-from corekit.errors import WeightsError
-from corekit.generator import Generator, Site
-from corekit.lowrank import Layout, factor_shapes
+from gpk.checkpoint import Stored
+from gpk.errors import WeightsError
+from gpk.generator import Generator, Site
+from gpk.lowrank import Layout, factor_shapes
 from gpk_checkpoints.aligned import owner
 from gpk_checkpoints.families import FACTORS, has_factors
 from gpk_checkpoints.inert import shown

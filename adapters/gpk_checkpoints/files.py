@@ -15,7 +15,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from corekit.errors import WeightsError
+from gpk.errors import WeightsError
 from gpk_checkpoints.atomic import write_atomically
 from gpk_checkpoints.sniffed import container
 

@@ -18,9 +18,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from corekit.checkpoint import Stored
-from corekit.errors import WeightsError
-from corekit.plugin import Backend
+from gpk.checkpoint import Stored
+from gpk.errors import WeightsError
+from gpk.plugin import Backend
 from gpk_checkpoints.archives import read_archive
 from gpk_checkpoints.families import SHOWN, described
 from gpk_checkpoints.files import read_safetensors

@@ -16,7 +16,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from corekit.errors import ExtraError
+from gpk.errors import ExtraError
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 PAGES = ("text/html", "application/json")

@@ -15,10 +15,10 @@ from typing import Any
 
 from filelock import FileLock
 
-from corekit.checkpoint import Adopted
-from corekit.errors import InputError, RunError, WeightsError
-from corekit.generator import Generator, fingerprint
-from corekit.plugin import Backend, Card
+from gpk.checkpoint import Adopted
+from gpk.errors import InputError, RunError, WeightsError
+from gpk.generator import Generator, fingerprint
+from gpk.plugin import Backend, Card
 from gpk_checkpoints.assembly import assemble
 from gpk_checkpoints.cache import source_file
 from gpk_checkpoints.download import file_sha256

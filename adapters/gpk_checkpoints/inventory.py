@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from corekit.errors import WeightsError
-from corekit.plugin import Backend, Card
+from gpk.errors import WeightsError
+from gpk.plugin import Backend, Card
 from gpk_checkpoints.cache import cache_folder, card_file
 
 FORMAT = "gpk-weights/"

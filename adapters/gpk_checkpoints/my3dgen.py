@@ -17,12 +17,12 @@ from pathlib import Path
 
 import torch
 
-from corekit.checkpoint import Stored
-from corekit.errors import WeightsError
-from corekit.generator import Generator
-from corekit.lowrank import Change, Layout, LoRA, Offset
-from corekit.plugin import Backend
-from corekit.recipe import Recipe, Treatment
+from gpk.checkpoint import Stored
+from gpk.errors import WeightsError
+from gpk.generator import Generator
+from gpk.lowrank import Change, Layout, LoRA, Offset
+from gpk.plugin import Backend
+from gpk.recipe import Recipe, Treatment
 from gpk_checkpoints.beneath import WHOLE, beneath, offsets
 from gpk_checkpoints.factors import LOWRANK, Pair, alpha_of, layout_of, pairs_in
 from gpk_checkpoints.families import FACTORS, has_factors

@@ -20,7 +20,7 @@ import torch
 from numpy.lib import format as npy
 from torch import Tensor
 
-from corekit.errors import WeightsError
+from gpk.errors import WeightsError
 from gpk_checkpoints.array_kinds import KINDS, Kind, Way, listed, loading, most_bytes, saving
 
 MAGIC = b"\x93NUMPY"

@@ -21,7 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from corekit.errors import RunError
+from gpk.errors import RunError
 
 
 class Part:

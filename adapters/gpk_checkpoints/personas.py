@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from corekit.errors import InputError, PersonaError, WeightsError
-from corekit.persona import FORMAT, Persona
+from gpk.errors import InputError, PersonaError, WeightsError
+from gpk.persona import FORMAT, Persona
 from gpk_checkpoints.files import read_metadata, read_safetensors, write_safetensors
 
 SUFFIX = ".persona.safetensors"

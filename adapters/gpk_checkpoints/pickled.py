@@ -291,5 +291,5 @@ CALLS: Mapping[Name, Callable[..., object]] = {
 TORCH_TYPES = frozenset({
     "Tensor", "float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool",
 })  # fmt: skip
-LIBRARIES = frozenset({*sys.stdlib_module_names, "__builtin__", "copy_reg", "torch", "numpy", "corekit"})
+LIBRARIES = frozenset({*sys.stdlib_module_names, "__builtin__", "copy_reg", "torch", "numpy", "gpk"})
 """Where a name is on CALLS, or refused."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from corekit.errors import WeightsError
+from gpk.errors import WeightsError
 from gpk_checkpoints.inert import shown
 
 Container = Literal["safetensors", "pickle", "torch"]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from corekit.errors import WeightsError
+from gpk.errors import WeightsError
 from gpk_checkpoints.archives import SIZES, read_archive
 from gpk_checkpoints.pickled import NumpyArray, Packed, Storage, Strided
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from corekit.errors import WeightsError
+from gpk.errors import WeightsError
 from gpk_checkpoints.archives import read_archive
 from gpk_checkpoints.array_kinds import KINDS, Kind, Way, loading, most_bytes, saving
 from gpk_checkpoints.pickled import NumpyArray, Strided

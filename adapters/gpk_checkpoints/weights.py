@@ -8,9 +8,9 @@ from pathlib import Path
 
 import torch
 
-from corekit.errors import RunError, WeightsError
-from corekit.generator import Generator, fingerprint
-from corekit.plugin import Backend, Card
+from gpk.errors import RunError, WeightsError
+from gpk.generator import Generator, fingerprint
+from gpk.plugin import Backend, Card
 from gpk_checkpoints.cache import card_file
 from gpk_checkpoints.foreign import apart
 from gpk_checkpoints.imports import Import, cached_file, convert, is_imported, write_import

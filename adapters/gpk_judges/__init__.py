@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
-from corekit.errors import UnknownNameError
-from corekit.plugin import JudgeCard, hookimpl
+from gpk.errors import UnknownNameError
+from gpk.plugin import JudgeCard, hookimpl
 
 if TYPE_CHECKING:
     from torch import nn

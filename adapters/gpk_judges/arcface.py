@@ -22,8 +22,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from corekit.errors import ExtraError, WeightsError
-from corekit.portable import resized_to
+from gpk.errors import ExtraError, WeightsError
+from gpk.portable import resized_to
 from gpk_checkpoints.cache import cache_folder
 from gpk_judges.framing import SIDE, Framing, Window, face_window
 from gpk_judges.irse import IRSE50
@@ -37,7 +37,7 @@ class FaceJudge(nn.Module):
     """A recogniser of faces behind its crop, frozen and always in evaluation mode.
 
     `weights_sha256` is the hash of an ONNX file, whose weights are no tensors of this module
-    (`corekit.generator.fingerprint`).
+    (`gpk.generator.fingerprint`).
     """
 
     def __init__(self, network: nn.Module, window: Window, *, weights_sha256: str | None = None) -> None:

@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from corekit.errors import ExtraError, InputError, WeightsError
+from gpk.errors import ExtraError, InputError, WeightsError
 from gpk_checkpoints.download import download
 from gpk_judges.weights import fitting, read_state_dict
 

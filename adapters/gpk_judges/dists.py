@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from corekit.errors import ExtraError, WeightsError
+from gpk.errors import ExtraError, WeightsError
 from gpk_judges.backbone import backbone_weights
 from gpk_judges.weights import fitting, read_state_dict
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from corekit.errors import ExtraError, WeightsError
+from gpk.errors import ExtraError, WeightsError
 from gpk_checkpoints.download import file_sha256
 from gpk_judges.framing import SIDE
 

@@ -21,7 +21,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from corekit.framing import EG3D_SHARE
+from gpk.framing import EG3D_SHARE
 
 Framing = Literal["eg3d", "ffhq"]
 SHARE: dict[Framing, float] = {"eg3d": EG3D_SHARE, "ffhq": 1.0}

@@ -19,7 +19,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from corekit.errors import ExtraError
+from gpk.errors import ExtraError
 from gpk_judges.backbone import backbone_weights
 
 

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from corekit.errors import ExtraError, InputError, UnknownNameError, WeightsError
+from gpk.errors import ExtraError, InputError, UnknownNameError, WeightsError
 from gpk_checkpoints.cache import cache_folder
 from gpk_checkpoints.download import download
 from gpk_judges.weights import read_state_dict

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from corekit.errors import WeightsError
+from gpk.errors import WeightsError
 
 UNREADABLE = (pickle.UnpicklingError, SafetensorError, RuntimeError, ValueError, LookupError, EOFError, OSError)
 """What torch.load(weights_only=True) and safetensors raise on a file of something else."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from corekit.errors import RunError
+from gpk.errors import RunError
 from gpk_checkpoints.atomic import write_atomically
 
 TEMPLATES = Path(__file__).parent / "templates"

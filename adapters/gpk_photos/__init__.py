@@ -11,11 +11,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from corekit.plugin import DetectorCard, hookimpl
+from gpk.plugin import DetectorCard, hookimpl
 
 if TYPE_CHECKING:
-    from corekit.album import Album
-    from corekit.detector import Detector
+    from gpk.album import Album
+    from gpk.detector import Detector
     from gpk_photos.album import open_album
     from gpk_photos.decode import read_image
     from gpk_photos.labels import read_labels, write_labels

@@ -17,9 +17,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from corekit.album import Album
-from corekit.camera import Camera
-from corekit.errors import AlbumError, InputError, LabelError
+from gpk.album import Album
+from gpk.camera import Camera
+from gpk.errors import AlbumError, InputError, LabelError
 from gpk_photos.contents import Reader, album_files, is_album
 from gpk_photos.decode import decode, is_square, tensor
 from gpk_photos.labels import HOW_TO_LABEL, LABEL_FILE, label_of, parse_labels, read_labels

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from corekit.errors import AlbumError
-from corekit.generator import Generator, LatentSpace
+from gpk.errors import AlbumError
+from gpk.generator import Generator, LatentSpace
 from gpk_photos.labels import LABEL_FILE, read_labels
 
 ENDING = "_latent.npy"

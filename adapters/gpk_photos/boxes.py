@@ -15,8 +15,8 @@ import math
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from corekit.detector import Found
-from corekit.errors import InputError, UnknownNameError
+from gpk.detector import Found
+from gpk.errors import InputError, UnknownNameError
 
 COLUMNS = ("file", "left", "top", "right", "bottom")
 

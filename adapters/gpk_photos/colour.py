@@ -8,7 +8,7 @@ import io
 import numpy as np
 from PIL import Image, ImageCms
 
-from corekit.errors import AlbumError
+from gpk.errors import AlbumError
 
 BACKDROP = (255, 255, 255, 255)
 """White behind transparent pixels: what viewers and print show, and what most cut-out portraits were made for."""

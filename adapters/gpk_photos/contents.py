@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from corekit.errors import AlbumError
+from gpk.errors import AlbumError
 
 Reader = Callable[[], bytes]
 """Reads one file whole; raises AlbumError with the reason where it cannot be read."""

@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from corekit.framing import Square
+from gpk.framing import Square
 from gpk_photos.decode import tensor
 
 MARGIN = 3

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor
 
-from corekit.detector import Found, Point
-from corekit.errors import ExtraError, WeightsError
+from gpk.detector import Found, Point
+from gpk.errors import ExtraError, WeightsError
 
 if TYPE_CHECKING:
-    from corekit.detector import Detector
+    from gpk.detector import Detector
 
 FACE_SIDE, CAT_SIDE = 640, 320
 """Pixels of the longer side at which photographs are looked at. Cats are looked for seven times."""

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from corekit.detector import Detector, Found
-from corekit.errors import AlbumError
-from corekit.framing import Framing, Square, middle
+from gpk.detector import Detector, Found
+from gpk.errors import AlbumError
+from gpk.framing import Framing, Square, middle
 from gpk_photos.boxes import read_boxes
 from gpk_photos.decode import tensor
 from gpk_photos.reading import Find

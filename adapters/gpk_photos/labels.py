@@ -1,7 +1,7 @@
 r"""Camera labels in EG3D's `dataset.json`: `{"labels": [["00000/img00000000.png", [25 numbers]], ...]}`.
 
 The 25 numbers are 16 of the camera-to-world matrix, row by row, OpenCV axes, then 9 of the intrinsics in units of the
-image side (Chan et al., 2022, arXiv 2112.07945; `corekit.camera` has the convention).
+image side (Chan et al., 2022, arXiv 2112.07945; `gpk.camera` has the convention).
 
 Shapes: N images.
 """
@@ -15,8 +15,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from corekit.camera import Camera
-from corekit.errors import LabelError
+from gpk.camera import Camera
+from gpk.errors import LabelError
 from gpk_checkpoints.atomic import write_atomically
 from gpk_photos.contents import relative_name
 

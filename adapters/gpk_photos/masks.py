@@ -13,8 +13,8 @@ from pathlib import Path, PurePosixPath
 import torch
 from torch import Tensor
 
-from corekit.album import resize
-from corekit.errors import AlbumError, InputError
+from gpk.album import resize
+from gpk.errors import AlbumError, InputError
 from gpk_photos.album import PHOTOS
 from gpk_photos.contents import album_files, is_album
 from gpk_photos.decode import read_image

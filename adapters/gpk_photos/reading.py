@@ -20,8 +20,8 @@ from pathlib import Path, PurePosixPath
 from PIL import Image
 from torch import Tensor
 
-from corekit.errors import AlbumError
-from corekit.framing import Square
+from gpk.errors import AlbumError
+from gpk.framing import Square
 from gpk_photos.contents import Reader
 from gpk_photos.crop import cropped
 from gpk_photos.decode import decode, tensor

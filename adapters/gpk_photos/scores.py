@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 import torch
 from torch import Tensor
 
-from corekit.errors import InputError
+from gpk.errors import InputError
 
 WORDS = {"yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0, "": math.nan}
 KEYS = ("file", "index")

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from corekit.errors import InputError
+from gpk.errors import InputError
 from gpk_checkpoints.atomic import write_atomically
 
 SELECTION = "selection.csv"

@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from corekit.errors import AlbumError
+from gpk.errors import AlbumError
 from gpk_checkpoints.atomic import write_atomically
 from gpk_photos.decode import decode
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from corekit.detector import Found
-from corekit.errors import ExtraError, WeightsError
+from gpk.detector import Found
+from gpk.errors import ExtraError, WeightsError
 from gpk_checkpoints.cache import cache_folder
 from gpk_photos.detectors import FACE_SIDE, best, in_colour, open_cv
 
 if TYPE_CHECKING:
-    from corekit.detector import Detector
+    from gpk.detector import Detector
 
 NAME = "face_detection_yunet_2023mar.onnx"
 PAGE = "https://github.com/opencv/opencv_zoo/tree/main/models/face_detection_yunet"

@@ -9,7 +9,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from corekit.errors import InputError, RunError
+from gpk.errors import InputError, RunError
 from gpk_checkpoints.atomic import write_atomically
 from gpk_runs.settings import read_config, write_config
 

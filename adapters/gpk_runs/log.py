@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
-from corekit.errors import RunError
+from gpk.errors import RunError
 
 
 def line(event: str, time: float, facts: Mapping[str, object]) -> bytes:

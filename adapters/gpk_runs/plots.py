@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from corekit.errors import ExtraError
+from gpk.errors import ExtraError
 from gpk_checkpoints.atomic import write_atomically
 
 if TYPE_CHECKING:

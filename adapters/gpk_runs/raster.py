@@ -19,7 +19,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from corekit.camera import Camera
+from gpk.camera import Camera
 
 AT_ONCE = 1 << 20
 """Pairs of a triangle and a pixel that are looked at together."""

@@ -19,7 +19,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from corekit.errors import RunError
+from gpk.errors import RunError
 from gpk_runs.environment import environment
 from gpk_runs.folder import claim, note_environment, unusable
 from gpk_runs.log import line, read_log

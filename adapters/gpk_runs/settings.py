@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from corekit.errors import InputError
+from gpk.errors import InputError
 from gpk_checkpoints.atomic import write_atomically
 
 _UNKNOWN_TAG = "could not determine a constructor for the tag "

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from corekit.errors import RunError, WeightsError
+from gpk.errors import RunError, WeightsError
 from gpk_checkpoints.files import read_metadata, read_safetensors, write_safetensors
 
 FORMAT = "gpk-state/2"

@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from corekit.errors import ExtraError, InputError
-from corekit.order import parts
-from corekit.solid import Solid
+from gpk.errors import ExtraError, InputError
+from gpk.order import parts
+from gpk.solid import Solid
 
 AT_ONCE = 1 << 17
 """Points that a solid is asked about together."""

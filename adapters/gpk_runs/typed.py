@@ -12,7 +12,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from corekit.errors import RecipeError, UnknownNameError
+from gpk.errors import RecipeError, UnknownNameError
 
 T = TypeVar("T")
 

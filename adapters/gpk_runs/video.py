@@ -18,7 +18,7 @@ from typing import Literal, get_args
 
 from PIL import Image
 
-from corekit.errors import ExtraError, InputError
+from gpk.errors import ExtraError, InputError
 from gpk_checkpoints.atomic import replacing
 from gpk_runs.animation import write_animation, write_gif
 from gpk_runs.pictures import COMMENT

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from corekit.errors import ExtraError, InputError, PersonaError, WeightsError
-from corekit.registry import Registry
+from gpk.errors import ExtraError, InputError, PersonaError, WeightsError
+from gpk.registry import Registry
 from gpk_cli.bench import find_device, make_bench
 from gpk_cli.options import settings_command
 from gpk_cli.output import AsJson, say
@@ -22,7 +22,7 @@ from gpk_cli.summary import show_layers
 from gpk_tasks.analysis import Analysis
 
 if TYPE_CHECKING:
-    from corekit.persona import Persona
+    from gpk.persona import Persona
     from gpk_tasks.analyze import Sitter
 
 TITLE = "Tell which layers personas change, how much (the paper's Fig. 9), and what each of the changes does."
@@ -54,7 +54,7 @@ def run_analysis(
     as_json: AsJson = False,
 ) -> None:
     """Analyzes the personas in `out`, or goes on there, and shows one of the tables."""
-    from corekit.importance import GROUPINGS
+    from gpk.importance import GROUPINGS
     from gpk_checkpoints.personas import load_persona
     from gpk_runs.run import Run
     from gpk_runs.typed import to_dataclass
@@ -131,8 +131,8 @@ def sitter(
     """Who is analyzed, with as much of the generator as is here; what is missing is said, and what for."""
     import torch
 
-    from corekit.attach import check_shapes
-    from corekit.bench import Silence
+    from gpk.attach import check_shapes
+    from gpk.bench import Silence
     from gpk_tasks.analyze import Sitter
 
     try:

@@ -11,8 +11,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from corekit.errors import GpkError, PluginError
-from corekit.registry import Registry
+from gpk.errors import GpkError, PluginError
+from gpk.registry import Registry
 from gpk_cli import (
     analyze,
     benchmark,

@@ -6,17 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from corekit.errors import AlbumError, InputError, PluginError, UnknownNameError
-from corekit.plugin import OWN, Backend, Card
-from corekit.registry import Registry
+from gpk.errors import AlbumError, InputError, PluginError, UnknownNameError
+from gpk.plugin import OWN, Backend, Card
+from gpk.registry import Registry
 from gpk_cli.output import say
 
 if TYPE_CHECKING:
     import torch
 
-    from corekit.album import Album
-    from corekit.bench import Bench, Journal
-    from corekit.persona import Persona
+    from gpk.album import Album
+    from gpk.bench import Bench, Journal
+    from gpk.persona import Persona
 
 Precision = Literal["auto", "float32", "bfloat16"]
 """Of a generator's parts that may be reduced. float16 is left out: its range loses gradients, and where it serves, to
@@ -110,10 +110,10 @@ def make_bench(
     """
     import torch
 
-    from corekit.album import Album
-    from corekit.attach import check_fit
-    from corekit.bench import Attributes, Bench
-    from corekit.precision import allow_tf32, flush_denormals
+    from gpk.album import Album
+    from gpk.attach import check_fit
+    from gpk.bench import Attributes, Bench
+    from gpk.precision import allow_tf32, flush_denormals
     from gpk_checkpoints.weights import load_generator
     from gpk_runs.heap import keep_heap
 

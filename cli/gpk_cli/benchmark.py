@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from corekit.errors import ExtraError, InputError
+from gpk.errors import ExtraError, InputError
 from gpk_cli.output import AsJson, say
 from gpk_cli.prior import prior
 from gpk_cli.progress import progress

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import typer
 
-from corekit.offers import Offer
-from corekit.plugin import Backend
-from corekit.registry import Registry
+from gpk.offers import Offer
+from gpk.plugin import Backend
+from gpk.registry import Registry
 from gpk_cli.output import AsJson, say, show
 
 

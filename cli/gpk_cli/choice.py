@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from corekit.errors import InputError, UnknownNameError
-from corekit.plugin import Backend, Card
-from corekit.registry import Registry
+from gpk.errors import InputError, UnknownNameError
+from gpk.plugin import Backend, Card
+from gpk.registry import Registry
 from gpk_cli.bench import Precision, find_card
 
 if TYPE_CHECKING:

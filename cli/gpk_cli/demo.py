@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from corekit.registry import Registry
+from gpk.registry import Registry
 from gpk_cli.output import AsJson, say
 
 BACKEND = "eg3d-minicat"

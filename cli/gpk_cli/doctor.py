@@ -15,9 +15,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from importlib import metadata
 
-from corekit.plugin import API_VERSION
-from corekit.quarantine import SLOW, PluginReport
-from corekit.registry import DISABLE_VARIABLE, OURS, disabled_by_environment
+from gpk.plugin import API_VERSION
+from gpk.quarantine import SLOW, PluginReport
+from gpk.registry import DISABLE_VARIABLE, OURS, disabled_by_environment
 
 PATIENCE = 60
 """Seconds that an import in a child process is waited for."""

@@ -9,7 +9,7 @@ import os
 import sys
 import traceback
 
-from corekit.errors import GpkError
+from gpk.errors import GpkError
 from gpk_cli.output import say
 
 FAILED = 1

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from corekit.errors import ExtraError, InputError, RunError, WeightsError
-from corekit.plugin import JudgeCard
-from corekit.registry import Registry
+from gpk.errors import ExtraError, InputError, RunError, WeightsError
+from gpk.plugin import JudgeCard
+from gpk.registry import Registry
 from gpk_cli.bench import find_device, make_bench, open_album
 from gpk_cli.choice import CHOSEN
 from gpk_cli.options import settings_command
@@ -25,7 +25,7 @@ from gpk_cli.summary import show_tables
 from gpk_evaluate.settings import Evaluation, quick
 
 if TYPE_CHECKING:
-    from corekit.album import Album
+    from gpk.album import Album
     from gpk_evaluate.instruments import Instruments
     from gpk_evaluate.ways import Sitter
     from gpk_tasks.settings import Settings
@@ -165,7 +165,7 @@ def _sitter(
     lpips_weights: Path | None,
     device: str,
 ) -> Sitter:
-    from corekit.bench import Silence
+    from gpk.bench import Silence
     from gpk_checkpoints.personas import load_persona
     from gpk_evaluate.evaluation import can_edit, require
     from gpk_evaluate.ways import Sitter
@@ -209,7 +209,7 @@ def _instruments(
     asked: str | None,
 ) -> Instruments:
     """The networks that judge; the backend's own where none is chosen, with GENERAL where it names no judge."""
-    from corekit.generator import fingerprint
+    from gpk.generator import fingerprint
     from gpk_checkpoints.personas import read_header
     from gpk_evaluate.instruments import Instruments
 

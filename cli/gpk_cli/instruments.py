@@ -6,16 +6,16 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from corekit.errors import ExtraError, GpkError, InputError, WeightsError
-from corekit.plugin import Backend, Card
-from corekit.registry import Registry
+from gpk.errors import ExtraError, GpkError, InputError, WeightsError
+from gpk.plugin import Backend, Card
+from gpk.registry import Registry
 from gpk_cli.bench import make_bench
 from gpk_cli.output import say
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from corekit.bench import Bench
+    from gpk.bench import Bench
     from gpk_photos.reading import Find
 
 
@@ -23,7 +23,7 @@ def find_bench(
     registry: Registry, backend: Backend, card: Card, weights: Path | None, device: str
 ) -> tuple[Bench | None, GpkError | None]:
     """The generator and its distance, or what is missing of them. A file that was named must be good."""
-    from corekit.bench import Silence
+    from gpk.bench import Silence
 
     try:
         return make_bench(registry, backend, card, None, weights=weights, device=device, journal=Silence()), None
@@ -55,7 +55,7 @@ def find_finder(
     registry: Registry, backend: Backend, folder: Path, crop: str | None, detector: str | None, known: dict[str, Tensor]
 ) -> tuple[Find, str, str | None]:
     """Where crops come from, that in a word for the settings, and the detector's name."""
-    from corekit.framing import Framing
+    from gpk.framing import Framing
     from gpk_photos.album import photo_names
     from gpk_photos.finding import as_it_is, by_boxes, by_detector, in_the_middle, labelled
     from gpk_prepare import settings

@@ -1,4 +1,4 @@
-"""Options of a command out of the fields of a settings dataclass (`corekit.plugin.option`)."""
+"""Options of a command out of the fields of a settings dataclass (`gpk.plugin.option`)."""
 
 from __future__ import annotations
 

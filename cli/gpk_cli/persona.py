@@ -16,7 +16,7 @@ from gpk_cli.subject import SUFFIX
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from corekit.generator import Generator
+    from gpk.generator import Generator
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -48,8 +48,8 @@ def import_file(
 
     FILE is read as data: nothing in it is run. Without --album the only anchor is the mean of W.
     """
-    from corekit.generator import fingerprint
-    from corekit.persona import Origin, Persona
+    from gpk.generator import fingerprint
+    from gpk.persona import Origin, Persona
     from gpk_checkpoints.foreign import apart
     from gpk_checkpoints.my3dgen import learned_by, read_snapshot
     from gpk_checkpoints.personas import save_persona
@@ -85,7 +85,7 @@ def import_file(
 
 def _anchors(album: Path | None, base: Generator) -> tuple[Tensor, Tensor, str]:
     """Anchors and the labels of their cameras, and what to say of them."""
-    from corekit.latents import latent_statistics
+    from gpk.latents import latent_statistics
     from gpk_photos.anchors import read_anchors
 
     if album is None:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from corekit.errors import InputError, RunError
-from corekit.offers import file_name
-from corekit.plugin import Backend, Card
-from corekit.registry import Registry
+from gpk.errors import InputError, RunError
+from gpk.offers import file_name
+from gpk.plugin import Backend, Card
+from gpk.registry import Registry
 from gpk_cli.bench import Precision, find_device, introduce, make_bench, open_album
 from gpk_cli.choice import choose
 from gpk_cli.output import AsJson, say
@@ -166,8 +166,8 @@ def run_job(
     `anchors` is where those are that inversion is not to find. `masks` are the subject's, by "train" and "held-out",
     where they are known.
     """
-    from corekit.bench import Silence
-    from corekit.persona import changing_sites
+    from gpk.bench import Silence
+    from gpk.persona import changing_sites
     from gpk_runs.run import Run
     from gpk_tasks.anchors import given_anchors, listed
     from gpk_tasks.personalize import describe, personalize

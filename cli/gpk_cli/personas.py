@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from corekit.errors import InputError
+from gpk.errors import InputError
 from gpk_cli.output import AsJson, printable, say
 from gpk_cli.subject import ASKED, made_for, persona_file
 
@@ -64,7 +64,7 @@ def merge(
 
     The file is as large as the generator, and usable without gpk.
     """
-    from corekit.attach import attach, detach
+    from gpk.attach import attach, detach
     from gpk_checkpoints.exports import export_merged
     from gpk_checkpoints.personas import load_persona
     from gpk_checkpoints.weights import load_generator

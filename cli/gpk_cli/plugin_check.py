@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from corekit.registry import Registry
+from gpk.registry import Registry
 from gpk_cli.output import AsJson, printable, say, show
 
 if TYPE_CHECKING:
-    from corekit.testing import Trial, Verdict
+    from gpk.testing import Trial, Verdict
 
 Names = Annotated[
     list[str] | None,
@@ -31,7 +31,7 @@ def check(ctx: typer.Context, names: Names = None, as_json: AsJson = False) -> N
     Each rule is tried on backends at a small size, on judges and tasks. Exit 1 if one is broken; docs/contract.md has
     the rules and their reasons.
     """
-    from corekit.testing import trials
+    from gpk.testing import trials
 
     registry: Registry = ctx.obj
     found = list(_tried(trials(registry, names or ())))

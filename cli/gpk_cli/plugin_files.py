@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from corekit.errors import RunError
+from gpk.errors import RunError
 
 TEMPLATE = Path(__file__).with_name("plugin_template")
 SUFFIX = ".template"

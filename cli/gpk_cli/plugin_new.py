@@ -11,8 +11,8 @@ from typing import Annotated
 
 import typer
 
-from corekit.errors import InputError, UnknownNameError
-from corekit.registry import Registry
+from gpk.errors import InputError, UnknownNameError
+from gpk.registry import Registry
 from gpk_cli.output import AsJson, say
 from gpk_cli.plugin_files import PARTS, Names, rendered, write_whole
 

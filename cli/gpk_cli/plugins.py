@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from corekit.quarantine import PluginReport
-from corekit.registry import Registry
+from gpk.quarantine import PluginReport
+from gpk.registry import Registry
 from gpk_cli import plugin_check, plugin_new
 from gpk_cli.output import AsJson, show
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from corekit.plugin import Backend, Card
-from corekit.registry import Registry
+from gpk.plugin import Backend, Card
+from gpk.registry import Registry
 from gpk_cli.instruments import digest_of, find_bench, find_finder, find_judge
 from gpk_cli.output import say
 from gpk_cli.progress import Show, progress

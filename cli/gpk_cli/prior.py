@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from corekit.errors import UnknownNameError
-from corekit.registry import Registry
+from gpk.errors import UnknownNameError
+from gpk.registry import Registry
 from gpk_cli.output import say
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from corekit.bench import Bench, FeatureDistance, Judge
+    from gpk.bench import Bench, FeatureDistance, Judge
     from gpk_minicat.look import Counts
     from gpk_minicat.pictures import Batch
 
@@ -62,9 +62,9 @@ def _bench(registry: Registry, name: str, weights: Path | None) -> tuple[Bench, 
     """The bench, its album still empty, and the weights file."""
     import torch
 
-    from corekit.album import Album
-    from corekit.bench import Bench, Silence
-    from corekit.precision import flush_denormals
+    from gpk.album import Album
+    from gpk.bench import Bench, Silence
+    from gpk.precision import flush_denormals
     from gpk_checkpoints.weights import load_generator
     from gpk_runs.heap import keep_heap
 
@@ -111,7 +111,7 @@ def _inverted(bench: Bench, cats: Batch, count: int, seed: int) -> Tensor:
 
     import torch
 
-    from corekit.album import Album
+    from gpk.album import Album
     from gpk_tasks.invert import invert
     from gpk_tasks.settings import Inversion
 

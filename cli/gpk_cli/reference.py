@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from corekit.registry import Registry
+from gpk.registry import Registry
 from gpk_cli.app import build
 
 WIDTH = 100

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from corekit.errors import InputError
-from corekit.offers import file_name
-from corekit.plugin import Task
-from corekit.registry import Registry
+from gpk.errors import InputError
+from gpk.offers import file_name
+from gpk.plugin import Task
+from gpk.registry import Registry
 from gpk_cli.bench import make_bench
 from gpk_cli.options import options_of, stated, with_parameters
 from gpk_cli.output import AsJson, say
@@ -30,7 +30,7 @@ from gpk_cli.subject import BACKEND, find_subject
 from gpk_cli.summary import show_task
 
 if TYPE_CHECKING:
-    from corekit.bench import Bench
+    from gpk.bench import Bench
 
 SUMMARY = "Do something with a persona: see `gpk run TASK --help` for a task's options."
 DIRECT = {
@@ -196,7 +196,7 @@ def _bench(
     lpips_weights: Path | None,
     device: str,
 ) -> Bench:
-    from corekit.bench import Silence
+    from gpk.bench import Silence
 
     family, checkpoint, persona = find_subject(
         registry, subject, backend=backend, card=card, weights=weights, needed=task.persona == "needed"
@@ -223,7 +223,7 @@ def _bench(
 
 def _facts(bench: Bench, task: Task, settings: Any, distance: str | None) -> dict[str, Any]:  # noqa: ANN401
     """Everything that decides the results, in JSON types."""
-    from corekit.generator import fingerprint
+    from gpk.generator import fingerprint
     from gpk_tasks.personalize import album_digest
 
     persona = None

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from corekit.errors import WeightsError
-from corekit.registry import Registry
+from gpk.errors import WeightsError
+from gpk.registry import Registry
 from gpk_checkpoints.cache import card_file
 from gpk_checkpoints.inventory import cached_files, read_imported
 from gpk_cli.output import printable

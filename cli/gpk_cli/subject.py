@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from corekit.errors import InputError, PersonaError, UnknownNameError
-from corekit.plugin import Backend, Card
-from corekit.registry import Registry
+from gpk.errors import InputError, PersonaError, UnknownNameError
+from gpk.plugin import Backend, Card
+from gpk.registry import Registry
 from gpk_cli.bench import find_card
 
 if TYPE_CHECKING:
-    from corekit.persona import Persona
+    from gpk.persona import Persona
 
 SUFFIX = ".persona.safetensors"
 ASKED = "The persona's own backend, where that is code that is to be run: module:package.file:factory."

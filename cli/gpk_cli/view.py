@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from corekit.errors import InputError
+from gpk.errors import InputError
 from gpk_cli.bench import make_bench
 from gpk_cli.output import say
 from gpk_cli.subject import BACKEND, find_subject, persona_file
@@ -44,7 +44,7 @@ def view(
 
     The viewer is on this machine alone, until Ctrl-C.
     """
-    from corekit.bench import Silence
+    from gpk.bench import Silence
     from gpk_checkpoints.directions import read_direction
     from gpk_checkpoints.personas import load_persona
     from gpk_view.app import LOCAL, check_place, serving

@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 
 import typer
 
-from corekit.errors import ExtraError, InputError, UnknownNameError, WeightsError
-from corekit.offers import NAME
-from corekit.plugin import Backend, Card
-from corekit.registry import Registry
+from gpk.errors import ExtraError, InputError, UnknownNameError, WeightsError
+from gpk.offers import NAME
+from gpk.plugin import Backend, Card
+from gpk.registry import Registry
 from gpk_cli.bench import find_card
 from gpk_cli.explain import explain
 from gpk_cli.output import AsJson, printable, say, show

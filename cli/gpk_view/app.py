@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from corekit.errors import ExtraError, GpkError, InputError
+from gpk.errors import ExtraError, GpkError, InputError
 from gpk_view.camera import field_of_view
 from gpk_view.eye import home_distance
 from gpk_view.lessons import Edit, known_edits, learn_edits

@@ -1,6 +1,6 @@
 r"""From the browser's camera to the generator's view, and back.
 
-The browser orbits a camera around the world's origin, y up, as the generators' own cameras do (`corekit.camera`): from
+The browser orbits a camera around the world's origin, y up, as the generators' own cameras do (`gpk.camera`): from
 there, a direction (x, y, z) of length r is the view of
 
     yaw = atan2(x, z),    pitch = -pi/2 · y/r
@@ -15,7 +15,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from corekit.generator import Generator
+from gpk.generator import Generator
 from gpk_tasks.renders import STEEPEST
 
 Point = tuple[float, float, float]

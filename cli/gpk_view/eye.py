@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from corekit.generator import Generator
+from gpk.generator import Generator
 from gpk_view.camera import CLOSEST, FRONT, TRUSTED, Angles, angles_from, position_at, zoomed
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from corekit.bench import Bench, Silence
-from corekit.errors import InputError
+from gpk.bench import Bench, Silence
+from gpk.errors import InputError
 from gpk_tasks.attributes import Lesson, labelled, learned
 from gpk_view.scene import Stage
 

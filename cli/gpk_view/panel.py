@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from corekit.errors import GpkError
-from corekit.hull import LatentHull
+from gpk.errors import GpkError
+from gpk.hull import LatentHull
 from gpk_runs.pictures import write_picture
 from gpk_runs.sheet import write_sheet
 from gpk_view.eye import Eye

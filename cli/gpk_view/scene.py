@@ -1,11 +1,11 @@
 r"""What a look at a subject shows: who it is, where in its hull, how edited, seen from where, by which generator.
 
 A look is a value, and the same look is the same picture, bit for bit, whatever was looked at before. The code of a look
-is a point of the subject's hull (`corekit.hull`), of anchors that weigh s_i, k of them, sum 1:
+is a point of the subject's hull (`gpk.hull`), of anchors that weigh s_i, k of them, sum 1:
 
     w = sum_i a_i w_i,    a_i = (1 + k beta) s_i - beta,
 
-and edits move it from there (`corekit.directions`). Without a subject the code is one of the generator's own.
+and edits move it from there (`gpk.directions`). Without a subject the code is one of the generator's own.
 
 Shapes: N anchors, P pictures, L latent layers, D latent width, R image side.
 """
@@ -19,14 +19,14 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from corekit.attach import attach, check_fit, detach
-from corekit.bench import Bench
-from corekit.directions import Direction, check_direction, edited_codes, held_by, one_step
-from corekit.errors import InputError, PersonaError
-from corekit.generator import Sight
-from corekit.hull import LatentHull
-from corekit.latents import LatentStatistics, anchors_as_ws, latent_statistics
-from corekit.persona import Persona
+from gpk.attach import attach, check_fit, detach
+from gpk.bench import Bench
+from gpk.directions import Direction, check_direction, edited_codes, held_by, one_step
+from gpk.errors import InputError, PersonaError
+from gpk.generator import Sight
+from gpk.hull import LatentHull
+from gpk.latents import LatentStatistics, anchors_as_ws, latent_statistics
+from gpk.persona import Persona
 from gpk_tasks.synthesize import draw_prior
 from gpk_view.camera import FRONT, Angles
 

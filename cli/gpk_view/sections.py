@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from corekit.hull import LatentHull
-from corekit.order import seeded
+from gpk.hull import LatentHull
+from gpk.order import seeded
 from gpk_view.camera import ANYWHERE, TRUSTED, Angles
 from gpk_view.eye import Eye
 from gpk_view.lessons import Edit

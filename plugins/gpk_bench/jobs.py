@@ -12,9 +12,9 @@ from typing import Any
 
 import torch
 
-from corekit.attach import attached
-from corekit.bench import Bench, Silence
-from corekit.precision import flush_denormals
+from gpk.attach import attached
+from gpk.bench import Bench, Silence
+from gpk.precision import flush_denormals
 from gpk_bench.rows import Row
 from gpk_bench.scores import VIEWS, Instruments, judged
 from gpk_bench.subjects import Photos, Subject, subject

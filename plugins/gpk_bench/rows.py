@@ -18,8 +18,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from corekit.errors import InputError, UnknownNameError
-from corekit.lowrank import Layout
+from gpk.errors import InputError, UnknownNameError
+from gpk.lowrank import Layout
 from gpk_bench.subjects import TRAIN
 from gpk_runs.settings import read_config
 from gpk_tasks.presets import full, preset

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from corekit.album import Album
-from corekit.bench import Bench, Distance
-from corekit.hull import LatentHull
-from corekit.latents import anchors_as_ws
-from corekit.metrics import diversity, identity_similarity, psnr
-from corekit.order import in_parts, seeded
+from gpk.album import Album
+from gpk.bench import Bench, Distance
+from gpk.hull import LatentHull
+from gpk.latents import anchors_as_ws
+from gpk.metrics import diversity, identity_similarity, psnr
+from gpk.order import in_parts, seeded
 from gpk_bench.subjects import Photos, Subject
 from gpk_minicat.pictures import random_cameras
 from gpk_tasks.placement import Placement, place

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from corekit.album import Album
-from corekit.camera import Camera
-from corekit.order import parts, seeded
+from gpk.album import Album
+from gpk.camera import Camera
+from gpk.order import parts, seeded
 from gpk_minicat.pictures import FOCAL, random_cameras
 from gpk_minicat.render import render
 from gpk_minicat.traits import ALL_TRAITS, individual, photos_of

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from corekit.framing import EG3D_SHARE, Framing
-from corekit.plugin import Backend, hookimpl
+from gpk.framing import EG3D_SHARE, Framing
+from gpk.plugin import Backend, hookimpl
 from gpk_checkpoints.cards import read_cards
 
 if TYPE_CHECKING:
-    from corekit.checkpoint import Adopted, Stored
-    from corekit.generator import Generator
+    from gpk.checkpoint import Adopted, Stored
+    from gpk.generator import Generator
 
 gpk_api = 1
 
@@ -70,7 +70,7 @@ PASSENGERS: Mapping[str, str] = {
 
 def adopt(network: Stored) -> Adopted:
     """An official checkpoint, whose tensors have our names already; raises InputError for another architecture."""
-    from corekit.checkpoint import Adopted
+    from gpk.checkpoint import Adopted
     from gpk_eg3d.config import official_settings, planes_state, refuse_other_families, superresolution_state
     from gpk_stylegan2.stored import require_kind, synthesis_state
 

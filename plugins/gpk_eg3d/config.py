@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from corekit.camera import EG3D_FOCAL
-from corekit.errors import InputError, WeightsError
+from gpk.camera import EG3D_FOCAL
+from gpk.errors import InputError, WeightsError
 from gpk_stylegan2.config import (
     SIZES,
     SYNTHESIS,

@@ -17,10 +17,10 @@ from typing import Self, cast, final
 import torch
 from torch import Tensor, nn
 
-from corekit.camera import Camera
-from corekit.errors import InputError
-from corekit.generator import Generator, LatentSpace, Noise, Render, Sight, Site
-from corekit.solid import Matter, Solid
+from gpk.camera import Camera
+from gpk.errors import InputError
+from gpk.generator import Generator, LatentSpace, Noise, Render, Sight, Site
+from gpk.solid import Matter, Solid
 from gpk_eg3d.config import EG3DConfig
 from gpk_eg3d.decoder import Decoder
 from gpk_eg3d.rays import activated

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from corekit.portable import sampled_at
+from gpk.portable import sampled_at
 from gpk_eg3d.config import PlaneAxes
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from corekit.camera import Camera
+from gpk.camera import Camera
 from gpk_eg3d.config import EG3DConfig
 from gpk_eg3d.decoder import Decoder
 from gpk_eg3d.planes import sampled

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from corekit.album import resize
+from gpk.album import resize
 from gpk_eg3d.config import CLAMP, EG3DConfig
 from gpk_stylegan2.resample import binomial_filter
 from gpk_stylegan2.synthesis import SynthesisBlock

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from corekit.attach import attached
-from corekit.errors import InputError, UnknownNameError
+from gpk.attach import attached
+from gpk.errors import InputError, UnknownNameError
 from gpk_checkpoints.files import read_safetensors, write_safetensors
 from gpk_evaluate.instruments import Figures, Instruments
 from gpk_evaluate.protocols import FOLLOW, Found, Scene

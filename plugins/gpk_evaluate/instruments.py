@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from corekit.album import resize
-from corekit.bench import Distance
-from corekit.metrics import diversity, identity_similarity, psnr, ssim
-from corekit.order import in_parts
+from gpk.album import resize
+from gpk.bench import Distance
+from gpk.metrics import diversity, identity_similarity, psnr, ssim
+from gpk.order import in_parts
 from gpk_tasks.renders import AT_ONCE
 
 Figures = dict[str, float]

@@ -21,14 +21,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from corekit.album import Album, resize
-from corekit.attach import attached, merged
-from corekit.bench import Bench
-from corekit.damage import Coarse, Damage, Hole, square_hole
-from corekit.directions import edited_codes, moved_along, one_step
-from corekit.errors import InputError
-from corekit.hull import LatentHull
-from corekit.latents import latent_statistics
+from gpk.album import Album, resize
+from gpk.attach import attached, merged
+from gpk.bench import Bench
+from gpk.damage import Coarse, Damage, Hole, square_hole
+from gpk.directions import edited_codes, moved_along, one_step
+from gpk.errors import InputError
+from gpk.hull import LatentHull
+from gpk.latents import latent_statistics
 from gpk_evaluate.instruments import Figures, Instruments
 from gpk_evaluate.settings import Evaluation, Protocol
 from gpk_tasks.attributes import read

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-from corekit.errors import InputError, UnknownNameError
-from corekit.plugin import option
+from gpk.errors import InputError, UnknownNameError
+from gpk.plugin import option
 
 Protocol = Literal["inversion", "interpolation", "synthesis", "restoration", "editing"]
 PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)

@@ -12,11 +12,11 @@ from typing import Any, get_args
 import torch
 from torch import Tensor
 
-from corekit.album import Album
-from corekit.bench import Bench, Run
-from corekit.latents import anchors_as_ws
-from corekit.lowrank import Layout
-from corekit.persona import Persona
+from gpk.album import Album
+from gpk.bench import Bench, Run
+from gpk.latents import anchors_as_ws
+from gpk.lowrank import Layout
+from gpk.persona import Persona
 from gpk_checkpoints.personas import load_persona, save_persona
 from gpk_evaluate.settings import Evaluation
 from gpk_tasks.keeping import kept, within

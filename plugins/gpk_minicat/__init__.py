@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from corekit.framing import Framing
-from corekit.plugin import Backend, DetectorCard, JudgeCard, hookimpl
+from gpk.framing import Framing
+from gpk.plugin import Backend, DetectorCard, JudgeCard, hookimpl
 from gpk_checkpoints.cards import read_cards
 from gpk_eg3d import MARK, build, fit
 from gpk_eg3d import TINY as TINY_EG3D
@@ -23,7 +23,7 @@ from gpk_stylegan2 import fit as fit_2d
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from corekit.detector import Detector
+    from gpk.detector import Detector
 
 gpk_api = 1
 

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from corekit.errors import AlbumError, InputError
+from gpk.errors import AlbumError, InputError
 from gpk_minicat.parameters import NAMES
 from gpk_minicat.pictures import random_cameras
 from gpk_minicat.render import render

@@ -70,7 +70,7 @@ def train(
     """
     import json
 
-    from corekit.errors import InputError, UnknownNameError
+    from gpk.errors import InputError, UnknownNameError
 
     known = ("prior", "prior-2d", "distance", "perceptual", "attributes", "identity", "finder")
     if what not in known:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from corekit.album import resize
+from gpk.album import resize
 
 SIDE = 64
 Network = TypeVar("Network", bound=nn.Module)

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from corekit.generator import Generator
-from corekit.metrics import psnr
+from gpk.generator import Generator
+from gpk.metrics import psnr
 from gpk_minicat.pictures import Batch
 from gpk_minicat.prior import Prior
 from gpk_minicat.prior_3d import PRIOR_3D

@@ -22,8 +22,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from corekit.detector import Found
-from corekit.framing import Square
+from gpk.detector import Found
+from gpk.framing import Square
 from gpk_minicat.convnet import Convolution
 from gpk_minicat.store import load_tensors
 
@@ -87,7 +87,7 @@ class Finder(nn.Module):
 
 
 class MinicatFinder(nn.Module):
-    """The detector: a picture to the heads in it (`corekit.detector.Detector`); boxes are the prior's own squares."""
+    """The detector: a picture to the heads in it (`gpk.detector.Detector`); boxes are the prior's own squares."""
 
     def __init__(self, network: Finder) -> None:
         super().__init__()

@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from corekit.camera import Camera
+from gpk.camera import Camera
 from gpk_minicat.parameters import NAMES, PRIOR, from_noise
 from gpk_minicat.pictures import BEHIND, SIZE, bytes_of, random_cameras
 from gpk_minicat.render import Layers, coats, compose

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from corekit.errors import RunError
+from gpk.errors import RunError
 from gpk_minicat.store import load_moments, load_tensors, moments_of, save_tensors, under
 
 SAVE_EVERY = 100

@@ -21,10 +21,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from corekit.bench import FeatureDistance, Judge
-from corekit.generator import Generator
-from corekit.metrics import psnr
-from corekit.order import in_parts
+from gpk.bench import FeatureDistance, Judge
+from gpk.generator import Generator
+from gpk.metrics import psnr
+from gpk.order import in_parts
 from gpk_eg3d.network import EG3D
 from gpk_minicat import solid
 from gpk_minicat.crowd import frechet, mean_cosine, nearest

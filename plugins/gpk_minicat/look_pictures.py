@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from corekit.camera import Camera
-from corekit.generator import Generator
+from gpk.camera import Camera
+from gpk.generator import Generator
 from gpk_eg3d.network import EG3D
 from gpk_minicat import solid
 from gpk_minicat.look import RAYS

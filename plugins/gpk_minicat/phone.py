@@ -23,9 +23,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from corekit.camera import Camera
-from corekit.errors import InputError
-from corekit.portable import sampled_at
+from gpk.camera import Camera
+from gpk.errors import InputError
+from gpk.portable import sampled_at
 from gpk_minicat import paint
 from gpk_minicat.album import new_folder, write_photos, write_truth
 from gpk_minicat.parameters import columns

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from corekit.camera import Camera
+from gpk.camera import Camera
 from gpk_minicat.parameters import PRIOR, from_noise
 from gpk_minicat.render import Layers, Photo, compose, layers
 from gpk_minicat.store import load_tensors, save_tensors

@@ -21,9 +21,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from corekit.camera import Camera
-from corekit.generator import Generator, Render
-from corekit.plugin import Card
+from gpk.camera import Camera
+from gpk.generator import Generator, Render
+from gpk.plugin import Card
 from gpk_checkpoints.cards import read_cards
 from gpk_eg3d.config import EG3DConfig
 from gpk_minicat import field

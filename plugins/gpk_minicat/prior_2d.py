@@ -20,8 +20,8 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from corekit.camera import Camera
-from corekit.generator import Generator, Render
+from gpk.camera import Camera
+from gpk.generator import Generator, Render
 from gpk_minicat.parameters import IDENTITY, PHOTO, PRIOR
 from gpk_minicat.pictures import PITCH, YAW, Batch
 from gpk_minicat.prior import Prior, card_named, cat_meaning, picture_terms

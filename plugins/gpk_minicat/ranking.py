@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from corekit.metrics import rank_correlation
+from gpk.metrics import rank_correlation
 
 
 def ranked(distances: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from corekit.camera import Camera
+from gpk.camera import Camera
 from gpk_minicat.convnet import SIDE, ConvNet, ResNet
 from gpk_minicat.paint import irises
 from gpk_minicat.parameters import NAMES, PARAMETERS, columns

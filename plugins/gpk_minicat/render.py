@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from corekit.camera import Camera
+from gpk.camera import Camera
 from gpk_minicat import field, paint
 from gpk_minicat.parameters import columns
 

@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from corekit.camera import Camera
-from corekit.framing import Square
+from gpk.camera import Camera
+from gpk.framing import Square
 from gpk_minicat.distortions import blurred
 from gpk_minicat.parameters import NAMES
 from gpk_minicat.pictures import bytes_of, random_cameras

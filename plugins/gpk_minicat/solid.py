@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from corekit.camera import Camera
-from corekit.metrics import psnr
+from gpk.camera import Camera
+from gpk.metrics import psnr
 from gpk_minicat import field
 from gpk_minicat.parameters import columns
 from gpk_minicat.render import FAR

@@ -23,10 +23,10 @@ import torch
 from torch import Tensor, nn
 from torch.multiprocessing.spawn import spawn
 
-from corekit.camera import Camera
-from corekit.errors import RunError
-from corekit.generator import Render
-from corekit.precision import flush_denormals
+from gpk.camera import Camera
+from gpk.errors import RunError
+from gpk.generator import Render
+from gpk.precision import flush_denormals
 from gpk_minicat.pictures import SIZE, Pictures, render_shard
 from gpk_minicat.prior import Prior, face_weight
 from gpk_minicat.prior_3d import PRIOR_3D

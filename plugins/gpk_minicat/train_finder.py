@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from corekit.detector import Detector, Found
-from corekit.framing import Square
+from gpk.detector import Detector, Found
+from gpk.framing import Square
 from gpk_minicat.convnet import folded
 from gpk_minicat.finder import CELL, LEAN, SIDE, Finder, MinicatFinder, Readings
 from gpk_minicat.learning import Lesson, Report, descend

@@ -15,7 +15,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from corekit.errors import UnknownNameError
+from gpk.errors import UnknownNameError
 from gpk_minicat.parameters import IDENTITY, NAMES, PRIOR, from_noise
 
 Trait = Literal["eye-patch", "odd-eyes", "torn-ear"]

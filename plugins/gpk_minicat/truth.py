@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from corekit.camera import Camera
-from corekit.errors import AlbumError
+from gpk.camera import Camera
+from gpk.errors import AlbumError
 from gpk_minicat.album import TRUTH
 from gpk_minicat.parameters import NAMES
 from gpk_minicat.render import render

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from corekit.errors import InputError
-from corekit.plugin import Backend, JudgeCard, hookimpl
+from gpk.errors import InputError
+from gpk.plugin import Backend, JudgeCard, hookimpl
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from corekit.generator import Generator
+    from gpk.generator import Generator
 
 gpk_api = 1
 

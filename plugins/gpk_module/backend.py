@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from corekit.checkpoint import Adopted, Stored
-from corekit.errors import InputError
-from corekit.generator import Generator
-from corekit.plugin import Backend, Card
+from gpk.checkpoint import Adopted, Stored
+from gpk.errors import InputError
+from gpk.generator import Generator
+from gpk.plugin import Backend, Card
 from gpk_module.code import Code
 from gpk_module.network import ModuleGenerator, computed, fold
 from gpk_module.traits import Traits, recognise

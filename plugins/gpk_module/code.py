@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from corekit.errors import GpkError, InputError, UnknownNameError
+from gpk.errors import GpkError, InputError, UnknownNameError
 
 EXAMPLE = "module:package.file:factory"
 OURS = ("z", "range")

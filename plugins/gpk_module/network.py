@@ -16,8 +16,8 @@ from torch.nn.utils import parametrize, remove_spectral_norm, remove_weight_norm
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
-from corekit.camera import Camera
-from corekit.generator import Generator, LatentSpace, Noise, Render, Site
+from gpk.camera import Camera
+from gpk.generator import Generator, LatentSpace, Noise, Render, Site
 from gpk_module.traits import Traits
 
 

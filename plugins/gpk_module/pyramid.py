@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from corekit.errors import InputError
+from gpk.errors import InputError
 
 SMALLEST = 4
 """Side below which a picture is not halved any more."""
@@ -27,7 +27,7 @@ SMALLEST = 4
 
 @final
 class Lap1(nn.Module):
-    """The distance, a `corekit.bench.FeatureDistance`."""
+    """The distance, a `gpk.bench.FeatureDistance`."""
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """How far apart each pair is [B]: two [B, 3, R, R] in [-1, 1]."""

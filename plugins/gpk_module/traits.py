@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from corekit.errors import InputError
-from corekit.generator import Kind, Site
-from corekit.testing.alike import alike
+from gpk.errors import InputError
+from gpk.generator import Kind, Site
+from gpk.testing.alike import alike
 
 WIDTHS = ("z_dim", "latent_dim", "nz", "latent_size", "z_size", "noise_dim", "code_dim", "dim_z")
 """Attributes that say how wide a code is, as code in the wild calls them."""

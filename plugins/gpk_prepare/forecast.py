@@ -12,8 +12,8 @@ import time
 
 import torch
 
-from corekit.generator import Generator
-from corekit.order import seeded
+from gpk.generator import Generator
+from gpk.order import seeded
 from gpk_tasks.pose_settings import Posing
 
 STEP = 3.0

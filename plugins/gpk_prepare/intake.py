@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from corekit.bench import Journal
+from gpk.bench import Journal
 from gpk_photos import read_image
 from gpk_photos.contents import Reader
 from gpk_photos.reading import Find, Reading, sha256_of, take

@@ -18,8 +18,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from corekit.errors import RunError
-from corekit.framing import Square
+from gpk.errors import RunError
+from gpk.framing import Square
 from gpk_photos.quality import Quality
 from gpk_photos.reading import Face, Reading
 from gpk_prepare.settings import Preparation

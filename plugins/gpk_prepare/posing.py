@@ -15,9 +15,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from corekit.album import Album
-from corekit.bench import Bench, Journal
-from corekit.camera import Camera
+from gpk.album import Album
+from gpk.bench import Bench, Journal
+from gpk.camera import Camera
 from gpk_photos import read_image
 from gpk_photos.contents import Reader
 from gpk_photos.reading import Face

@@ -21,8 +21,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from corekit.bench import Bench, Journal
-from corekit.errors import AlbumError, GpkError
+from gpk.bench import Bench, Journal
+from gpk.errors import AlbumError, GpkError
 from gpk_photos import write_labels
 from gpk_photos.album import photo_names
 from gpk_photos.contents import Reader, album_files

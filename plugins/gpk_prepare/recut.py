@@ -15,8 +15,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from corekit.bench import Journal
-from corekit.framing import Square
+from gpk.bench import Journal
+from gpk.framing import Square
 from gpk_checkpoints.atomic import write_atomically
 from gpk_photos.contents import Reader
 from gpk_photos.crop import cropped

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from corekit.errors import InputError
+from gpk.errors import InputError
 
 Pick = Literal["main", "largest"] | int
 """Of several faces in a photo: the one of the identity that most photos show, the largest, or the N-th from the left.

@@ -15,7 +15,7 @@ from statistics import median
 
 from torch import Tensor
 
-from corekit.framing import Square
+from gpk.framing import Square
 from gpk_photos.duplicates import Look, duplicates
 from gpk_photos.quality import complaints
 from gpk_photos.reading import Face, Reading

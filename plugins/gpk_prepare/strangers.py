@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from corekit.bench import Journal
-from corekit.generator import Generator
-from corekit.order import seeded
+from gpk.bench import Journal
+from gpk.generator import Generator
+from gpk.order import seeded
 
 COUNT = 32
 """Strangers, and so 496 pairs: enough for the likeness that one in a hundred of them reaches."""

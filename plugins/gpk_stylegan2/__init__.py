@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from corekit.plugin import Backend, hookimpl
+from gpk.plugin import Backend, hookimpl
 from gpk_checkpoints.cards import read_cards
 
 if TYPE_CHECKING:
-    from corekit.checkpoint import Adopted, Stored
-    from corekit.generator import Generator
+    from gpk.checkpoint import Adopted, Stored
+    from gpk.generator import Generator
 
 gpk_api = 1
 
@@ -39,7 +39,7 @@ def fit(config: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> Map
 
 def adopt(network: Stored) -> Adopted:
     """An official or a rosinality checkpoint; raises InputError for another architecture."""
-    from corekit.checkpoint import Adopted
+    from gpk.checkpoint import Adopted
     from gpk_stylegan2.config import official_settings, refuse_other_families
     from gpk_stylegan2.rosinality import AVERAGE, is_rosinality, taken
     from gpk_stylegan2.stored import require_kind, synthesis_state

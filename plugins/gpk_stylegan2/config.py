@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 
-from corekit.errors import InputError, WeightsError
+from gpk.errors import InputError, WeightsError
 from gpk_stylegan2.settings import ANY, configured, official, require_known
 
 Shapes = Mapping[str, tuple[int, ...]]

@@ -8,7 +8,7 @@ arXiv 1710.10196). Modulated convolution with style s (Karras et al., 2020, arXi
 Neither w' nor w'' is ever built. Convolution is linear, so the input is scaled by s and the output by
 d_o = 1/sqrt(sum_i s_i^2 sum_k w_oik^2 + eps): every sample of a batch shares one weight, whose gradient need not be
 computed where the weight is frozen (a third of a training step's arithmetic), nor where its change is low-rank
-(`corekit.convolution`; through d the changed weight's gradient is elementwise).
+(`gpk.convolution`; through d the changed weight's gradient is elementwise).
 
 In reduced precision the products would leave float16's range: there w is divided by its largest entry per output and
 s by its largest per sample, and d takes both back. They cancel exactly, so they are constants to the gradient.
@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from corekit.convolution import convolved, factors_of
+from gpk.convolution import convolved, factors_of
 from gpk_stylegan2.resample import binomial_filter, smoothed
 
 Activation = Literal["linear", "lrelu"]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from corekit.errors import InputError
+from gpk.errors import InputError
 from gpk_stylegan2.layers import EPSILON, FullyConnected
 
 

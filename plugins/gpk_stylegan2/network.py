@@ -10,8 +10,8 @@ from typing import final
 import torch
 from torch import Tensor
 
-from corekit.camera import Camera
-from corekit.generator import Generator, LatentSpace, Noise, Render, Site
+from gpk.camera import Camera
+from gpk.generator import Generator, LatentSpace, Noise, Render, Site
 from gpk_stylegan2.config import StyleGAN2Config
 from gpk_stylegan2.mapping import MappingNetwork
 from gpk_stylegan2.sites import mapping_sites, synthesis_sites

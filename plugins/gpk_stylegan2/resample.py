@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from corekit.convolution import filtered
+from gpk.convolution import filtered
 
 
 def binomial_filter() -> Tensor:

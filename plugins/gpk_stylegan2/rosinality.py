@@ -20,8 +20,8 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor
 
-from corekit.checkpoint import Adopted
-from corekit.errors import InputError, WeightsError
+from gpk.checkpoint import Adopted
+from gpk.errors import InputError, WeightsError
 from gpk_stylegan2.mapping import MappingNetwork
 from gpk_stylegan2.resample import binomial_filter
 

@@ -8,7 +8,7 @@ import typing
 from collections.abc import Mapping
 from typing import TypeVar
 
-from corekit.errors import InputError, UnknownNameError
+from gpk.errors import InputError, UnknownNameError
 
 Config = TypeVar("Config")
 

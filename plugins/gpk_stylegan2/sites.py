@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from corekit.generator import Kind, Part, Site
+from gpk.generator import Kind, Part, Site
 from gpk_stylegan2.layers import FullyConnected
 from gpk_stylegan2.mapping import MappingNetwork
 from gpk_stylegan2.synthesis import Synthesis, SynthesisBlock

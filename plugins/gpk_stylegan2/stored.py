@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from corekit.errors import InputError
+from gpk.errors import InputError
 
 Modules = Mapping[str, Mapping[str, Any]]
 LINEAR = ("affine", "embed")

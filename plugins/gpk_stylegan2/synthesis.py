@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from corekit.errors import InputError, UnknownNameError
-from corekit.generator import Noise
+from gpk.errors import InputError, UnknownNameError
+from gpk.generator import Noise
 from gpk_stylegan2.layers import SynthesisLayer, ToRGB
 from gpk_stylegan2.resample import binomial_filter, doubled
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any
 
-from corekit.plugin import Task, hookimpl
+from gpk.plugin import Task, hookimpl
 
 gpk_api = 1
 

@@ -16,12 +16,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from corekit.attach import attached
-from corekit.bench import Bench
-from corekit.latents import anchors_as_ws
-from corekit.metrics import identity_similarity
-from corekit.order import in_parts
-from corekit.persona import Persona
+from gpk.attach import attached
+from gpk.bench import Bench
+from gpk.latents import anchors_as_ws
+from gpk.metrics import identity_similarity
+from gpk.order import in_parts
+from gpk.persona import Persona
 from gpk_tasks.renders import AT_ONCE, seen
 
 

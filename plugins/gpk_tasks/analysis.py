@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from corekit.errors import InputError
-from corekit.plugin import option
+from gpk.errors import InputError
+from gpk.plugin import option
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 r"""Which parts of a generator a persona changes, and which of the changes one sees: My3DGen's Fig. 9, and its test.
 
-For every subject the changes are measured (`corekit.importance`), and blocks are taken away and shown alone
+For every subject the changes are measured (`gpk.importance`), and blocks are taken away and shown alone
 (`gpk_tasks.ablation`). Over several subjects of one generator and one recipe there are means and spreads; from both
-together follows a suggestion of ranks (`corekit.allocation`).
+together follows a suggestion of ranks (`gpk.allocation`).
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from functools import cache
 
 import torch
 
-from corekit.bench import Bench
-from corekit.generator import Generator
-from corekit.importance import SiteChange, measured
-from corekit.persona import Persona
+from gpk.bench import Bench
+from gpk.generator import Generator
+from gpk.importance import SiteChange, measured
+from gpk.persona import Persona
 from gpk_runs.run import Run
 from gpk_tasks.ablation import Ablator, Effect, blocks_of
 from gpk_tasks.analysis import Analysis
@@ -39,7 +39,7 @@ class Trial:
 @dataclass(frozen=True)
 class Studied:
     """What was found of one subject: its changes by site, whether their places in the network are known (or are bare
-    keys, see `corekit.importance.bare_sites`), and what they do, where that was tried.
+    keys, see `gpk.importance.bare_sites`), and what they do, where that was tried.
     """
 
     name: str

@@ -19,11 +19,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from corekit.bench import Bench
-from corekit.errors import InputError
-from corekit.generator import LatentSpace
-from corekit.latents import anchors_as_ws
-from corekit.plugin import Backend
+from gpk.bench import Bench
+from gpk.errors import InputError
+from gpk.generator import LatentSpace
+from gpk.latents import anchors_as_ws
+from gpk.plugin import Backend
 from gpk_photos.album import FOREIGN_PHOTOS, PHOTOS
 from gpk_photos.contents import album_files
 from gpk_tasks.codes import codes_in

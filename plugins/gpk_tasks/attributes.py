@@ -16,11 +16,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from corekit.bench import Attributes, Bench, Journal, Silence
-from corekit.directions import Direction, apart_from, learn_direction
-from corekit.errors import InputError, UnknownNameError
-from corekit.generator import Generator, fingerprint
-from corekit.order import in_parts, seeded
+from gpk.bench import Attributes, Bench, Journal, Silence
+from gpk.directions import Direction, apart_from, learn_direction
+from gpk.errors import InputError, UnknownNameError
+from gpk.generator import Generator, fingerprint
+from gpk.order import in_parts, seeded
 from gpk_tasks.descent import State
 from gpk_tasks.keeping import Tick
 from gpk_tasks.renders import AT_ONCE, render_rows
@@ -31,7 +31,7 @@ STAGE = "reading"
 
 @dataclass(frozen=True)
 class Lesson:
-    """How a direction is learned from labelled codes: see `corekit.directions.learn_direction`."""
+    """How a direction is learned from labelled codes: see `gpk.directions.learn_direction`."""
 
     share: float = 0.2
     penalty: float = 100.0

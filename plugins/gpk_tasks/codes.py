@@ -14,11 +14,11 @@ from pathlib import Path
 
 from torch import Tensor
 
-from corekit.bench import Bench
-from corekit.errors import InputError
-from corekit.generator import LatentSpace
-from corekit.latents import anchors_as_ws
-from corekit.plugin import Backend
+from gpk.bench import Bench
+from gpk.errors import InputError
+from gpk.generator import LatentSpace
+from gpk.latents import anchors_as_ws
+from gpk.plugin import Backend
 from gpk_checkpoints.arrays import Array, read_array
 from gpk_checkpoints.files import write_safetensors
 

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from corekit.errors import RecipeError
-from corekit.loss import Loss
-from corekit.order import parts
+from gpk.errors import RecipeError
+from gpk.loss import Loss
+from gpk.order import parts
 
 State = tuple[dict[str, Tensor], dict[str, Any]]
 """Tensors by name and a position in JSON types: what a run keeps of work half done."""

@@ -3,7 +3,7 @@ r"""Semantic edits: one attribute of the subject changes, and who it is stays.
     labels ──plane in W──▶ direction ──the hull's coordinates──▶ alpha + theta gamma ──▶ pictures
 
 In the hull, only what the album itself varies can be changed (MyStyle, arXiv 2203.17272, section 4.3; My3DGen, section
-4.2): of a direction that leads to somebody else, little is left (`corekit.directions.held_by`). In W everything can.
+4.2): of a direction that leads to somebody else, little is left (`gpk.directions.held_by`). In W everything can.
 
 Shapes: B codes, T amounts, M anchors, N labelled codes, K attributes, L latent layers, D latent width, R image side.
 """
@@ -17,9 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from corekit.bench import Bench, Run
-from corekit.camera import Camera
-from corekit.directions import (
+from gpk.bench import Bench, Run
+from gpk.camera import Camera
+from gpk.directions import (
     Direction,
     check_direction,
     edited_codes,
@@ -27,10 +27,10 @@ from corekit.directions import (
     moved_along,
     one_step,
 )
-from corekit.errors import InputError
-from corekit.hull import LatentHull
-from corekit.latents import latent_statistics
-from corekit.metrics import identity_similarity
+from gpk.errors import InputError
+from gpk.hull import LatentHull
+from gpk.latents import latent_statistics
+from gpk.metrics import identity_similarity
 from gpk_checkpoints.directions import read_direction, write_direction
 from gpk_photos.scores import read_scores
 from gpk_runs.pictures import write_picture

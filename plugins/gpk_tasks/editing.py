@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from corekit.directions import LEAST
-from corekit.errors import InputError
-from corekit.plugin import option
+from gpk.directions import LEAST
+from gpk.errors import InputError
+from gpk.plugin import option
 from gpk_tasks.attributes import Lesson
 from gpk_tasks.renders import check_angles
 

@@ -21,13 +21,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from corekit.bench import Bench, Run
-from corekit.camera import Camera
-from corekit.errors import InputError
-from corekit.generator import Generator
-from corekit.metrics import identity_similarity
-from corekit.order import in_parts, seeded
-from corekit.plugin import option
+from gpk.bench import Bench, Run
+from gpk.camera import Camera
+from gpk.errors import InputError
+from gpk.generator import Generator
+from gpk.metrics import identity_similarity
+from gpk.order import in_parts, seeded
+from gpk.plugin import option
 from gpk_runs.animation import write_animation
 from gpk_runs.sheet import contact_sheet, write_sheet
 from gpk_tasks.codes import codes_of, picked, write_codes

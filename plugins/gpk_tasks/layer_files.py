@@ -14,8 +14,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from corekit.errors import InputError
-from corekit.importance import GROUPINGS, SiteChange, gathered
+from gpk.errors import InputError
+from gpk.importance import GROUPINGS, SiteChange, gathered
 from gpk_checkpoints.atomic import write_atomically
 from gpk_runs.plots import Bar, write_bars
 from gpk_runs.settings import write_config

@@ -13,9 +13,9 @@ from statistics import fmean, variance
 
 import torch
 
-from corekit.allocation import Allocation, allocated
-from corekit.importance import GROUPINGS, MATRICES, Importance, gathered
-from corekit.metrics import rank_correlation
+from gpk.allocation import Allocation, allocated
+from gpk.importance import GROUPINGS, MATRICES, Importance, gathered
+from gpk.metrics import rank_correlation
 from gpk_tasks.ablation import Effect
 from gpk_tasks.analyze import Studied, Trial
 

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from corekit.album import resize
-from corekit.camera import Camera
-from corekit.generator import Render
+from gpk.album import resize
+from gpk.camera import Camera
+from gpk.generator import Render
 from gpk_runs.raster import seen
 from gpk_runs.surface import Surface
 from gpk_tasks.views import greys

@@ -15,12 +15,12 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from corekit.album import Album
-from corekit.bench import Bench
-from corekit.errors import InputError, RecipeError
-from corekit.latents import anchors_as_ws
-from corekit.persona import Persona
-from corekit.plugin import option
+from gpk.album import Album
+from gpk.bench import Bench
+from gpk.errors import InputError, RecipeError
+from gpk.latents import anchors_as_ws
+from gpk.persona import Persona
+from gpk.plugin import option
 from gpk_tasks.descent import State, frozen
 from gpk_tasks.invert import invert
 from gpk_tasks.keeping import Tick

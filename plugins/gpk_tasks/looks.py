@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from corekit.album import Album
-from corekit.bench import Bench
+from gpk.album import Album
+from gpk.bench import Bench
 from gpk_runs.animation import write_animation
 from gpk_runs.pictures import to_image, write_small
 from gpk_tasks.motion import turntable

@@ -20,10 +20,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from corekit.bench import Bench, Run
-from corekit.errors import InputError
-from corekit.order import in_parts
-from corekit.plugin import option
+from gpk.bench import Bench, Run
+from gpk.errors import InputError
+from gpk.order import in_parts
+from gpk.plugin import option
 from gpk_runs.mesh import write_glb, write_ply
 from gpk_runs.sheet import write_sheet
 from gpk_runs.surface import AT_ONCE, Surface, Tick, decimated, measures, surface_of

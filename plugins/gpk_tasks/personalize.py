@@ -21,14 +21,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from corekit.album import Album
-from corekit.bench import Bench
-from corekit.errors import RecipeError
-from corekit.generator import fingerprint
-from corekit.importance import by_block, gathered, measured
-from corekit.offers import file_name
-from corekit.order import seeded
-from corekit.persona import Origin, Persona
+from gpk.album import Album
+from gpk.bench import Bench
+from gpk.errors import RecipeError
+from gpk.generator import fingerprint
+from gpk.importance import by_block, gathered, measured
+from gpk.offers import file_name
+from gpk.order import seeded
+from gpk.persona import Origin, Persona
 from gpk_checkpoints.personas import save_persona
 from gpk_runs.interrupt import asked_to_stop
 from gpk_runs.run import Run

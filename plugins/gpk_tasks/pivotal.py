@@ -23,15 +23,15 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from corekit.album import Album
-from corekit.attach import attached, merged
-from corekit.bench import Bench
-from corekit.errors import RecipeError
-from corekit.generator import Generator, Render, fingerprint
-from corekit.loss import Loss, Reconstruction
-from corekit.order import parts, seeded
-from corekit.persona import Origin, Persona
-from corekit.recipe import Recipe
+from gpk.album import Album
+from gpk.attach import attached, merged
+from gpk.bench import Bench
+from gpk.errors import RecipeError
+from gpk.generator import Generator, Render, fingerprint
+from gpk.loss import Loss, Reconstruction
+from gpk.order import parts, seeded
+from gpk.persona import Origin, Persona
+from gpk.recipe import Recipe
 from gpk_tasks.descent import State, adam, adam_tensors, figures_of, load_adam
 from gpk_tasks.memory import photos_at_once
 from gpk_tasks.settings import LARGEST

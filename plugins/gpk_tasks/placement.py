@@ -19,12 +19,12 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from corekit.album import Album
-from corekit.bench import Bench
-from corekit.errors import RecipeError
-from corekit.hull import LatentHull
-from corekit.latents import anchors_as_ws, latent_statistics
-from corekit.loss import Degrade, Loss, Reconstruction
+from gpk.album import Album
+from gpk.bench import Bench
+from gpk.errors import RecipeError
+from gpk.hull import LatentHull
+from gpk.latents import anchors_as_ws, latent_statistics
+from gpk.loss import Degrade, Loss, Reconstruction
 from gpk_tasks.descent import (
     State,
     adam,
@@ -123,7 +123,7 @@ def place(
 ) -> Placed:
     """Where photos are in or near the hull of `anchors` [M, D] or [M, L, D], for the generator as it is now.
 
-    With `degrade` renders and photos are compared as it leaves them (`corekit.loss.Reconstruction`). `memory` is what a
+    With `degrade` renders and photos are compared as it leaves them (`gpk.loss.Reconstruction`). `memory` is what a
     step may take, in GiB; `stage` names the progress. `tick` is called after every step with a function that gives the
     state; `start` is such a state, to go on from.
     """

@@ -16,11 +16,11 @@ from pathlib import Path
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from corekit.attach import attach
-from corekit.generator import Generator, Part
-from corekit.lowrank import LoRA
-from corekit.persona import Origin, Persona
-from corekit.plugin import Backend, Card
+from gpk.attach import attach
+from gpk.generator import Generator, Part
+from gpk.lowrank import LoRA
+from gpk.persona import Origin, Persona
+from gpk.plugin import Backend, Card
 from gpk_tasks.anchors import anchors_at
 from gpk_tasks.memory import budget, counting, fitting, peak, standing
 from gpk_tasks.settings import Settings

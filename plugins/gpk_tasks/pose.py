@@ -19,13 +19,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from corekit.album import Album
-from corekit.bench import Bench
-from corekit.camera import Camera
-from corekit.errors import AlbumError, InputError
-from corekit.generator import Generator
-from corekit.latents import LatentStatistics, anchors_as_ws, latent_statistics
-from corekit.order import seeded
+from gpk.album import Album
+from gpk.bench import Bench
+from gpk.camera import Camera
+from gpk.errors import AlbumError, InputError
+from gpk.generator import Generator
+from gpk.latents import LatentStatistics, anchors_as_ws, latent_statistics
+from gpk.order import seeded
 from gpk_tasks.descent import State
 from gpk_tasks.keeping import Chain, Tick
 from gpk_tasks.pose_choice import Hypotheses, best, certainty, from_mean, likeness, rivals

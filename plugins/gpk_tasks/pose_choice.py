@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from corekit.latents import LatentStatistics
+from gpk.latents import LatentStatistics
 from gpk_tasks.pose_frame import SPREAD
 from gpk_tasks.pose_search import Grid
 from gpk_tasks.pose_settings import Posing

@@ -18,11 +18,11 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from corekit.album import Album
-from corekit.bench import Bench
-from corekit.latents import LatentStatistics
-from corekit.loss import Loss, Reconstruction
-from corekit.order import parts
+from gpk.album import Album
+from gpk.bench import Bench
+from gpk.latents import LatentStatistics
+from gpk.loss import Loss, Reconstruction
+from gpk.order import parts
 from gpk_tasks.descent import (
     State,
     adam,

@@ -18,8 +18,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from corekit.camera import Camera
-from corekit.framing import Square
+from gpk.camera import Camera
+from gpk.framing import Square
 
 SPREAD = (0.015, 0.015, 0.035, 0.045)
 """How far a finder's squares are off, standard deviations of `right` and `down` in sides, of the logarithm `size` and

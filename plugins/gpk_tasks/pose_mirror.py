@@ -16,8 +16,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from corekit.bench import Judge
-from corekit.order import in_parts
+from gpk.bench import Judge
+from gpk.order import in_parts
 from gpk_tasks.renders import AT_ONCE
 
 SURE = 0.25

@@ -21,10 +21,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from corekit.album import Album, resize
-from corekit.bench import Bench, Distance, FeatureDistance
-from corekit.camera import Camera
-from corekit.order import parts
+from gpk.album import Album, resize
+from gpk.bench import Bench, Distance, FeatureDistance
+from gpk.camera import Camera
+from gpk.order import parts
 from gpk_tasks.descent import State
 from gpk_tasks.keeping import Tick
 

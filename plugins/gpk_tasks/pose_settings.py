@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from corekit.errors import RecipeError
+from gpk.errors import RecipeError
 from gpk_tasks.renders import STEEPEST
 from gpk_tasks.settings import LARGEST
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from corekit.errors import UnknownNameError
-from corekit.generator import Part
-from corekit.recipe import RELEASE_PARTS, Recipe, Treatment
+from gpk.errors import UnknownNameError
+from gpk.generator import Part
+from gpk.recipe import RELEASE_PARTS, Recipe, Treatment
 from gpk_tasks.settings import Inversion, Settings, Tuning
 
 PRESETS: dict[str, Settings] = {

@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from corekit.album import resize
-from corekit.attach import attached, merged
-from corekit.bench import Bench, Run
-from corekit.persona import Persona
+from gpk.album import resize
+from gpk.attach import attached, merged
+from gpk.bench import Bench, Run
+from gpk.persona import Persona
 from gpk_checkpoints.personas import SUFFIX, load_persona, save_persona
 from gpk_runs.pictures import write_picture
 from gpk_runs.sheet import write_sheet

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from corekit.errors import RunError
+from gpk.errors import RunError
 from gpk_runs.folder import CONFIG, ENVIRONMENT
 from gpk_runs.log import read_log
 from gpk_runs.settings import read_config

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from corekit.generator import Render
+from gpk.generator import Render
 from gpk_checkpoints.files import read_safetensors, write_safetensors
 from gpk_photos.decode import read_image
 from gpk_runs.pictures import write_picture

@@ -18,12 +18,12 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from corekit.bench import Bench, Run
-from corekit.camera import Camera
-from corekit.errors import InputError, RunError
-from corekit.generator import Generator, Render
-from corekit.hull import LatentHull
-from corekit.plugin import option
+from gpk.bench import Bench, Run
+from gpk.camera import Camera
+from gpk.errors import InputError, RunError
+from gpk.generator import Generator, Render
+from gpk.hull import LatentHull
+from gpk.plugin import option
 from gpk_checkpoints.files import read_safetensors
 from gpk_runs.video import Format, Frame, check_format, write_video
 from gpk_tasks.codes import codes_of, picked, write_codes

@@ -1,7 +1,7 @@
 r"""What a generator shows where nothing is learned: an album's photos again, and views that nobody took.
 
 Many views of one code are made of the same planes, so whoever wants many asks for them together. Angles are EG3D's, in
-radians off the frontal view: a yaw is the real angle, a pitch of 0.25 a real one of 0.16 (`corekit.camera`). A positive
+radians off the frontal view: a yaw is the real angle, a pitch of 0.25 a real one of 0.16 (`gpk.camera`). A positive
 yaw moves the camera to the picture's right, a positive pitch moves it down.
 
 Shapes: N photos or codes, V views, L latent layers, D latent width, R image side.
@@ -14,12 +14,12 @@ from collections.abc import Iterable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from corekit.album import Album
-from corekit.bench import Bench
-from corekit.camera import Camera
-from corekit.errors import InputError
-from corekit.generator import Generator, Render
-from corekit.order import parts, seeded
+from gpk.album import Album
+from gpk.bench import Bench
+from gpk.camera import Camera
+from gpk.errors import InputError
+from gpk.generator import Generator, Render
+from gpk.order import parts, seeded
 
 AT_ONCE = 2
 """Pictures that are rendered or looked at together: 2.7 GiB on EG3D-FFHQ."""

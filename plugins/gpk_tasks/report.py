@@ -11,11 +11,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from corekit.album import Album, resize
-from corekit.attach import attached
-from corekit.bench import Bench
-from corekit.latents import anchors_as_ws
-from corekit.persona import Persona
+from gpk.album import Album, resize
+from gpk.attach import attached
+from gpk.bench import Bench
+from gpk.latents import anchors_as_ws
+from gpk.persona import Persona
 from gpk_runs.sheet import write_sheet
 from gpk_tasks.looks import turn, write_looks, write_turntable
 from gpk_tasks.placement import Placement, place

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from corekit.damage import Coarse, Damage, Grey, Hole, Together, box_hole, in_blocks, square_hole
-from corekit.errors import InputError
-from corekit.plugin import option
+from gpk.damage import Coarse, Damage, Grey, Hole, Together, box_hole, in_blocks, square_hole
+from gpk.errors import InputError
+from gpk.plugin import option
 from gpk_photos import read_masks
 from gpk_tasks.placement import PLACEMENTS, Placement
 

@@ -1,6 +1,6 @@
 r"""The task `restore`: damaged photos of the subject made whole.
 
-A photo is placed in the subject's hull under its known damage (`corekit.damage`, `gpk_tasks.placement`), so that what
+A photo is placed in the subject's hull under its known damage (`gpk.damage`, `gpk_tasks.placement`), so that what
 is left of it chooses among pictures of the subject alone; then what the photo tells is put back over the render
 (MyStyle, Nitzan et al., 2022, arXiv 2203.17272, section 5; My3DGen, section 4.2).
 
@@ -17,11 +17,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from corekit.album import Album
-from corekit.bench import Bench, Run
-from corekit.damage import Coarse, Damage, Hole, Together, in_blocks
-from corekit.errors import RunError
-from corekit.metrics import psnr
+from gpk.album import Album
+from gpk.bench import Bench, Run
+from gpk.damage import Coarse, Damage, Hole, Together, in_blocks
+from gpk.errors import RunError
+from gpk.metrics import psnr
 from gpk_checkpoints.files import write_safetensors
 from gpk_runs.pictures import write_picture
 from gpk_runs.sheet import write_sheet

@@ -8,10 +8,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from corekit.album import resize
-from corekit.bench import Bench, Judge
-from corekit.metrics import identity_similarity, psnr, ssim
-from corekit.order import in_parts
+from gpk.album import resize
+from gpk.bench import Bench, Judge
+from gpk.metrics import identity_similarity, psnr, ssim
+from gpk.order import in_parts
 from gpk_tasks.renders import AT_ONCE
 
 

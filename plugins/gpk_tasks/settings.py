@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from corekit.errors import RecipeError, UnknownNameError
-from corekit.recipe import Recipe
+from gpk.errors import RecipeError, UnknownNameError
+from gpk.recipe import Recipe
 from gpk_runs.typed import to_dataclass
 
 LARGEST = 1e30

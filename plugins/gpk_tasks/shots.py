@@ -14,8 +14,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from corekit.album import resize
-from corekit.errors import RunError
+from gpk.album import resize
+from gpk.errors import RunError
 from gpk_tasks.descent import State
 
 

@@ -1,6 +1,6 @@
 r"""New pictures of the subject: random points of its hull, from random or frontal views.
 
-Coordinates are drawn from P_beta (`corekit.hull`), a few anchors each as MyStyle does (Nitzan et al., 2022, arXiv
+Coordinates are drawn from P_beta (`gpk.hull`), a few anchors each as MyStyle does (Nitzan et al., 2022, arXiv
 2203.17272, section 4). The truncation pulls the codes to a middle as StyleGAN's does (Karras et al., 2019, section
 4): middle + truncation * (code - middle). A hull's middle is the mean of its anchors, and every code between is in the
 hull. Without a subject the codes are the generator's own, z from a normal distribution, and the middle is its mean w.
@@ -20,12 +20,12 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from corekit.bench import Bench, Run
-from corekit.errors import InputError
-from corekit.generator import Generator
-from corekit.hull import LatentHull
-from corekit.order import parts, seeded
-from corekit.plugin import option
+from gpk.bench import Bench, Run
+from gpk.errors import InputError
+from gpk.generator import Generator
+from gpk.hull import LatentHull
+from gpk.order import parts, seeded
+from gpk.plugin import option
 from gpk_photos.decode import read_image
 from gpk_runs.pictures import write_picture
 from gpk_runs.sheet import write_sheet

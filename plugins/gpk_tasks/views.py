@@ -15,12 +15,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from corekit.bench import Bench, Run
-from corekit.camera import Camera
-from corekit.errors import InputError
-from corekit.metrics import identity_similarity
-from corekit.order import in_parts
-from corekit.plugin import option
+from gpk.bench import Bench, Run
+from gpk.camera import Camera
+from gpk.errors import InputError
+from gpk.metrics import identity_similarity
+from gpk.order import in_parts
+from gpk.plugin import option
 from gpk_runs.animation import write_animation
 from gpk_runs.pictures import write_picture
 from gpk_runs.sheet import contact_sheet, write_sheet

@@ -29,7 +29,7 @@ import torch
 from filelock import FileLock
 from PIL import Image
 
-from corekit.registry import Registry
+from gpk.registry import Registry
 from gpk_checkpoints.files import read_safetensors, write_safetensors
 from gpk_cli import main
 from gpk_photos.labels import EXAMPLE

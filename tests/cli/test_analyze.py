@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 import torch
 
-from corekit.generator import Generator
-from corekit.lowrank import LoRA
-from corekit.order import seeded
-from corekit.persona import Origin, Persona
-from corekit.recipe import Recipe
+from gpk.generator import Generator
+from gpk.lowrank import LoRA
+from gpk.order import seeded
+from gpk.persona import Origin, Persona
+from gpk.recipe import Recipe
 from gpk_checkpoints.personas import load_persona, save_persona
 from gpk_stylegan2 import gpk_backends
 

@@ -15,7 +15,7 @@ Start = Callable[..., subprocess.Popen[str]]
 Install = Callable[..., None]
 
 DOGS = """
-    from corekit.plugin import Backend, Card, hookimpl
+    from gpk.plugin import Backend, Card, hookimpl
 
     gpk_api = 1
     print("hello from dogs")
@@ -176,8 +176,8 @@ def test_doctor_on_slow_duplicate_and_misnamed_plugins(
 @pytest.mark.parametrize(
     ("bark", "code", "told"),
     [
-        ("from corekit.errors import AlbumError; raise AlbumError('no dogs in it')", 2, "Error: no dogs in it\n"),
-        ("from corekit.errors import PluginError; raise PluginError('no bark')", 1, "Error: no bark\n"),
+        ("from gpk.errors import AlbumError; raise AlbumError('no dogs in it')", 2, "Error: no dogs in it\n"),
+        ("from gpk.errors import PluginError; raise PluginError('no bark')", 1, "Error: no bark\n"),
         (
             "1 / 0",
             1,

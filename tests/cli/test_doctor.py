@@ -12,14 +12,14 @@ from subprocess import CompletedProcess
 import pluggy
 import pytest
 
-from corekit.plugin import API_VERSIONS, GpkDeprecationWarning, Hooks
-from corekit.quarantine import Guest
+from gpk.plugin import API_VERSIONS, GpkDeprecationWarning, Hooks
+from gpk.quarantine import Guest
 
 Gpk = Callable[..., CompletedProcess[str]]
 Install = Callable[..., None]
 
 HOOK = """
-import corekit.plugin as p
+import gpk.plugin as p
 gpk_api = 1
 @p.hookimpl
 def {hook}:
@@ -44,11 +44,11 @@ AILING = {
         r"Do: pip install 'gpk-dogs\[wild\]', the extra that has foxes; \S+\.py:1 imports",
     ),
     "lacks-a-part": (
-        "import corekit.of_tomorrow",
-        r"Do: corekit is installed and has no corekit\.of_tomorrow: another version of it is wanted; \S+\.py:1 imports",
+        "import gpk.of_tomorrow",
+        r"Do: gpk is installed and has no gpk\.of_tomorrow: another version of it is wanted; \S+\.py:1 imports",
     ),
     "lacks-a-name": (
-        "\nfrom corekit.plugin import Tomorrow",
+        "\nfrom gpk.plugin import Tomorrow",
         r"ImportError: cannot import name 'Tomorrow' .*\nDo: mend \S+gpk_dogs\.py:2, or update gpk-dogs: an older one",
     ),
     "syntax": ("x = 1\ndef", r"SyntaxError: .*\nDo: mend \S+gpk_dogs\.py:2, or update gpk-dogs"),

@@ -21,7 +21,7 @@ import pytest
 import typer
 from typer.core import TyperGroup
 
-from corekit.registry import Registry
+from gpk.registry import Registry
 from gpk_cli.app import build
 
 Gpk = Callable[..., subprocess.CompletedProcess[str]]
@@ -76,10 +76,10 @@ def test_it_keeps_the_contract(gpk: Gpk) -> None:
     assert "birds-48" in done.stdout
 
 
-def test_it_knows_of_gpk_no_more_than_corekit() -> None:
+def test_it_knows_of_gpk_no_more_than_its_core() -> None:
     said = "\n".join(file.read_text(encoding="utf-8") for file in BIRDS.rglob("*.py"))
-    imported = re.findall(r"^\s*(?:from|import) (gpk_\w+|corekit)", said, re.MULTILINE)
-    assert set(imported) == {"corekit", "gpk_birds"}
+    imported = re.findall(r"^\s*(?:from|import) (gpk\w*)", said, re.MULTILINE)
+    assert set(imported) == {"gpk", "gpk_birds"}
     assert (BIRDS / "gpk_birds" / "birds.safetensors").stat().st_size < 300_000
 
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-from corekit.attach import attached
-from corekit.order import seeded
-from corekit.registry import Registry
+from gpk.attach import attached
+from gpk.order import seeded
+from gpk.registry import Registry
 from gpk_checkpoints.files import read_safetensors, write_safetensors
 from gpk_checkpoints.personas import load_persona
 from gpk_checkpoints.weights import load_generator
@@ -25,7 +25,7 @@ Gpk = Callable[..., subprocess.CompletedProcess[str]]
 
 PLAIN_DISTANCE = """
     import torch
-    from corekit.plugin import JudgeCard, hookimpl
+    from gpk.plugin import JudgeCard, hookimpl
 
     gpk_api = 1
 

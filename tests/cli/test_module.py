@@ -12,10 +12,10 @@ import pytest
 import torch
 from torch import nn
 
-from corekit.order import seeded
-from corekit.persona import Origin, Persona
-from corekit.recipe import Recipe
-from corekit.registry import Registry
+from gpk.order import seeded
+from gpk.persona import Origin, Persona
+from gpk.recipe import Recipe
+from gpk.registry import Registry
 from gpk_checkpoints.personas import load_persona, save_persona
 from gpk_module.network import ModuleGenerator
 from gpk_module.traits import recognise

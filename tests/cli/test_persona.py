@@ -15,8 +15,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from corekit.camera import Camera
-from corekit.latents import latent_statistics
+from gpk.camera import Camera
+from gpk.latents import latent_statistics
 from gpk_checkpoints.personas import load_persona
 from gpk_eg3d.network import EG3D
 

@@ -11,7 +11,7 @@ Install = Callable[..., None]
 
 DOTS = """
 from pathlib import Path
-from corekit.plugin import JudgeCard, hookimpl
+from gpk.plugin import JudgeCard, hookimpl
 
 gpk_api = 1
 
@@ -28,7 +28,7 @@ def load(weights):
 
 
 def absent(weights):
-    from corekit.errors import ExtraError
+    from gpk.errors import ExtraError
 
     raise ExtraError("get dots.pt from their page")
 

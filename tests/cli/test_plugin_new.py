@@ -15,7 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from corekit.errors import RunError
+from gpk.errors import RunError
 from gpk_cli.plugin_files import Names, move_into, rendered, write_whole
 
 Gpk = Callable[..., subprocess.CompletedProcess[str]]
@@ -252,7 +252,7 @@ def test_end_to_end_from_wheels(fresh: Path, tmp_path: Path, monkeypatch: pytest
 
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    places = "import corekit, gpk_cli, gpk_soft_blobs as own; print(corekit.__file__, gpk_cli.__file__, own.__file__)"
+    places = "import gpk, gpk_cli, gpk_soft_blobs as own; print(gpk.__file__, gpk_cli.__file__, own.__file__)"
     for place in run(fresh / "python", "-c", places).split():
         assert Path(place).is_relative_to(fresh.parent)
     tested = run(fresh / "python", "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", tmp_path / "repository/tests")

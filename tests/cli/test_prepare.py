@@ -19,7 +19,7 @@ import pytest
 import torch
 from PIL import Image
 
-from corekit.camera import Camera
+from gpk.camera import Camera
 from gpk_cli import main
 from gpk_minicat.album import write_album
 from gpk_photos import open_album, read_image, write_jpeg, write_png

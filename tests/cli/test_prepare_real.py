@@ -13,7 +13,7 @@ from subprocess import CompletedProcess
 import pytest
 from PIL import Image
 
-from corekit.registry import Registry
+from gpk.registry import Registry
 from gpk_photos import read_image
 from gpk_photos.validity import mask_name
 

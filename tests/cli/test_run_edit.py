@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from corekit.registry import Registry
+from gpk.registry import Registry
 from gpk_checkpoints.files import write_safetensors
 from gpk_checkpoints.weights import load_generator
 

@@ -12,12 +12,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from corekit.damage import square_hole
-from corekit.generator import Generator, fingerprint
-from corekit.order import seeded
-from corekit.persona import Origin, Persona
-from corekit.recipe import Recipe
-from corekit.registry import Registry
+from gpk.damage import square_hole
+from gpk.generator import Generator, fingerprint
+from gpk.order import seeded
+from gpk.persona import Origin, Persona
+from gpk.recipe import Recipe
+from gpk.registry import Registry
 from gpk_checkpoints.personas import save_persona
 from gpk_checkpoints.weights import load_generator
 from gpk_photos import read_image, write_labels, write_png

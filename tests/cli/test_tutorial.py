@@ -70,8 +70,8 @@ def test_its_task_is_a_command(gpk: Gpk, tutorial: Path, tmp_path: Path) -> None
 def test_its_own_tests_pass_and_its_album_opens(tutorial: Path) -> None:
     (tutorial / "test_album.py").write_text(
         "import numpy, pytest\n"
-        "from corekit.errors import AlbumError\n"
-        "from corekit.registry import Registry\n"
+        "from gpk.errors import AlbumError\n"
+        "from gpk.registry import Registry\n"
         "def test_album(tmp_path):\n"
         "    registry = Registry.discover()\n"
         "    numpy.save(tmp_path / 'album.npy', numpy.full((2, 8, 8, 3), 255, numpy.uint8))\n"

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from corekit.generator import fingerprint
-from corekit.order import seeded
-from corekit.persona import Origin, Persona
-from corekit.recipe import Recipe
-from corekit.registry import Registry
+from gpk.generator import fingerprint
+from gpk.order import seeded
+from gpk.persona import Origin, Persona
+from gpk.recipe import Recipe
+from gpk.registry import Registry
 from gpk_checkpoints.files import write_safetensors
 from gpk_checkpoints.personas import save_persona
 from gpk_checkpoints.weights import load_generator

@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 import torch
 
-from corekit.errors import UnknownNameError
-from corekit.generator import Generator
-from corekit.registry import Registry
+from gpk.errors import UnknownNameError
+from gpk.generator import Generator
+from gpk.registry import Registry
 from gpk_checkpoints.cache import card_file, source_file
 from gpk_checkpoints.files import write_safetensors
 from gpk_checkpoints.imports import import_weights
@@ -36,7 +36,7 @@ Install = Callable[..., None]
 DOGS = """
     import dataclasses
     import gpk_stylegan2
-    from corekit.plugin import Card, hookimpl
+    from gpk.plugin import Card, hookimpl
 
     gpk_api = 1
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from corekit.errors import InputError
+from gpk.errors import InputError
 from gpk_checkpoints.weights import load_generator
 from gpk_eg3d import TINY as TINY_EG3D
 from gpk_eg3d import gpk_backends as eg3d_backends

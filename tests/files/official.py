@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from corekit.generator import Generator
-from corekit.registry import Registry
+from gpk.generator import Generator
+from gpk.registry import Registry
 from gpk_eg3d.network import EG3D
 from gpk_stylegan2.network import StyleGAN2
 

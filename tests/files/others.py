@@ -16,10 +16,10 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from corekit.generator import fingerprint
-from corekit.order import seeded
-from corekit.persona import Origin, Persona
-from corekit.recipe import Recipe
+from gpk.generator import fingerprint
+from gpk.order import seeded
+from gpk.persona import Origin, Persona
+from gpk.recipe import Recipe
 from gpk_checkpoints.personas import save_persona
 
 

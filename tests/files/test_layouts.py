@@ -18,10 +18,10 @@ import typer
 from safetensors.torch import load_file
 from torch import Tensor
 
-from corekit.errors import InputError
-from corekit.generator import Generator
-from corekit.plugin import Backend
-from corekit.registry import Registry
+from gpk.errors import InputError
+from gpk.generator import Generator
+from gpk.plugin import Backend
+from gpk.registry import Registry
 from gpk_checkpoints.files import write_safetensors
 from gpk_checkpoints.weights import load_generator
 from gpk_cli.app import build

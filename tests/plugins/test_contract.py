@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import pytest
 
-from corekit.registry import Registry
-from corekit.testing import BackendContract, JudgeContract, Specimen, TaskContract
+from gpk.registry import Registry
+from gpk.testing import BackendContract, JudgeContract, Specimen, TaskContract
 
 
 class TestStyleGAN2(BackendContract):

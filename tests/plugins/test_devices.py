@@ -21,18 +21,18 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from corekit import portable
-from corekit.album import Album
-from corekit.attach import render_many
-from corekit.bench import Bench, Silence
-from corekit.errors import InputError
-from corekit.generator import fingerprint
-from corekit.hull import LatentHull
-from corekit.order import seeded
-from corekit.persona import Origin, Persona
-from corekit.plugin import Backend
-from corekit.recipe import RELEASE_PARTS, Recipe
-from corekit.registry import Registry
+from gpk import portable
+from gpk.album import Album
+from gpk.attach import render_many
+from gpk.bench import Bench, Silence
+from gpk.errors import InputError
+from gpk.generator import fingerprint
+from gpk.hull import LatentHull
+from gpk.order import seeded
+from gpk.persona import Origin, Persona
+from gpk.plugin import Backend
+from gpk.recipe import RELEASE_PARTS, Recipe
+from gpk.registry import Registry
 from gpk_cli.bench import find_device
 from gpk_judges import load_lpips
 from gpk_minicat import load_distance, load_identity

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from corekit.camera import Camera
+from gpk.camera import Camera
 from gpk_eg3d.config import EG3DConfig
 from gpk_eg3d.config import from_official as eg3d_config
 from gpk_eg3d.config import infer as infer_eg3d

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from corekit.attach import attached
-from corekit.generator import fingerprint
-from corekit.order import seeded
-from corekit.persona import Origin, Persona
-from corekit.precision import allow_tf32
-from corekit.recipe import Recipe
+from gpk.attach import attached
+from gpk.generator import fingerprint
+from gpk.order import seeded
+from gpk.persona import Origin, Persona
+from gpk.precision import allow_tf32
+from gpk.recipe import Recipe
 from gpk_eg3d.config import EG3DConfig
 from gpk_eg3d.network import EG3D
 from gpk_stylegan2.config import StyleGAN2Config

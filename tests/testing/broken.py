@@ -20,14 +20,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrize
 
-from corekit.bench import Bench, Run
-from corekit.camera import Camera
-from corekit.checkpoint import Adopted, Stored
-from corekit.errors import InputError
-from corekit.generator import Generator, LatentSpace, Noise, Render, Sight, Site
-from corekit.plugin import Backend, Card, JudgeCard, Task, option
-from corekit.solid import Matter, Solid
-from corekit.testing import (
+from gpk.bench import Bench, Run
+from gpk.camera import Camera
+from gpk.checkpoint import Adopted, Stored
+from gpk.errors import InputError
+from gpk.generator import Generator, LatentSpace, Noise, Render, Sight, Site
+from gpk.plugin import Backend, Card, JudgeCard, Task, option
+from gpk.solid import Matter, Solid
+from gpk.testing import (
     BACKEND_RULES,
     JUDGE_RULES,
     TASK_RULES,
@@ -37,7 +37,7 @@ from corekit.testing import (
     TaskSpecimen,
     verdicts,
 )
-from corekit.testing.workbench import Pixels
+from gpk.testing.workbench import Pixels
 
 SAMPLES = 3
 
@@ -549,7 +549,7 @@ class Half(Good):
 @broken(
     "keeps_shapes",
     "a tensor instead of a Render",
-    "forward returned a Tensor: pictures come as a corekit.generator.Render",
+    "forward returned a Tensor: pictures come as a gpk.generator.Render",
 )
 class Bare(Good):
     def forward(self, *arguments: Any, **options: Any) -> Any:
@@ -968,7 +968,7 @@ HEAD = """<!-- Generated: python tests/testing/broken.py > docs/contract.md -->
 
 # The contract
 
-What backends, judges and tasks promise, rule by rule, and why. Each rule is a function of `corekit.testing`, and a test
+What backends, judges and tasks promise, rule by rule, and why. Each rule is a function of `gpk.testing`, and a test
 of whoever derives a class from its contracts ([plugins.md](plugins.md#prove-it)); `gpk plugins check` runs all of them.
 They go from the basic to the fine: mend the first broken one first. A rule that does not apply is skipped, with its
 reason.

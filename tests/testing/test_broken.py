@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from corekit.testing import verdicts
+from gpk.testing import verdicts
 
 HERE = Path(__file__).parent
 LINES = (HERE.parents[1] / "docs" / "contract.md").read_text(encoding="utf-8").splitlines()

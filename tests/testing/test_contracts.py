@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from corekit.errors import UnknownNameError
-from corekit.registry import Registry
-from corekit.testing import BACKEND_RULES, BackendContract, JudgeContract, TaskContract, trials
-from corekit.testing.offered import backend_trials
+from gpk.errors import UnknownNameError
+from gpk.registry import Registry
+from gpk.testing import BACKEND_RULES, BackendContract, JudgeContract, TaskContract, trials
+from gpk.testing.offered import backend_trials
 
 THEIRS = """
 import pytest
-from corekit.testing import BackendContract, JudgeContract, TaskContract
+from gpk.testing import BackendContract, JudgeContract, TaskContract
 
 class TestBackend(BackendContract):
     backend = "stylegan2-minicat"
@@ -69,8 +69,8 @@ def test_a_third_partys_file_has_a_test_for_every_rule(tmp_path: Path) -> None:
 def test_a_broken_rule_fails_with_its_message_and_one_that_says_nothing_is_skipped(tmp_path: Path) -> None:
     source = """
 from dataclasses import replace
-from corekit.registry import Registry
-from corekit.testing import BackendContract
+from gpk.registry import Registry
+from gpk.testing import BackendContract
 
 class TestBackend(BackendContract):
     backend = replace(Registry.discover().backend("stylegan2-minicat"), cameras=True)
@@ -88,8 +88,8 @@ def test_the_contracts_themselves_are_no_tests() -> None:
         assert not contract.__test__
 
 
-def test_corekit_needs_no_pytest() -> None:
-    code = "import sys, corekit.testing; assert 'pytest' not in sys.modules and 'numpy.testing' not in sys.modules"
+def test_the_kit_needs_no_pytest() -> None:
+    code = "import sys, gpk.testing; assert 'pytest' not in sys.modules and 'numpy.testing' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from corekit.bench import Bench
-from corekit.errors import InputError
+from gpk.bench import Bench
+from gpk.errors import InputError
 from gpk_view import lessons
 from gpk_view.lessons import can_learn, known_edits, learn_edits
 from gpk_view.scene import Look, Stage

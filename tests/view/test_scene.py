@@ -7,14 +7,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from corekit.attach import attached, is_attached
-from corekit.bench import Bench
-from corekit.directions import Direction
-from corekit.errors import InputError, PersonaError
-from corekit.generator import fingerprint
-from corekit.hull import LatentHull
-from corekit.order import seeded
-from corekit.persona import Persona
+from gpk.attach import attached, is_attached
+from gpk.bench import Bench
+from gpk.directions import Direction
+from gpk.errors import InputError, PersonaError
+from gpk.generator import fingerprint
+from gpk.hull import LatentHull
+from gpk.order import seeded
+from gpk.persona import Persona
 from gpk_eg3d.network import EG3D
 from gpk_tasks.synthesize import draw_prior
 from gpk_view.camera import Angles

@@ -18,9 +18,9 @@ from viser import _messages
 from viser._image_encoding import cv2_imencode_with_fallback
 from websockets.exceptions import ConnectionClosed
 
-from corekit.attach import is_attached
-from corekit.bench import Bench
-from corekit.errors import InputError
+from gpk.attach import is_attached
+from gpk.bench import Bench
+from gpk.errors import InputError
 from gpk_view import lessons
 from gpk_view.app import is_own, serving
 from gpk_view.camera import Angles, angles_from, position_at

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from corekit.camera import Camera
+from gpk.camera import Camera
 from gpk_eg3d.network import EG3D
 from gpk_view.camera import (
     ANYWHERE,
@@ -30,7 +30,7 @@ def test_a_view_is_found_again_from_where_its_camera_is(eg3d: EG3D, yaw: float, 
         assert found.pair == pytest.approx((yaw, pitch), abs=2e-5)
 
 
-def test_the_camera_is_on_the_side_that_corekit_tells(eg3d: EG3D) -> None:
+def test_the_camera_is_on_the_side_that_the_core_tells(eg3d: EG3D) -> None:
     assert position_at(eg3d, FRONT) == pytest.approx((0, 0, 2.7), abs=1e-6)
     right, raised = position_at(eg3d, Angles(yaw=0.3)), position_at(eg3d, Angles(pitch=-0.3))
     assert right[0] > 0

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import torch
 
-from corekit.lowrank import LoRA, Offset
-from corekit.persona import Origin, Persona
-from corekit.recipe import Recipe
+from gpk.lowrank import LoRA, Offset
+from gpk.persona import Origin, Persona
+from gpk.recipe import Recipe
 from gpk_checkpoints.personas import read_header, save_persona
 
 PAGE = Path(__file__).parents[3] / "docs" / "persona-format.md"

@@ -21,8 +21,8 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from corekit.errors import WeightsError
-from corekit.order import seeded
+from gpk.errors import WeightsError
+from gpk.order import seeded
 from gpk_checkpoints import array_kinds
 from gpk_checkpoints.arrays import Array, read_array
 

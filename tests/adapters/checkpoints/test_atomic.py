@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from corekit.errors import RunError
+from gpk.errors import RunError
 from gpk_checkpoints.atomic import write_atomically
 
 

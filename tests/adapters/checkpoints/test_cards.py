@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from corekit.errors import PluginError
+from gpk.errors import PluginError
 from gpk_checkpoints.cards import read_cards
 
 GOOD = """

@@ -11,8 +11,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from corekit.directions import Direction
-from corekit.errors import WeightsError
+from gpk.directions import Direction
+from gpk.errors import WeightsError
 from gpk_checkpoints.directions import MOST, read_direction, write_direction
 from gpk_checkpoints.files import read_metadata
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from corekit.errors import ExtraError, RunError, WeightsError
+from gpk.errors import ExtraError, RunError, WeightsError
 from gpk_checkpoints.download import TRIES, download, file_sha256
 from gpk_checkpoints.https import published_size
 

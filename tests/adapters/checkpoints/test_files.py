@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from corekit.errors import RunError, WeightsError
+from gpk.errors import RunError, WeightsError
 from gpk_checkpoints.files import container, read_metadata, read_safetensors, write_safetensors
 
 TENSORS = {

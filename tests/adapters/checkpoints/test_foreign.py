@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from corekit.checkpoint import Stored
-from corekit.errors import WeightsError
-from corekit.generator import Generator
-from corekit.plugin import Backend
+from gpk.checkpoint import Stored
+from gpk.errors import WeightsError
+from gpk.generator import Generator
+from gpk.plugin import Backend
 from gpk_checkpoints.files import write_safetensors
 from gpk_checkpoints.foreign import Place, find_place, read_checkpoint, stored
 from gpk_checkpoints.inert import read_pickle

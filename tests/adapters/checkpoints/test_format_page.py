@@ -15,10 +15,10 @@ import pytest
 import torch
 from torch import nn
 
-from corekit.lowrank import Layout, LoRA, Offset
-from corekit.persona import Origin, Persona
-from corekit.recipe import Recipe
-from corekit.testing.alike import alike
+from gpk.lowrank import Layout, LoRA, Offset
+from gpk.persona import Origin, Persona
+from gpk.recipe import Recipe
+from gpk.testing.alike import alike
 from gpk_checkpoints.files import read_safetensors, write_safetensors
 from gpk_checkpoints.personas import load_persona, save_persona
 

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 import gpk_checkpoints.foreign as module
-from corekit.errors import RunError, WeightsError
-from corekit.generator import Generator, fingerprint
-from corekit.plugin import Backend, Card
+from gpk.errors import RunError, WeightsError
+from gpk.generator import Generator, fingerprint
+from gpk.plugin import Backend, Card
 from gpk_checkpoints.cache import card_file, source_file
 from gpk_checkpoints.files import read_metadata, read_safetensors, write_safetensors
 from gpk_checkpoints.imports import import_weights

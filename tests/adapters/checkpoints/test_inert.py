@@ -19,8 +19,8 @@ import pytest
 import torch
 from torch import _utils
 
-from corekit.checkpoint import Stored
-from corekit.errors import WeightsError
+from gpk.checkpoint import Stored
+from gpk.errors import WeightsError
 from gpk_checkpoints.foreign import Place, read_checkpoint, stored
 from gpk_checkpoints.inert import read_pickle
 from gpk_checkpoints.pickled import Record, Strided
@@ -207,7 +207,7 @@ def test_no_file_takes_the_machine_down(tmp_path: Path, kind: str) -> None:
     """In a process of its own with 4 GB of address space: killed, it would not exit by itself."""
     path = put(tmp_path / "bomb.pkl", BOMBS[kind]())
     program = (
-        "import sys; from pathlib import Path; from corekit.errors import WeightsError\n"
+        "import sys; from pathlib import Path; from gpk.errors import WeightsError\n"
         "from gpk_checkpoints.inert import read_pickle\n"
         "path = Path(sys.argv[1])\n"
         "try: read_pickle(path.open('rb'), path.stat().st_size, 'bomb')\n"
@@ -228,7 +228,7 @@ def test_a_file_larger_than_the_memory(tmp_path: Path) -> None:
     path = put(tmp_path / "large.pkl", pickle.BINBYTES8 + struct.pack("<Q", 3 << 30))
     os.truncate(path, (3 << 30) + 100)
     program = (
-        "import sys; from pathlib import Path; from corekit.errors import WeightsError\n"
+        "import sys; from pathlib import Path; from gpk.errors import WeightsError\n"
         "from gpk_checkpoints.inert import read_pickle\n"
         "path = Path(sys.argv[1])\n"
         "try: read_pickle(path.open('rb'), path.stat().st_size, 'large')\n"

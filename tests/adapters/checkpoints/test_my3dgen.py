@@ -15,13 +15,13 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from corekit.attach import attached, check_fit
-from corekit.errors import GpkError, WeightsError
-from corekit.generator import Generator, fingerprint
-from corekit.lowrank import LoRA, Offset
-from corekit.order import seeded
-from corekit.persona import Origin, Persona
-from corekit.plugin import Backend
+from gpk.attach import attached, check_fit
+from gpk.errors import GpkError, WeightsError
+from gpk.generator import Generator, fingerprint
+from gpk.lowrank import LoRA, Offset
+from gpk.order import seeded
+from gpk.persona import Origin, Persona
+from gpk.plugin import Backend
 from gpk_checkpoints.my3dgen import Learned, learned_by, read_snapshot
 from gpk_checkpoints.personas import load_persona, save_persona
 from gpk_eg3d import gpk_backends

@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from corekit.errors import PersonaError
-from corekit.lowrank import Layout, LoRA, Offset
-from corekit.persona import Origin, Persona
-from corekit.recipe import Recipe
-from corekit.testing.alike import alike
+from gpk.errors import PersonaError
+from gpk.lowrank import Layout, LoRA, Offset
+from gpk.persona import Origin, Persona
+from gpk.recipe import Recipe
+from gpk.testing.alike import alike
 from gpk_checkpoints.exports import export_merged, export_peft
 from gpk_checkpoints.files import read_safetensors, write_safetensors
 from gpk_checkpoints.personas import load_persona, read_header, save_persona

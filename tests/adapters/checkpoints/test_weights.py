@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from corekit.camera import Camera
-from corekit.errors import WeightsError
-from corekit.generator import Generator, LatentSpace, Noise, Render, Site
-from corekit.plugin import Backend, Card
+from gpk.camera import Camera
+from gpk.errors import WeightsError
+from gpk.generator import Generator, LatentSpace, Noise, Render, Site
+from gpk.plugin import Backend, Card
 from gpk_checkpoints.files import read_safetensors, write_safetensors
 from gpk_checkpoints.weights import load_generator
 

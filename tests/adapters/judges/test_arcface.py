@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import gpk_judges
-from corekit.errors import ExtraError, UnknownNameError, WeightsError
-from corekit.generator import fingerprint
-from corekit.registry import Registry
+from gpk.errors import ExtraError, UnknownNameError, WeightsError
+from gpk.generator import fingerprint
+from gpk.registry import Registry
 from gpk_checkpoints.download import file_sha256
 from gpk_judges.framing import Window, face_window
 

@@ -15,8 +15,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import gpk_judges
-from corekit.errors import ExtraError, WeightsError
-from corekit.plugin import Hooks
+from gpk.errors import ExtraError, WeightsError
+from gpk.plugin import Hooks
 from gpk_judges import backbone
 
 

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from torchvision.transforms.functional import to_pil_image
 
 import gpk_judges
-from corekit.errors import ExtraError, UnknownNameError, WeightsError
-from corekit.generator import fingerprint
-from corekit.registry import Registry
+from gpk.errors import ExtraError, UnknownNameError, WeightsError
+from gpk.generator import fingerprint
+from gpk.registry import Registry
 
 NAME = "test_vit.r160_in1k"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from jinja2 import UndefinedError
 
-from corekit.errors import RunError
+from gpk.errors import RunError
 from gpk_pages.page import render, write_page
 
 

@@ -14,9 +14,9 @@ import torch
 from PIL import Image
 
 import gpk_photos
-from corekit.camera import Camera
-from corekit.errors import AlbumError, LabelError
-from corekit.plugin import Hooks
+from gpk.camera import Camera
+from gpk.errors import AlbumError, LabelError
+from gpk.plugin import Hooks
 from gpk_photos import contents, open_album
 from gpk_photos.album import is_raw, photo_names
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from corekit.camera import Camera
-from corekit.errors import AlbumError, LabelError
+from gpk.camera import Camera
+from gpk.errors import AlbumError, LabelError
 from gpk_eg3d.network import EG3D
 from gpk_photos.anchors import MOST, read_anchors
 from gpk_stylegan2.network import StyleGAN2

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from corekit.detector import Found
-from corekit.errors import InputError
-from corekit.framing import Framing, Square
+from gpk.detector import Found
+from gpk.errors import InputError
+from gpk.framing import Framing, Square
 from gpk_photos.boxes import read_boxes
 
 NAMES = ("tom.jpg", "sub/tim.heic", "third.png")

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from corekit.framing import Square, middle
+from gpk.framing import Square, middle
 from gpk_photos.crop import cropped
 from gpk_photos.decode import tensor
 

@@ -12,7 +12,7 @@ import torch
 from PIL import Image, ImageCms
 from torch import Tensor
 
-from corekit.errors import AlbumError
+from gpk.errors import AlbumError
 from gpk_photos import read_image
 from gpk_photos.decode import decode
 

@@ -11,9 +11,9 @@ import pytest
 import torch
 from PIL import Image
 
-from corekit.errors import ExtraError, WeightsError
-from corekit.framing import EG3D_SHARE, Framing
-from corekit.registry import Registry
+from gpk.errors import ExtraError, WeightsError
+from gpk.framing import EG3D_SHARE, Framing
+from gpk.registry import Registry
 from gpk_photos.crop import cropped
 from gpk_photos.decode import tensor
 

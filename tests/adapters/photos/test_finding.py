@@ -6,8 +6,8 @@ import pytest
 import torch
 from PIL import Image
 
-from corekit.detector import Found
-from corekit.framing import Framing
+from gpk.detector import Found
+from gpk.framing import Framing
 from gpk_photos.finding import LOOKED_AT, by_detector, faces
 
 HEAD = Found((100, 100, 300, 300), 5.0)

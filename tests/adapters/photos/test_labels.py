@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from corekit.camera import EG3D_FOCAL, Camera
-from corekit.errors import LabelError, RunError
+from gpk.camera import EG3D_FOCAL, Camera
+from gpk.errors import LabelError, RunError
 from gpk_photos import read_labels, write_labels
 from gpk_photos.labels import EXAMPLE
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from corekit.errors import AlbumError, InputError
+from gpk.errors import AlbumError, InputError
 from gpk_photos import read_masks
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from corekit.errors import InputError
+from gpk.errors import InputError
 from gpk_photos.scores import read_scores
 
 NAN = float("nan")

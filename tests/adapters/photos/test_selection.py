@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from corekit.errors import InputError
+from gpk.errors import InputError
 from gpk_photos.selection import Choice, read_decisions, used_crops, write_selection
 
 NAMES = ["=cmd()|'calc'.jpg", "-1.jpg", "@a.jpg", "a\nb.jpg", "' q.jpg", "é,;\t.jpg", "plain.jpg"]

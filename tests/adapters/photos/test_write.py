@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from corekit.errors import RunError
+from gpk.errors import RunError
 from gpk_photos import read_image, write_png
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from corekit.errors import RunError
+from gpk.errors import RunError
 from gpk_runs.animation import durations, write_animation
 
 FRAMES = [Image.new("RGB", (32, 16), colour) for colour in ("red", "green", "blue")]

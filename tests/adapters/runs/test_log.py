@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from corekit.errors import RunError
+from gpk.errors import RunError
 from gpk_runs.log import line, read_log
 
 

@@ -14,8 +14,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from corekit.errors import ExtraError, InputError
-from corekit.solid import Matter, Solid
+from gpk.errors import ExtraError, InputError
+from gpk.solid import Matter, Solid
 from gpk_runs import surface as surfaces
 from gpk_runs.mesh import write_glb, write_ply
 from gpk_runs.surface import Surface, decimated, densities, measures, surface_of

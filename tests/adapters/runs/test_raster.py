@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from corekit.camera import Camera
+from gpk.camera import Camera
 from gpk_runs import raster
 from gpk_runs.raster import seen
 

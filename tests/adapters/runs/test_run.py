@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import torch
 
-from corekit.bench import Journal
-from corekit.errors import InputError, RunError
+from gpk.bench import Journal
+from gpk.errors import InputError, RunError
 from gpk_checkpoints.files import write_safetensors
 from gpk_runs.log import read_log
 from gpk_runs.run import Run
@@ -244,7 +244,7 @@ def test_a_full_disk_while_recording(tmp_path: Path, monkeypatch: pytest.MonkeyP
 @pytest.mark.skipif(os.name != "posix", reason="needs limits on the size of files")
 def test_a_disk_that_fills_in_the_middle_of_a_line(tmp_path: Path) -> None:
     program = (
-        "import sys, resource; from pathlib import Path; from corekit.errors import RunError\n"
+        "import sys, resource; from pathlib import Path; from gpk.errors import RunError\n"
         "from gpk_runs.run import Run\n"
         "with Run.open(Path(sys.argv[1]), {}) as run:\n"
         "    run.record('step', {'images': 4})\n"

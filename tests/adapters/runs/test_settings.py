@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import pytest
 
-from corekit.errors import InputError, RecipeError, UnknownNameError
+from gpk.errors import InputError, RecipeError, UnknownNameError
 from gpk_runs.settings import read_config, write_config
 from gpk_runs.typed import to_dataclass
 

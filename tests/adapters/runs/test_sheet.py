@@ -4,7 +4,7 @@ import pytest
 import torch
 from PIL import Image
 
-from corekit.errors import RunError
+from gpk.errors import RunError
 from gpk_runs.pictures import to_image, write_picture
 from gpk_runs.sheet import CAPTION_WIDTH, GAP, MARGIN, PAPER, contact_sheet, write_sheet
 

@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from corekit.errors import ExtraError, InputError, RunError
-from corekit.metrics import psnr
+from gpk.errors import ExtraError, InputError, RunError
+from gpk.metrics import psnr
 from gpk_checkpoints.atomic import replacing
 from gpk_photos.decode import tensor
 from gpk_runs.video import check_format, write_video

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from corekit.errors import InputError, RecipeError, UnknownNameError
-from corekit.generator import Generator
-from corekit.persona import changing_sites
+from gpk.errors import InputError, RecipeError, UnknownNameError
+from gpk.generator import Generator
+from gpk.persona import changing_sites
 from gpk_bench.rows import PHOTOS, Row, chosen, quick, read_rows, standard
 from gpk_tasks.presets import full, preset
 

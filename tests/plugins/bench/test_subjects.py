@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from corekit.camera import Camera
+from gpk.camera import Camera
 from gpk_bench.subjects import HELD_OUT, TRAIN, Photos, subject, take
 from gpk_minicat.parameters import IDENTITY, NAMES, TRAITS
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import torch
 
-from corekit.checkpoint import Stored
-from corekit.errors import InputError, WeightsError
-from corekit.generator import Generator
+from gpk.checkpoint import Stored
+from gpk.errors import InputError, WeightsError
+from gpk.generator import Generator
 from gpk_checkpoints.weights import card_of, load_generator
 from gpk_eg3d import adopt, gpk_backends
 from gpk_eg3d.network import EG3D

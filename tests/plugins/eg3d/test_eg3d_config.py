@@ -7,8 +7,8 @@ import pytest
 import torch
 
 import gpk_eg3d
-from corekit.errors import InputError, UnknownNameError, WeightsError
-from corekit.plugin import Card
+from gpk.errors import InputError, UnknownNameError, WeightsError
+from gpk.plugin import Card
 from gpk_checkpoints.cards import read_cards
 from gpk_eg3d.config import EG3DConfig, from_mapping, from_official, infer
 from gpk_eg3d.network import EG3D

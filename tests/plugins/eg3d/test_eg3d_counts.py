@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import gpk_eg3d
-from corekit.generator import Generator, Site
+from gpk.generator import Generator, Site
 from gpk_checkpoints.cards import read_cards
 from gpk_eg3d.config import EG3DConfig, from_mapping
 from gpk_eg3d.network import EG3D

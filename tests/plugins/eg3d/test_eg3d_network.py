@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 from torch.func import functional_call, vmap
 
-from corekit.camera import Camera
-from corekit.errors import InputError, UnknownNameError
-from corekit.generator import Render
-from corekit.testing.alike import alike
+from gpk.camera import Camera
+from gpk.errors import InputError, UnknownNameError
+from gpk.generator import Render
+from gpk.testing.alike import alike
 from gpk_eg3d.network import EG3D
 
 

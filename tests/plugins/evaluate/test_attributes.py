@@ -8,10 +8,10 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from corekit.album import Album
-from corekit.bench import Bench, Silence
-from corekit.order import seeded
-from corekit.plugin import Backend, Card
+from gpk.album import Album
+from gpk.bench import Bench, Silence
+from gpk.order import seeded
+from gpk.plugin import Backend, Card
 from gpk_evaluate.evaluation import learned_directions
 from gpk_evaluate.instruments import Instruments
 from gpk_evaluate.protocols import Scene, editing

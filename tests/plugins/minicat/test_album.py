@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from corekit.camera import Camera
-from corekit.errors import AlbumError, InputError
+from gpk.camera import Camera
+from gpk.errors import AlbumError, InputError
 from gpk_minicat.album import TRUTH, write_album
 from gpk_minicat.parameters import IDENTITY, NAMES
 from gpk_minicat.render import render

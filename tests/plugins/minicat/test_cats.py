@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from corekit.camera import Camera
-from corekit.errors import UnknownNameError
+from gpk.camera import Camera
+from gpk.errors import UnknownNameError
 from gpk_minicat import field
 from gpk_minicat.parameters import IDENTITY, NAMES, PARAMETERS, PRIOR, TRAITS, columns, from_noise
 from gpk_minicat.pictures import FOCAL, random_cameras

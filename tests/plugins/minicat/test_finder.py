@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from corekit.errors import RunError, WeightsError
-from corekit.framing import Square
+from gpk.errors import RunError, WeightsError
+from gpk.framing import Square
 from gpk_minicat.finder import CELL, KNOWN, LEAN, SIDE, Finder, Readings, load_finder
 from gpk_minicat.pictures import random_cameras
 from gpk_minicat.render import layers

@@ -8,9 +8,9 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from corekit.camera import Camera
-from corekit.registry import Registry
-from corekit.testing.alike import alike
+from gpk.camera import Camera
+from gpk.registry import Registry
+from gpk.testing.alike import alike
 from gpk_checkpoints.weights import load_generator
 from gpk_eg3d.network import EG3D
 from gpk_minicat import look, look_pictures

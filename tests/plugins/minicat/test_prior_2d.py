@@ -5,10 +5,10 @@ from pathlib import Path
 
 import torch
 
-from corekit.bench import Silence
-from corekit.camera import Camera
-from corekit.metrics import psnr
-from corekit.registry import Registry
+from gpk.bench import Silence
+from gpk.camera import Camera
+from gpk.metrics import psnr
+from gpk.registry import Registry
 from gpk_checkpoints.personas import read_header
 from gpk_checkpoints.weights import load_generator
 from gpk_cli.bench import make_bench

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from corekit.errors import RunError
-from corekit.generator import Render
-from corekit.metrics import psnr
+from gpk.errors import RunError
+from gpk.generator import Render
+from gpk.metrics import psnr
 from gpk_minicat.export import export, generator_of, measure
 from gpk_minicat.parameters import PRIOR, from_noise
 from gpk_minicat.pictures import FOCAL, Batch, Pictures, render_shard

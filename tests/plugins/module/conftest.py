@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from corekit.registry import Registry
+from gpk.registry import Registry
 
 NETS = '''
 """Networks of somebody's."""
@@ -110,7 +110,7 @@ def a_dict():
     return {}
 
 def a_generator():
-    from corekit.registry import Registry
+    from gpk.registry import Registry
     backend = Registry.discover().backend("stylegan2-minicat")
     torch.manual_seed(0)
     return backend.build(backend.card.config)

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from corekit.attach import attached
-from corekit.errors import GpkError, InputError, WeightsError
-from corekit.generator import Generator, fingerprint
-from corekit.persona import Origin, Persona
-from corekit.plugin import Backend
-from corekit.recipe import Recipe
-from corekit.registry import Registry
-from corekit.testing import BACKEND_RULES, NotPromisedError, Specimen
+from gpk.attach import attached
+from gpk.errors import GpkError, InputError, WeightsError
+from gpk.generator import Generator, fingerprint
+from gpk.persona import Origin, Persona
+from gpk.plugin import Backend
+from gpk.recipe import Recipe
+from gpk.registry import Registry
+from gpk.testing import BACKEND_RULES, NotPromisedError, Specimen
 from gpk_checkpoints.files import write_safetensors
 from gpk_checkpoints.weights import load_generator
 
@@ -229,7 +229,7 @@ def test_one_object_twice_is_two_generators(nets: Path, registry: Registry) -> N
         assert not torch.equal(next(one.parameters()), next(two.parameters()))
 
 
-def test_generator_of_corekits_is_taken_as_it_is(nets: Path, registry: Registry) -> None:
+def test_generator_of_gpks_is_taken_as_it_is(nets: Path, registry: Registry) -> None:
     backend = backend_of(registry, "a_generator")
     assert backend.card.notes == "StyleGAN2, a generator as it is"
     assert (backend.resolution, backend.cameras) == (64, False)

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from corekit.bench import FeatureDistance
-from corekit.errors import InputError
-from corekit.order import seeded
-from corekit.registry import Registry
+from gpk.bench import FeatureDistance
+from gpk.errors import InputError
+from gpk.order import seeded
+from gpk.registry import Registry
 from gpk_module.pyramid import load
 
 

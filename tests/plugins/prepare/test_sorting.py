@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from corekit.framing import Square
+from gpk.framing import Square
 from gpk_photos.quality import Quality
 from gpk_photos.reading import Face, Reading
 from gpk_prepare.sorting import EXTREME_PITCH, EXTREME_YAW, MISFIT, UNSURE, Pose, Sorted, about_poses, choices

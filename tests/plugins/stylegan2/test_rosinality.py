@@ -13,8 +13,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from corekit.checkpoint import Stored
-from corekit.errors import InputError, WeightsError
+from gpk.checkpoint import Stored
+from gpk.errors import InputError, WeightsError
 from gpk_checkpoints.files import read_metadata, write_safetensors
 from gpk_checkpoints.imports import import_weights
 from gpk_checkpoints.weights import load_generator

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import gpk_stylegan2
-from corekit.errors import InputError, UnknownNameError, WeightsError
+from gpk.errors import InputError, UnknownNameError, WeightsError
 from gpk_checkpoints.cards import read_cards
 from gpk_stylegan2.config import StyleGAN2Config, from_mapping, from_official, infer
 from gpk_stylegan2.network import StyleGAN2

@@ -5,7 +5,7 @@ from typing import Literal
 import pytest
 import torch
 
-from corekit.generator import Generator, Site
+from gpk.generator import Generator, Site
 from gpk_stylegan2.config import StyleGAN2Config
 from gpk_stylegan2.network import StyleGAN2
 

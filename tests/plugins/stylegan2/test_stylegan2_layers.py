@@ -3,7 +3,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from corekit.testing.alike import alike
+from gpk.testing.alike import alike
 from gpk_stylegan2.layers import GAIN, SLOPE, FullyConnected, SynthesisLayer, ToRGB
 from gpk_stylegan2.resample import binomial_filter, doubled, smoothed
 

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 from torch.func import functional_call, vmap
 
-from corekit.errors import InputError, UnknownNameError
-from corekit.testing.alike import alike
+from gpk.errors import InputError, UnknownNameError
+from gpk.testing.alike import alike
 from gpk_stylegan2.config import StyleGAN2Config
 from gpk_stylegan2.network import StyleGAN2
 

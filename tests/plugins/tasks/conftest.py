@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from corekit.bench import Bench
+from gpk.bench import Bench
 from gpk_runs.run import Run
 from gpk_tasks import keeping
 

@@ -20,12 +20,12 @@ from pathlib import Path
 import torch
 
 import gpk_tasks.personalize as job
-from corekit.album import Album
-from corekit.bench import Bench
-from corekit.generator import Generator
-from corekit.order import seeded
-from corekit.plugin import Backend, Card
-from corekit.recipe import RELEASE_PARTS, Recipe
+from gpk.album import Album
+from gpk.bench import Bench
+from gpk.generator import Generator
+from gpk.order import seeded
+from gpk.plugin import Backend, Card
+from gpk.recipe import RELEASE_PARTS, Recipe
 from gpk_eg3d.config import EG3DConfig
 from gpk_eg3d.network import EG3D
 from gpk_runs.run import Run

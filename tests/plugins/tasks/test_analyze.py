@@ -15,12 +15,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from corekit.attach import attached, is_attached
-from corekit.bench import Bench
-from corekit.errors import InputError
-from corekit.generator import fingerprint
-from corekit.latents import anchors_as_ws
-from corekit.lowrank import LoRA
+from gpk.attach import attached, is_attached
+from gpk.bench import Bench
+from gpk.errors import InputError
+from gpk.generator import fingerprint
+from gpk.latents import anchors_as_ws
+from gpk.lowrank import LoRA
 from gpk_runs.run import Run
 from gpk_tasks.ablation import Ablator, Effect, blocks_of
 from gpk_tasks.analysis import Analysis

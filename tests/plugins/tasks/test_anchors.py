@@ -17,10 +17,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from corekit.bench import Bench
-from corekit.errors import InputError, RunError
-from corekit.order import seeded
-from corekit.registry import Registry
+from gpk.bench import Bench
+from gpk.errors import InputError, RunError
+from gpk.order import seeded
+from gpk.registry import Registry
 from gpk_checkpoints.personas import load_persona
 from gpk_runs.run import Run
 from gpk_tasks.anchors import given_anchors

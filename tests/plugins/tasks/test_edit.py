@@ -11,15 +11,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from corekit.album import Album
-from corekit.bench import Bench, Silence
-from corekit.directions import one_step
-from corekit.errors import InputError, UnknownNameError
-from corekit.generator import fingerprint
-from corekit.latents import latent_statistics
-from corekit.persona import Origin, Persona
-from corekit.recipe import Recipe
-from corekit.registry import Registry
+from gpk.album import Album
+from gpk.bench import Bench, Silence
+from gpk.directions import one_step
+from gpk.errors import InputError, UnknownNameError
+from gpk.generator import fingerprint
+from gpk.latents import latent_statistics
+from gpk.persona import Origin, Persona
+from gpk.recipe import Recipe
+from gpk.registry import Registry
 from gpk_checkpoints.directions import read_direction
 from gpk_checkpoints.files import read_safetensors, write_safetensors
 from gpk_cli.bench import make_bench

@@ -12,13 +12,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from corekit.album import Album
-from corekit.attach import attached, is_attached
-from corekit.bench import Bench
-from corekit.camera import Camera
-from corekit.errors import InputError
-from corekit.order import seeded
-from corekit.registry import Registry
+from gpk.album import Album
+from gpk.attach import attached, is_attached
+from gpk.bench import Bench
+from gpk.camera import Camera
+from gpk.errors import InputError
+from gpk.order import seeded
+from gpk.registry import Registry
 from gpk_checkpoints.files import read_safetensors
 from gpk_checkpoints.weights import load_generator
 from gpk_eg3d.network import EG3D

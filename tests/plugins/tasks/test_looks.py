@@ -9,9 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from corekit.album import Album
-from corekit.bench import Bench
-from corekit.errors import RunError
+from gpk.album import Album
+from gpk.bench import Bench
+from gpk.errors import RunError
 from gpk_photos.decode import read_image
 from gpk_runs.run import Run
 from gpk_tasks.record import TURNTABLE, look_file, read_record

@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from corekit.album import Album
-from corekit.bench import Bench, Silence
-from corekit.generator import fingerprint
-from corekit.order import seeded
-from corekit.persona import Origin, Persona
-from corekit.plugin import Backend, Card
-from corekit.recipe import Recipe
+from gpk.album import Album
+from gpk.bench import Bench, Silence
+from gpk.generator import fingerprint
+from gpk.order import seeded
+from gpk.persona import Origin, Persona
+from gpk.plugin import Backend, Card
+from gpk.recipe import Recipe
 from gpk_eg3d.network import EG3D
 from gpk_tasks.invert import invert
 from gpk_tasks.personalize import album_digest

@@ -11,12 +11,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from corekit.attach import is_attached
-from corekit.bench import Bench
-from corekit.camera import Camera
-from corekit.errors import InputError, RunError
-from corekit.generator import Generator, LatentSpace, Noise, Render, Site
-from corekit.order import seeded
+from gpk.attach import is_attached
+from gpk.bench import Bench
+from gpk.camera import Camera
+from gpk.errors import InputError, RunError
+from gpk.generator import Generator, LatentSpace, Noise, Render, Site
+from gpk.order import seeded
 from gpk_eg3d.network import EG3D
 from gpk_eg3d.rays import march
 from gpk_stylegan2.network import StyleGAN2

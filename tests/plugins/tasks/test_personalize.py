@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 import torch
 
-from corekit.attach import attached
-from corekit.errors import RunError
+from gpk.attach import attached
+from gpk.errors import RunError
 from gpk_checkpoints.personas import load_persona, read_header
 from gpk_runs.run import Run
 from gpk_tasks.personalize import describe, personalize

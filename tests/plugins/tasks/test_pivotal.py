@@ -12,15 +12,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from corekit.album import Album
-from corekit.attach import attached, is_attached, merged
-from corekit.bench import Bench, Silence
-from corekit.errors import PersonaError, RecipeError
-from corekit.generator import Generator, fingerprint
-from corekit.order import seeded
-from corekit.persona import Origin, Persona
-from corekit.plugin import Backend, Card
-from corekit.recipe import Recipe
+from gpk.album import Album
+from gpk.attach import attached, is_attached, merged
+from gpk.bench import Bench, Silence
+from gpk.errors import PersonaError, RecipeError
+from gpk.generator import Generator, fingerprint
+from gpk.order import seeded
+from gpk.persona import Origin, Persona
+from gpk.plugin import Backend, Card
+from gpk.recipe import Recipe
 from gpk_checkpoints.personas import load_persona, save_persona
 from gpk_tasks.pivotal import LPIPS_STOP, RATES, Pivoting, pivotal
 from gpk_tasks.renders import render_album

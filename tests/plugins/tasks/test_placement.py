@@ -10,18 +10,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from corekit.album import Album, resize
-from corekit.attach import attached
-from corekit.bench import Bench, Silence
-from corekit.errors import RecipeError
-from corekit.generator import Generator, fingerprint
-from corekit.hull import LatentHull
-from corekit.latents import anchors_as_ws, latent_statistics
-from corekit.loss import Reconstruction, Rows
-from corekit.order import seeded
-from corekit.persona import Origin, Persona
-from corekit.plugin import Backend, Card
-from corekit.recipe import Recipe
+from gpk.album import Album, resize
+from gpk.attach import attached
+from gpk.bench import Bench, Silence
+from gpk.errors import RecipeError
+from gpk.generator import Generator, fingerprint
+from gpk.hull import LatentHull
+from gpk.latents import anchors_as_ws, latent_statistics
+from gpk.loss import Reconstruction, Rows
+from gpk.order import seeded
+from gpk.persona import Origin, Persona
+from gpk.plugin import Backend, Card
+from gpk.recipe import Recipe
 from gpk_tasks.placement import PLACEMENTS, Placement, place
 
 PAPER = dataclasses.replace(PLACEMENTS["paper"], steps=6)

@@ -7,11 +7,11 @@ import dataclasses
 import pytest
 import torch
 
-from corekit.generator import Generator
-from corekit.lowrank import Layout, LoRA
-from corekit.persona import Origin, Persona
-from corekit.recipe import RELEASE_PARTS, Recipe
-from corekit.registry import Registry
+from gpk.generator import Generator
+from gpk.lowrank import Layout, LoRA
+from gpk.persona import Origin, Persona
+from gpk.recipe import RELEASE_PARTS, Recipe
+from gpk.registry import Registry
 from gpk_tasks.plan import plan
 from gpk_tasks.presets import PRESETS, preset
 

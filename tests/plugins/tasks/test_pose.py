@@ -13,14 +13,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, normalize
 
-from corekit.album import Album, resize
-from corekit.bench import Bench, Silence
-from corekit.errors import AlbumError, InputError, RecipeError
-from corekit.latents import latent_statistics
-from corekit.loss import Reconstruction
-from corekit.order import seeded
-from corekit.plugin import Backend, Card
-from corekit.registry import Registry
+from gpk.album import Album, resize
+from gpk.bench import Bench, Silence
+from gpk.errors import AlbumError, InputError, RecipeError
+from gpk.latents import latent_statistics
+from gpk.loss import Reconstruction
+from gpk.order import seeded
+from gpk.plugin import Backend, Card
+from gpk.registry import Registry
 from gpk_cli.bench import make_bench
 from gpk_eg3d.network import EG3D
 from gpk_minicat.album import write_album

@@ -10,13 +10,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from corekit.album import Album
-from corekit.bench import Bench, Silence
-from corekit.camera import Camera
-from corekit.framing import Square
-from corekit.latents import latent_statistics
-from corekit.order import seeded
-from corekit.plugin import Backend, Card
+from gpk.album import Album
+from gpk.bench import Bench, Silence
+from gpk.camera import Camera
+from gpk.framing import Square
+from gpk.latents import latent_statistics
+from gpk.order import seeded
+from gpk.plugin import Backend, Card
 from gpk_eg3d.network import EG3D
 from gpk_photos.crop import cropped
 from gpk_photos.decode import tensor

@@ -11,16 +11,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from corekit.album import Album
-from corekit.attach import is_attached
-from corekit.bench import Bench, Silence
-from corekit.errors import InputError, RecipeError
-from corekit.generator import fingerprint
-from corekit.order import seeded
-from corekit.persona import Origin, Persona
-from corekit.plugin import Backend, Card
-from corekit.recipe import Recipe
-from corekit.registry import Registry
+from gpk.album import Album
+from gpk.attach import is_attached
+from gpk.bench import Bench, Silence
+from gpk.errors import InputError, RecipeError
+from gpk.generator import fingerprint
+from gpk.order import seeded
+from gpk.persona import Origin, Persona
+from gpk.plugin import Backend, Card
+from gpk.recipe import Recipe
+from gpk.registry import Registry
 from gpk_checkpoints.files import read_safetensors
 from gpk_checkpoints.personas import load_persona
 from gpk_cli.bench import find_card, make_bench

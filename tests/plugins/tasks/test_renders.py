@@ -11,14 +11,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from corekit.album import Album
-from corekit.bench import Bench, Silence
-from corekit.camera import Camera
-from corekit.errors import InputError, RunError, WeightsError
-from corekit.generator import Generator
-from corekit.order import seeded
-from corekit.plugin import Backend, Card
-from corekit.testing.alike import alike
+from gpk.album import Album
+from gpk.bench import Bench, Silence
+from gpk.camera import Camera
+from gpk.errors import InputError, RunError, WeightsError
+from gpk.generator import Generator
+from gpk.order import seeded
+from gpk.plugin import Backend, Card
+from gpk.testing.alike import alike
 from gpk_checkpoints.files import write_safetensors
 from gpk_eg3d.network import EG3D
 from gpk_tasks.codes import codes_of, picked, read_codes, write_codes

@@ -13,20 +13,20 @@ from PIL import Image
 from torch import Tensor
 
 import gpk_tasks.keeping
-from corekit.album import Album
-from corekit.bench import Bench, Silence
-from corekit.damage import Coarse, Damage, Grey, Hole, in_blocks, square_hole
-from corekit.errors import InputError, RecipeError, RunError
-from corekit.generator import Generator, fingerprint
-from corekit.hull import LatentHull
-from corekit.latents import anchors_as_ws
-from corekit.metrics import psnr
-from corekit.order import seeded
-from corekit.persona import Origin, Persona
-from corekit.plugin import Backend, Card
-from corekit.precision import flush_denormals
-from corekit.recipe import Recipe
-from corekit.registry import Registry
+from gpk.album import Album
+from gpk.bench import Bench, Silence
+from gpk.damage import Coarse, Damage, Grey, Hole, in_blocks, square_hole
+from gpk.errors import InputError, RecipeError, RunError
+from gpk.generator import Generator, fingerprint
+from gpk.hull import LatentHull
+from gpk.latents import anchors_as_ws
+from gpk.metrics import psnr
+from gpk.order import seeded
+from gpk.persona import Origin, Persona
+from gpk.plugin import Backend, Card
+from gpk.precision import flush_denormals
+from gpk.recipe import Recipe
+from gpk.registry import Registry
 from gpk_checkpoints.files import read_safetensors
 from gpk_checkpoints.weights import load_generator
 from gpk_photos import read_image, write_png

@@ -11,18 +11,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from corekit.album import Album
-from corekit.attach import is_attached
-from corekit.bench import Bench, Silence
-from corekit.errors import RecipeError, UnknownNameError
-from corekit.generator import Generator, fingerprint
-from corekit.hull import LatentHull
-from corekit.latents import anchors_as_ws
-from corekit.lowrank import LoRA
-from corekit.order import seeded
-from corekit.persona import Origin, Persona
-from corekit.plugin import Backend, Card
-from corekit.recipe import Recipe
+from gpk.album import Album
+from gpk.attach import is_attached
+from gpk.bench import Bench, Silence
+from gpk.errors import RecipeError, UnknownNameError
+from gpk.generator import Generator, fingerprint
+from gpk.hull import LatentHull
+from gpk.latents import anchors_as_ws
+from gpk.lowrank import LoRA
+from gpk.order import seeded
+from gpk.persona import Origin, Persona
+from gpk.plugin import Backend, Card
+from gpk.recipe import Recipe
 from gpk_tasks.descent import rate_at
 from gpk_tasks.invert import invert, whiteness
 from gpk_tasks.memory import budget, counting, fitting
@@ -205,7 +205,7 @@ def test_tuning_moves_the_persona_alone(bench: Bench) -> None:
     assert fingerprint(bench.generator) == before
     assert not is_attached(bench.generator)
     assert torch.equal(persona.anchors, anchors)
-    from corekit.attach import attached
+    from gpk.attach import attached
 
     with attached(bench.generator, persona):
         assert error(bench, anchors) < 0.9 * pretrained

@@ -15,10 +15,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from corekit.attach import attached, is_attached
-from corekit.bench import Bench
-from corekit.camera import Camera
-from corekit.errors import InputError
+from gpk.attach import attached, is_attached
+from gpk.bench import Bench
+from gpk.camera import Camera
+from gpk.errors import InputError
 from gpk_checkpoints.files import read_safetensors
 from gpk_photos.decode import read_image
 from gpk_runs.run import Run

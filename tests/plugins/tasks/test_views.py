@@ -12,12 +12,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from corekit.album import Album
-from corekit.attach import attached, is_attached
-from corekit.bench import Bench, Silence
-from corekit.errors import InputError, RunError
-from corekit.order import seeded
-from corekit.registry import Registry
+from gpk.album import Album
+from gpk.attach import attached, is_attached
+from gpk.bench import Bench, Silence
+from gpk.errors import InputError, RunError
+from gpk.order import seeded
+from gpk.registry import Registry
 from gpk_checkpoints.files import read_safetensors
 from gpk_checkpoints.weights import load_generator
 from gpk_eg3d.network import EG3D

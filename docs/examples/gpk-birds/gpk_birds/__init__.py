@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from corekit.plugin import Backend, Card, JudgeCard, hookimpl
+from gpk.plugin import Backend, Card, JudgeCard, hookimpl
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from corekit.generator import Generator
+    from gpk.generator import Generator
 
 gpk_api = 1
 

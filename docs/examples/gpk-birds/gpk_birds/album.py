@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from corekit.camera import Camera
+from gpk.camera import Camera
 from gpk_birds.bird import NAMES, Marks, photographs
 from gpk_birds.field import FOCAL, RADIUS
 

@@ -1,7 +1,7 @@
 """Wooden birds, exactly: eight ellipsoids under a lamp, and what a ray sees of them. What the field was taught.
 
 A code says what the bird is: each number z_i, normal, is Phi(z_i) of the way from the least to the most of one thing.
-`Marks` are what no code says: a collar, and a patch on the left side. The world is `corekit.camera`'s.
+`Marks` are what no code says: a collar, and a patch on the left side. The world is `gpk.camera`'s.
 
 Shapes: B batch, D = 16 width of a code, K = 8 ellipsoids, P rays.
 """
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from corekit.camera import Camera
+from gpk.camera import Camera
 
 NAMES = (
     *("width", "length", "height", "head", "neck", "beak", "tail", "tail tilt"),

@@ -21,10 +21,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from corekit.camera import Camera
-from corekit.errors import InputError
-from corekit.generator import Generator, LatentSpace, Noise, Render, Site
-from corekit.solid import Matter, Solid
+from gpk.camera import Camera
+from gpk.errors import InputError
+from gpk.generator import Generator, LatentSpace, Noise, Render, Site
+from gpk.solid import Matter, Solid
 
 SHAPE, APPEARANCE = 8, 8
 """How many numbers of a code are of the shape; the rest are of the appearance."""

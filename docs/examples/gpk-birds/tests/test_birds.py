@@ -11,9 +11,9 @@ from gpk_birds.field import FOCAL, RADIUS, REACH, Field
 from gpk_birds.judges import Edges, Looks, Palette
 from safetensors.torch import load_file
 
-from corekit.camera import Camera
-from corekit.metrics import psnr
-from corekit.testing import BackendContract, JudgeContract
+from gpk.camera import Camera
+from gpk.metrics import psnr
+from gpk.testing import BackendContract, JudgeContract
 
 
 class TestField(BackendContract):
