@@ -18,9 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gpk.album import Album as Album
-    from gpk.attach import attach as attach
     from gpk.attach import attached as attached
-    from gpk.attach import detach as detach
     from gpk.attach import merged as merged
     from gpk.attach import render_many as render_many
     from gpk.bench import Bench as Bench
@@ -44,7 +42,7 @@ if TYPE_CHECKING:
 
 HOMES: dict[str, tuple[str, ...]] = {
     "gpk.album": ("Album",),
-    "gpk.attach": ("attach", "attached", "detach", "merged", "render_many"),
+    "gpk.attach": ("attached", "merged", "render_many"),
     "gpk.bench": ("Bench",),
     "gpk.camera": ("Camera",),
     "gpk.errors": ("InputError",),
