@@ -629,8 +629,8 @@ PERSONAS = [
 WEIGHTS = [
     Case("weights that are not there", "cannot read none", commands=personalize("--weights none.safetensors")),
     Case("a folder as the weights", "cannot read album", commands=personalize("--weights album")),
-    Case("a text file as the weights", "not a whole", put("bad.safetensors", "hello"), WEIGHTS_JOBS, FILE_WORDS),
-    Case("an empty file as the weights", "not a whole", put("bad.safetensors", ""), WEIGHTS_JOBS, FILE_WORDS),
+    Case("a text file as the weights", "is a text", put("bad.safetensors", "hello"), WEIGHTS_JOBS),
+    Case("an empty file as the weights", "is an empty file", put("bad.safetensors", ""), WEIGHTS_JOBS),
     Case(
         "weights cut short",
         "not a whole",
@@ -640,13 +640,13 @@ WEIGHTS = [
     ),
     Case(
         "another family's weights",
-        "another family",
+        "a network that gpk does not know",
         lambda f: write_safetensors(f / "bad.safetensors", {"conv.weight": torch.ones(3)}, {}),
         WEIGHTS_JOBS,
     ),
     Case(
         "a persona as the weights",
-        "another family",
+        "is a persona of gpk",
         lambda f: shutil.copy(f / PERSONA, f / "bad.safetensors"),
         WEIGHTS_JOBS,
     ),
