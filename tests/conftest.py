@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
+import subprocess
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -29,6 +34,7 @@ from gpk_eg3d.network import EG3D
 from gpk_minicat.album import write_album
 from gpk_stylegan2.config import StyleGAN2Config
 from gpk_stylegan2.network import StyleGAN2
+from gpk_tasks.placement import Placement
 
 Net = TypeVar("Net", bound=Generator)
 
@@ -139,13 +145,59 @@ def cat(tmp_path_factory: pytest.TempPathFactory) -> Cat:
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cat"
     made = Cat(folder / "run", folder / "album" / "train", folder / "album" / "held-out")
-    with FileLock(f"{folder}.lock"):
+    with FileLock(f"{folder}.lock"), pytest.MonkeyPatch.context() as quick:
+        quick.setattr("gpk_tasks.report.Placement", partial(Placement, steps=6))  # of held-out photos
         write_album(folder / "album", 7, photos=6, held_out=2)
-        few = ("--steps", "12", "--anchor-steps", "12", "--backend", "eg3d-minicat", "--device", "cpu")
+        few = ("--steps", "6", "--anchor-steps", "6", "--backend", "eg3d-minicat", "--device", "cpu")
         assert (
             main(["personalize", str(made.album), *few, "--held-out", str(made.held_out), "--out", str(made.run)]) == 0
         )
     return made
+
+
+Running = Callable[..., AbstractContextManager[subprocess.Popen[str]]]
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """SIGINT interrupts, also where whoever started the tests ignores it, as a shell does for what it leaves in the
+    background: what is ignored is so in every process started from there.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def run(*command: object, seconds: float = 120, **options: Any) -> Iterator[subprocess.Popen[str]]:
+    """A process that Ctrl-C interrupts, for the time of a block: then it is killed and its pipes are closed, and killed
+    it is after `seconds` too, so that who reads what it says comes to an end.
+    """
+    with interruptible():
+        process = subprocess.Popen(list(map(str, command)), text=True, **options)
+    watch = threading.Timer(seconds, process.kill)
+    watch.start()
+    with process:
+        try:
+            yield process
+        finally:
+            watch.cancel()
+            process.kill()
+
+
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """For tests that press Ctrl-C in their own process."""
+    with interruptible():
+        yield
+
+
+@pytest.fixture(scope="session")
+def running() -> Running:
+    """Starts a process of its own: `with running(*command, stdout=PIPE) as process`."""
+    return run
 
 
 @pytest.fixture

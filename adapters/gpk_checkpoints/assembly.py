@@ -31,9 +31,9 @@ def assemble(
     try:
         fitted = config if backend.fit is None else backend.fit(config, shapes)
         # First without memory: a damaged file may tell of any size, and the check compares it with what is there.
-        wanted = _built(backend, fitted, "meta").state_dict()
+        wanted = _built(backend, fitted, "meta")
     except InputError as error:
-        raise WeightsError(f"{path} holds no {backend.name} generator, perhaps another family's: {error}") from error
+        raise WeightsError(f"{path} holds no generator that {backend.name} can take: {error}") from error
     except (RuntimeError, OverflowError) as error:
         raise WeightsError(f"{path} is not of sizes that a {backend.name} generator can have: {error}") from error
     check_tensors(path, backend, wanted, tensors)
@@ -49,10 +49,11 @@ def _built(backend: Backend, config: Mapping[str, Any], device: str) -> Generato
         return backend.build(config)
 
 
-def check_tensors(path: Path, backend: Backend, wanted: Mapping[str, Tensor], stored: Mapping[str, Tensor]) -> None:
-    """Raises WeightsError where the tensors `stored` in the file at `path` are not those of the state dict `wanted`, in
+def check_tensors(path: Path, backend: Backend, built: Generator, stored: Mapping[str, Tensor]) -> None:
+    """Raises WeightsError where the tensors `stored` in the file at `path` are not those of the generator `built`, in
     names, shapes and being numbers.
     """
+    wanted = built.state_dict()
     missing = [name for name in wanted if name not in stored]
     if 2 * len(missing) > len(wanted):
         there = len(wanted) - len(missing)
@@ -61,7 +62,9 @@ def check_tensors(path: Path, backend: Backend, wanted: Mapping[str, Tensor], st
             f"missing are {_listed(missing)}"
         )
     if missing:
-        raise WeightsError(f"{path} is no whole {backend.name} generator: missing are {_listed(missing)}")
+        buffers = {name for name, _ in built.named_buffers()}
+        saved = ": save its state_dict(), which has buffers too" if buffers.issuperset(missing) else ""
+        raise WeightsError(f"{path} is no whole {backend.name} generator: missing are {_listed(missing)}{saved}")
     if surplus := [name for name in stored if name not in wanted]:
         raise WeightsError(f"{path} has tensors that this {backend.name} generator has not: {_listed(surplus)}")
     misshaped = [

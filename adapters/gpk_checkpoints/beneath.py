@@ -45,7 +45,7 @@ def beneath(network: Stored, backend: Backend, base: Generator, path: Path) -> t
     renamed = {place or name: network.tensors[name] for name, place in places.items()}
     modules = unwrapped(network.modules, [name for name, _ in base.named_modules()])
     took, said = _adopted(Stored(renamed, network.arguments, modules), backend, path)
-    check_tensors(path, backend, wanted, took.tensors)
+    check_tensors(path, backend, base, took.tensors)
     config = getattr(base, "config", None)
     own = dataclasses.asdict(config) if dataclasses.is_dataclass(config) and not isinstance(config, type) else {}
     for name, value in took.settings.items():

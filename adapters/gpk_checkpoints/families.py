@@ -60,7 +60,7 @@ FAMILIES = (
     Family("a discriminator", (r"convs\.0\.0\.weight", r"final_linear\.0\.weight"), "the generator is g_ema"),
     Family(
         "an encoder of the pSp or e4e kind",
-        (r"input_layer\.0\.weight", r"styles\.0\..*"),
+        (r"input_layer\.0\.weight", r"body\.0\..*"),
         "it makes codes, not pictures",
     ),
     Family("a diffusion model", (r".*(diffusion_model|down_blocks|single_blocks|time_embed)\..*",), "gpk is for GANs"),
@@ -89,4 +89,5 @@ def described(names: Collection[str]) -> str:
     if family := recognised(names):
         return f"{family.told}{': ' + family.advice if family.advice else ''}"
     some = ", ".join(shown(name) for name in sorted(names)[:SHOWN])
-    return f"a network that gpk does not know ({len(names):,} tensors: {some}{', …' if len(names) > SHOWN else ''})"
+    count = f"{len(names):,} tensor{'' if len(names) == 1 else 's'}"
+    return f"a network that gpk does not know, of {count} ({some}{', …' if len(names) > SHOWN else ''})"

@@ -25,6 +25,7 @@ from gpk_checkpoints.download import file_sha256
 from gpk_checkpoints.families import described, has_factors
 from gpk_checkpoints.files import write_safetensors
 from gpk_checkpoints.foreign import KEY, Checkpoint, Place, apart, find_place, read_checkpoint, stored
+from gpk_checkpoints.inert import shown
 from gpk_checkpoints.inventory import read_imported
 from gpk_checkpoints.networks import Network
 from gpk_checkpoints.personas import compact, modelspec
@@ -122,6 +123,8 @@ def adopted(backend: Backend, read: Checkpoint) -> tuple[Place, Adopted]:
     """
     if read.facts:
         (network,) = read.networks
+        if read.key:
+            raise WeightsError(f"{read.path} holds one generator alone: leave out {KEY}{shown(read.key)}")
         config = read.facts.get("config", {})
         if not isinstance(config, Mapping):
             raise WeightsError(f"{read.path}: the config in its gpk metadata is {config!r}, not a mapping")
@@ -147,7 +150,7 @@ def _refuse_factors(read: Checkpoint, network: Network) -> None:
 def refuse_other_backend(path: Path, backend: Backend, facts: Mapping[str, Any]) -> None:
     """Raises WeightsError where a file of gpk's says that it is another backend's, or no weights."""
     if (kind := str(facts.get("format", "")).partition("/")[0]) in OURS:
-        raise WeightsError(f"{path} is {OURS[kind]}")
+        raise WeightsError(f"{path} is {OURS[kind]}. A checkpoint of a generator is needed")
     if (other := facts.get("backend", backend.name)) != backend.name:
         raise WeightsError(
             f"{path} holds a generator of the backend {other}, not {backend.name}: use --backend {other}"

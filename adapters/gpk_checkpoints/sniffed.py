@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import zipfile
 from collections import Counter
 from collections.abc import Mapping
@@ -14,23 +15,33 @@ from gpk_checkpoints.inert import shown
 Container = Literal["safetensors", "pickle", "torch"]
 _TORCH_MAGIC = bytes.fromhex("8a0a6cfc9c46f9206aa850192e")
 """What begins a file of torch.save before torch 1.6, after the pickle protocol; since then they are zip files."""
+ARRAY = "an array of NumPy (.npy)"
+HDF5, MATLAB = "an HDF5 file", "a MATLAB file"
+POINTER = "a pointer of Git LFS, and not the file itself: `git lfs pull` gets that"
+PICTURE = "a picture"
+"""How what is told of every picture begins."""
 STARTS: Mapping[bytes, str] = {
-    b"\x93NUMPY": "an array of NumPy (.npy): a code or a direction perhaps, for --anchors, --codes or --direction",
-    b"\x89PNG": "a picture (PNG)",
-    b"\xff\xd8\xff": "a picture (JPEG)",
-    b"GIF8": "a picture (GIF)",
-    b"RIFF": "a picture or a video (RIFF)",
-    b"\x89HDF": "an HDF5 file, as Keras writes: gpk reads PyTorch's",
-    b"\x1f\x8b": "a file packed with gzip: unpack it first",
+    b"\x93NUMPY": ARRAY,
+    b"\x89PNG": f"{PICTURE} (PNG)",
+    b"\xff\xd8\xff": f"{PICTURE} (JPEG)",
+    b"GIF8": f"{PICTURE} (GIF)",
+    b"BM": f"{PICTURE} (BMP)",
+    b"II*\0": f"{PICTURE} (TIFF)",
+    b"MM\0*": f"{PICTURE} (TIFF)",
+    b"RIFF": f"{PICTURE} or a film (RIFF, such as WebP)",
+    b"\x89HDF": HDF5,
+    b"MATLAB 5.0": MATLAB,
+    b"\x1f\x8b": "a file packed with gzip: unpack it first, with `gunzip`",
     b"7z\xbc\xaf": "a 7z archive: unpack it first",
     b"%PDF": "a PDF",
     b"\x7fELF": "a program",
-    b"MZ": "a program",
     b"<!DO": "a web page: perhaps what a server sent instead of the file",
     b"<htm": "a web page: perhaps what a server sent instead of the file",
-    b"vers": "a text that stands for a file of Git LFS: fetch the file itself, with `git lfs pull`",
+    b"version https://git-lfs": POINTER,
 }
 """What a file that is no checkpoint begins with."""
+LOOKED_AT = 4096
+"""Bytes of a file that are looked at."""
 OURS: Mapping[str, str] = {
     "gpk-persona": "a persona of gpk: see `gpk show FILE`",
     "gpk-direction": "a direction of gpk, for --direction",
@@ -61,18 +72,26 @@ def container(path: Path) -> Container:
 def no_checkpoint(file: Path) -> str | None:
     """What a file is that is none of the three formats of checkpoints; None for one that may be."""
     with file.open("rb") as opened:
-        start = opened.read(512)
+        start = opened.read(LOOKED_AT)
     if not start:
         return "an empty file"
     for begin, what in STARTS.items():
-        if start.startswith(begin) and (begin != b"vers" or b"git-lfs" in start):
+        if start.startswith(begin):
             return what
     if start[:2] == b"PK":
         return _zip(file)
     if container(file) == "safetensors" and start[8:9] != b"{":
-        text = start.isascii() and all(byte >= 32 or byte in b"\t\r\n" for byte in start)
-        return "a text" if text else "nothing that gpk knows"
+        return "nothing that gpk knows" if text_of(start) is None else "a text"
     return None
+
+
+def text_of(start: bytes) -> str | None:
+    """The beginning of a file as text, None where it is none."""
+    try:
+        text = codecs.getincrementaldecoder("utf-8-sig")().decode(start)
+    except UnicodeDecodeError:
+        return None
+    return None if "\0" in text else text
 
 
 def _zip(file: Path) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -18,31 +19,37 @@ from gpk_checkpoints.sniffed import container
 
 
 def load_generator(
-    backend: Backend, card: Card, weights: Path | None, *, device: torch.device | str = "cpu"
+    backend: Backend,
+    card: Card,
+    weights: Path | None,
+    *,
+    device: torch.device | str = "cpu",
+    tell: Callable[[str], None] = lambda note: None,
 ) -> Generator:
     """The generator of `card` with the weights in the file `weights`, frozen, in eval mode.
 
     `weights` None are the card's own, or those imported for it. A file of another format is converted into the cache,
     once; where the cache cannot be written, in memory. A `config` in the file's `gpk` metadata overrides the card's,
     key by key. Half-precision values become float32. Raises WeightsError where the file is missing, damaged, or not
-    this generator's, and where a card that is ready is another one each time.
+    this generator's, and where a card that is ready is another one each time. `tell` is called with what the file
+    lacked and how it was made up, when it is converted.
     """
     path = weights or card.weights or card_file(backend.name, card.name)
     if weights is None and card.weights is None and not path.is_file():
         if card.ready:
             return _ready(backend, card).to(device)
         raise WeightsError(_nothing(backend, card))
-    if container(apart(path)[0]) != "safetensors":
-        cached = cached_file(backend, path)
-        if not is_imported(cached, card):
-            made = convert(backend, card, path)
-            _keep(cached, backend, made)
-            return made.generator.to(device)
-        path = cached
-    return convert(backend, card, path).generator.to(device)
+    cached = None if container(apart(path)[0]) == "safetensors" else cached_file(backend, path)
+    if cached is not None and is_imported(cached, card):
+        return convert(backend, card, cached).generator.to(device)
+    made = convert(backend, card, path)
+    if cached is not None:
+        _keep(cached, backend, made)
+    _tell(made, tell)
+    return made.generator.to(device)
 
 
-def card_of(backend: Backend, weights: Path) -> Card:
+def card_of(backend: Backend, weights: Path, *, tell: Callable[[str], None] = lambda note: None) -> Card:
     """The card that the file `weights` is of: the backend's first where it agrees with it, else one of its own.
 
     A file of another format is converted into the cache. Raises WeightsError as `load_generator` does.
@@ -55,6 +62,7 @@ def card_of(backend: Backend, weights: Path) -> Card:
     made = convert(backend, None, weights)
     if cached is not None:
         _keep(cached, backend, made)
+        _tell(made, tell)  # a file of another format is not converted again
     return made.card
 
 
@@ -76,6 +84,11 @@ def _ready(backend: Backend, card: Card) -> Generator:
     return made[0].requires_grad_(False).eval()
 
 
+def _tell(made: Import, tell: Callable[[str], None]) -> None:
+    for note in made.took.notes:
+        tell(f"{made.read.path.name}: {note}")
+
+
 def _keep(cached: Path, backend: Backend, made: Import) -> None:
     with contextlib.suppress(RunError):  # a cache that is full or not ours to write: slower the next time, but no worse
         write_import(cached, backend, made)
@@ -83,8 +96,9 @@ def _keep(cached: Path, backend: Backend, made: Import) -> None:
 
 def _nothing(backend: Backend, card: Card) -> str:
     """What to do where there are no weights."""
-    licence = f" (licence: {card.licence})" if card.licence else ""
-    option = "" if card == backend.card else f" --card {card.name}"
+    published = card in backend.cards
+    licence = f" (licence: {card.licence})" if card.licence and published else ""
+    option = "" if card == backend.card else f" --{'card' if published else 'as'} {card.name}"
     fetch = f"run `gpk weights fetch {card.name}`, or " if card.url else ""
     page = f"; they are published at {card.page or card.url}" if card.page or card.url else ""
     return (

@@ -1,4 +1,8 @@
-"""Ctrl-C and a polite kill, answered between two steps, or in the middle of one where nothing is lost by that."""
+"""Ctrl-C and a polite kill, answered between two steps, or in the middle of one where nothing is lost by that.
+
+A signal that whoever started the process had it ignore, as a shell does with the Ctrl-C of what it leaves in the
+background, is ignored on.
+"""
 
 from __future__ import annotations
 
@@ -50,11 +54,12 @@ def stopped_at_once() -> Iterator[Callable[[], None]]:
 
 @contextmanager
 def _answered_by(answer: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """SIGINT and SIGTERM call `answer` inside the block."""
+    """SIGINT and SIGTERM call `answer` inside the block, where they are not ignored."""
     before = {}
     try:
         for number in (signal.SIGINT, signal.SIGTERM):
-            before[number] = signal.signal(number, answer)
+            if signal.getsignal(number) != signal.SIG_IGN:
+                before[number] = signal.signal(number, answer)
     except ValueError:  # not the main thread
         pass
     try:

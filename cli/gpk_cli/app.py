@@ -140,10 +140,19 @@ def _adopt(app: typer.Typer, theirs: typer.Typer) -> None:
     """Adds a plugin's commands to gpk's; what it raises where they are unusable is then the plugin's fault."""
     if theirs.registered_callback is not None:
         raise PluginError("gpk_commands sets a callback: the root options are gpk's own")
-    if taken := sorted(_names(app) & _names(theirs)):
+    if taken := sorted(_named(app) & _names(theirs)):
         raise PluginError(f"gpk_commands adds what gpk or another plugin has already: {', '.join(taken)}")
     app.registered_commands += theirs.registered_commands
     app.registered_groups += theirs.registered_groups
+
+
+def _named(app: typer.Typer) -> set[str]:
+    """The names of an application's commands, without building them, which takes longer than all else at a start."""
+    names = {each.name or typer.main.get_command_name(each.callback.__name__) for each in app.registered_commands}  # pyright: ignore[reportOptionalMemberAccess]
+    for group in app.registered_groups:
+        name = typer.main.solve_typer_info_defaults(group).name
+        names |= {name} if name else _named(group.typer_instance)  # pyright: ignore[reportArgumentType]
+    return names
 
 
 def _names(app: typer.Typer) -> set[str]:

@@ -49,7 +49,7 @@ def find_card(backend: Backend, name: str | None, weights: Path | None = None) -
 def _card_of(backend: Backend, weights: Path) -> Card:
     from gpk_checkpoints.weights import card_of
 
-    card = card_of(backend, weights)
+    card = card_of(backend, weights, tell=say)
     if card not in backend.cards:
         say(f"{weights} is none of {backend.name}'s cards: it is taken as a card of its own, with what it states.")
     return card
@@ -128,7 +128,7 @@ def make_bench(
     if lpips_weights is not None and not offer.name.startswith("lpips"):
         raise InputError(f"--lpips-weights is of no use to the distance {offer.name!r}: leave it out")
     # The cheap checks come before the loading of large files.
-    generator = load_generator(backend, card, weights, device=where)
+    generator = load_generator(backend, card, weights, device=where, tell=say)
     generator.half_dtype = None if precision == "auto" else getattr(torch, precision)
     if persona is not None:
         check_fit(generator, persona.to(where))

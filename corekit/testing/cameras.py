@@ -11,6 +11,7 @@ from corekit.camera import Camera
 from corekit.errors import InputError
 from corekit.generator import Generator
 from corekit.order import seeded
+from corekit.testing.alike import NOTHING, alike, off
 from corekit.testing.rule import ContractError, NotPromisedError, OnPurposeError, Rule
 from corekit.testing.specimen import Specimen
 
@@ -42,13 +43,13 @@ def has_cameras_where_it_says(specimen: Specimen) -> None:
         if len(front) != 3:
             raise ContractError(f"frontal(3) gives {len(front)} cameras: it is one camera, three times")
         seen, told = generator(w).image, generator(w, front[0]).image
-        if not torch.equal(seen, told):
+        if not alike(seen, told):
             raise ContractError(
-                f"without a camera the picture differs by {(seen - told).abs().max():.2g} from the frontal one: None "
+                f"without a camera the picture differs by {off(seen, told):.2g} of its size from the frontal one: None "
                 "means frontal(). Use it in forward where there is no camera"
             )
         left, right = (generator(w, generator.orbit(yaw)).image for yaw in (-0.3, 0.3))
-    if torch.allclose(left, right):
+    if alike(left, right, within=NOTHING):
         raise ContractError(
             "from yaw -0.3 and yaw 0.3 it looks the same: the camera has no part in the picture. Use it in forward, or "
             "say cameras=False"
@@ -78,10 +79,10 @@ def shows_views_as_one_by_one(specimen: Specimen) -> None:
                         other = getattr(shown, name)
                         if (level is None) != (other is None):
                             raise ContractError(f"{how} and forward do not both give {name}: they show the same")
-                        if level is not None and not torch.allclose(level, other, rtol=1e-4, atol=1e-5):
+                        if level is not None and not alike(other, level):
                             raise ContractError(
-                                f"{how} shows {name} from camera {index} off by {(level - other).abs().max():.2g}: it "
-                                "is what forward shows. Look at what is kept from one camera to the next, such as a "
+                                f"{how} shows {name} from camera {index} off by {off(other, level):.2g} of its size: "
+                                "it is what forward shows. Look at what is kept from one camera to the next, such as a "
                                 "camera"
                             )
 
@@ -121,12 +122,12 @@ def is_made_of_matter(specimen: Specimen) -> None:
             f"colours go up to {colour.abs().max():.3g}: they are in [-1, 1], as pictures are. A sigmoid's are 2 * c - "
             "1"
         )
-    if not (torch.allclose(alone.density, density[:1]) and torch.allclose(alone.colour, colour[:1])):
+    if not (alike(alone.density, density[:1], density) and alike(alone.colour, colour[:1], colour)):
         raise ContractError(
             "a point alone is of other matter than among 99 others: each point is answered by itself, for a surface "
             "asks for any number of them. Look for statistics over the points"
         )
-    if torch.allclose(elsewhere, density):
+    if alike(elsewhere, density, within=NOTHING):
         raise ContractError("two codes have the same density everywhere: a solid is that of its w")
 
 

@@ -21,6 +21,7 @@ class _Contract:
     """What the contracts share: a class derived from one is collected, the contract itself never."""
 
     __test__: ClassVar[bool] = False
+    _found: ClassVar[Sequence[Trial]]
 
     def __init_subclass__(cls, **options: Any) -> None:  # noqa: ANN401 - object's own
         super().__init_subclass__(**options)
@@ -28,10 +29,12 @@ class _Contract:
             cls.__test__ = cls.__module__ != __name__
 
     def pytest_generate_tests(self, metafunc: Any) -> None:  # noqa: ANN401 - pytest's, which is not imported
-        """Each rule's test, for everything that the class names."""
+        """Each rule's test, for everything that the class names, which is looked for once."""
         if "trial" in metafunc.fixturenames:
-            found = self._trials(Registry.discover())
-            metafunc.parametrize("trial", found, ids=[trial.subject for trial in found])
+            named = type(self)
+            if "_found" not in vars(named):
+                named._found = self._trials(Registry.discover())
+            metafunc.parametrize("trial", named._found, ids=[trial.subject for trial in named._found])
 
     def _trials(self, registry: Registry) -> Sequence[Trial]:
         raise NotImplementedError

@@ -20,6 +20,7 @@ from corekit.errors import ExtraError
 from corekit.generator import fingerprint
 from corekit.order import seeded
 from corekit.plugin import JudgeCard
+from corekit.testing.alike import NOTHING, alike, off
 from corekit.testing.building import imports_lightly
 from corekit.testing.rule import ContractError, NotPromisedError, Rule
 
@@ -85,7 +86,7 @@ def answers_by_its_kind(specimen: JudgeSpecimen) -> None:
         raise ContractError(f"of 3 pictures it says {list(seen.shape)}: a {card.kind} gives {wanted}, one row each")
     if seen.dtype != torch.float32 or not torch.isfinite(seen).all():
         raise ContractError(f"it says numbers of {seen.dtype}, not all of them finite float32: look for roots of 0")
-    if card.kind == "judge" and not torch.allclose(seen.norm(dim=1), torch.ones(3), atol=1e-3):
+    if card.kind == "judge" and not alike(seen.norm(dim=1), torch.ones(3)):
         raise ContractError(
             f"its features are {seen.norm(dim=1)[0]:.3g} long: they are of length 1, so that their product is a "
             "cosine. Return F.normalize(features, dim=1)"
@@ -108,14 +109,14 @@ def tells_pictures_apart(specimen: JudgeSpecimen) -> None:
     with torch.no_grad():
         if specimen.card.kind == "distance":
             zero, far = specimen.network(a, a.clone()), specimen.network(a, b)
-            if zero.abs().max() > 1e-5:
+            if not alike(zero, torch.zeros_like(zero), far):
                 raise ContractError(
-                    f"equal pictures are {zero.abs().max():.2g} apart: a distance is 0 there, or a perfect picture "
-                    "would still be descended from"
+                    f"equal pictures are {off(zero, torch.zeros_like(zero), far):.2g} times as far apart as unlike "
+                    "ones: a distance is 0 there, or a perfect picture would still be descended from"
                 )
             if not far.min() > 0:
                 raise ContractError(f"two unlike pictures are {far.min():.2g} apart: a distance is above 0 there")
-        elif torch.allclose(specimen.seen(a), specimen.seen(b), atol=1e-6):
+        elif alike(specimen.seen(a), specimen.seen(b), within=NOTHING):
             raise ContractError("of any picture it says the same: look at what it does with its input")
 
 
@@ -130,17 +131,17 @@ def judges_each_alone(specimen: JudgeSpecimen) -> None:
         together = specimen.seen(shown)
         for i in range(3):
             alone = specimen.seen(shown[i : i + 1])[0]
-            if not torch.allclose(alone, together[i], rtol=1e-3, atol=1e-4):
+            if not alike(alone, together[i], together):
                 raise ContractError(
-                    f"of a picture alone it says something {(alone - together[i]).abs().max():.2g} off what it says of "
-                    "it in a batch of 3: each is judged by itself. Look for BatchNorm in training mode, and statistics "
-                    "over the batch"
+                    f"of a picture alone it says something {off(alone, together[i], together):.2g} of its size off "
+                    "what it says of it in a batch of 3: each is judged by itself. Look for BatchNorm in training "
+                    "mode, and statistics over the batch"
                 )
         again = specimen.seen(shown)
     if not torch.equal(again, together):
         raise ContractError(
-            f"asked twice, it says things {(again - together).abs().max():.2g} apart: look for dropout and for state "
-            "that is kept"
+            f"asked twice, it says things {off(again, together):.2g} of their size apart: look for dropout and for "
+            "state that is kept"
         )
     if not torch.equal(shown, given):
         raise ContractError("it changes the pictures that it is shown: they belong to the caller. Copy them first")
@@ -160,8 +161,8 @@ def stays_in_evaluation_mode(specimen: JudgeSpecimen) -> None:
         after = specimen.seen(shown)
     if not torch.equal(before, after):
         raise ContractError(
-            f"after train() it says things {(before - after).abs().max():.2g} off: a judge is what it is, also inside "
-            "something that trains. Override `train` so that it calls super().train(False)"
+            f"after train() it says things {off(after, before):.2g} of their size off: a judge is what it is, also "
+            "inside something that trains. Override `train` so that it calls super().train(False)"
         )
     if fingerprint(specimen.network) != stored:
         raise ContractError("after train() looking at pictures changes its tensors: override `train`, as above")
@@ -218,10 +219,10 @@ def remembers_what_it_saw(specimen: JudgeSpecimen) -> None:
     a, b = pictures(2), pictures(2, seed=2)
     with torch.no_grad():
         whole, parts = network(a, b), network.between(network.features(a), network.features(b))
-    if not torch.allclose(whole, parts, rtol=1e-4, atol=1e-6):
+    if not alike(parts, whole):
         raise ContractError(
-            f"between(features(a), features(b)) is {(whole - parts).abs().max():.2g} off the distance itself: the two "
-            "are used for one another"
+            f"between(features(a), features(b)) is {off(parts, whole):.2g} of its size off the distance itself: the "
+            "two are used for one another"
         )
 
 

@@ -21,6 +21,7 @@ from corekit.lowrank import Layout, LoRA
 from corekit.order import seeded
 from corekit.persona import Origin, Persona
 from corekit.recipe import Recipe
+from corekit.testing.alike import alike, off
 from corekit.testing.rule import ContractError, OnPurposeError, Rule
 from corekit.testing.specimen import Specimen
 
@@ -60,7 +61,7 @@ def is_itself_at_a_personas_birth(specimen: Specimen) -> None:
             if not torch.equal(before, after):
                 raise ContractError(
                     f"a newborn persona (layout {layout}, rank {rank}) changes the picture by "
-                    f"{(before - after).abs().max():.2g}: it adds zero to every weight. Look for what treats an "
+                    f"{off(after, before):.2g} of its size: it adds zero to every weight. Look for what treats an "
                     "attached weight otherwise than a plain one"
                 )
 
@@ -84,9 +85,9 @@ def is_changed_by_a_persona(specimen: Specimen) -> None:
             "a persona that changes every site changes no picture: forward does not read the parameters that sites() "
             "names. Look for copies of weights made at construction, and for .data"
         )
-    if not torch.allclose(changed, wanted, rtol=1e-4, atol=1e-4 * (1 + wanted.abs().max().item())):
+    if not alike(changed, wanted):
         raise ContractError(
-            f"attached, a persona shows a picture {(changed - wanted).abs().max():.2g} off what a network built with "
+            f"attached, a persona shows a picture {off(changed, wanted):.2g} of its size off what a network built with "
             "its weights shows: forward reads some weights from elsewhere. Look for weights that are prepared once and "
             "kept"
         )
@@ -133,11 +134,11 @@ def renders_many_as_one_by_one(specimen: Specimen) -> None:
         for i, persona in enumerate(personas):
             with attached(generator, persona):
                 alone: Render = generator(w[i : i + 1], None if camera is None else camera[i])
-            off = (alone.image[0] - together.image[i]).abs().max().item()
-            if off > 1e-4 * (1 + alone.image.abs().max().item()):
+            if not alike(together.image[i], alone.image[0]):
                 raise ContractError(
-                    f"in one batch with another, persona {i} is shown {off:.2g} off what it is alone: each row is read "
-                    "through its own persona. Look for weights kept from the call before"
+                    f"in one batch with another, persona {i} is shown {off(together.image[i], alone.image[0]):.2g} of "
+                    "its size off what it is alone: each row is read through its own persona. Look for weights kept "
+                    "from the call before"
                 )
 
 
@@ -155,7 +156,7 @@ def keeps_a_persona_in_tensors(specimen: Specimen) -> None:
     if not torch.equal(one, other):
         raise ContractError(
             f"read back from its tensors and put on a generator built anew, a persona shows a picture "
-            f"{(one - other).abs().max():.2g} off: what a picture shows is in the state dict and the persona, and "
+            f"{off(other, one):.2g} of its size off: what a picture shows is in the state dict and the persona, and "
             "nowhere else. Look for tensors that are no parameters or persistent buffers"
         )
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from corekit.generator import Render
 from corekit.order import seeded
+from corekit.testing.alike import alike, off
 from corekit.testing.rule import ContractError, NotPromisedError, Rule
 from corekit.testing.specimen import Specimen
 
@@ -130,8 +131,8 @@ def draws_noise_by_its_seed(specimen: Specimen) -> None:
         )
     if not torch.equal(one, again):
         raise ContractError(
-            f"two rngs of the same seed give pictures that differ by {_off(one, again):.2g}: what is random is decided "
-            "by `rng` alone. Pass generator=rng to whatever draws"
+            f"two rngs of the same seed give pictures that differ by {off(again, one):.2g} of their size: what is "
+            "random is decided by `rng` alone. Pass generator=rng to whatever draws"
         )
     if generator.noise_maps() and torch.equal(one, other):
         raise ContractError(
@@ -151,10 +152,10 @@ def adds_the_noise_it_is_given(specimen: Specimen) -> None:
     with torch.no_grad():
         const = generator(w).image
         given = generator(w, noise=maps).image
-        if not torch.equal(given, const):
+        if not alike(given, const):
             raise ContractError(
-                f"the stored noise maps, given as noise, make a picture that differs by {_off(given, const):.2g} from "
-                "noise 'const': they are what that adds. Look at their names and at how they are weighted"
+                f"the stored noise maps, given as noise, make a picture that differs by {off(given, const):.2g} of its "
+                "size from noise 'const': they are what that adds. Look at their names and at how they are weighted"
             )
         per_sample = {name: m.expand(2, 1, *m.shape[-2:]) + 1 for name, m in maps.items()}
         if torch.equal(generator(w, noise=per_sample).image, const):
@@ -178,41 +179,37 @@ def truncates_towards_the_mean(specimen: Specimen) -> None:
         raise ContractError(
             "two z give the same w: a code says what the picture shows. Look at what mapping does with z"
         )
-    if not torch.allclose(none[0], none[1], atol=1e-6):
+    if not alike(none[0], none[1], full):
         raise ContractError(
-            f"at truncation 0 two codes still differ by {_off(none[0], none[1]):.2g}: it ends at the mean, the same "
-            "for all. Compute w_avg + truncation * (w - w_avg)"
+            f"at truncation 0 two codes still differ by {off(none[0], none[1], full):.2g} of their size: it ends at "
+            "the mean, the same for all. Compute w_avg + truncation * (w - w_avg)"
         )
-    if not torch.allclose(half, (full + none) / 2, rtol=1e-4, atol=1e-5):
+    if not alike(half, (full + none) / 2, full):
         raise ContractError(
-            f"at truncation 0.5 w is {_off(half, (full + none) / 2):.2g} off the middle between the code and the mean: "
-            "the way is straight. Compute w_avg + truncation * (w - w_avg)"
+            f"at truncation 0.5 w is {off(half, (full + none) / 2, full):.2g} of its size off the middle between the "
+            "code and the mean: the way is straight. Compute w_avg + truncation * (w - w_avg)"
         )
-    if not (torch.allclose(cut[:, :1], none[:, :1], atol=1e-6) and torch.equal(cut[:, 1:], full[:, 1:])):
+    if not alike(cut, torch.cat([none[:, :1], full[:, 1:]], 1), full):
         raise ContractError(
             "with cutoff=1 not exactly the first layer is truncated: `cutoff` says how many of the layers are, the "
             "coarse ones first. Truncate w[:, :cutoff]"
         )
 
 
-def _off(a: Tensor, b: Tensor) -> float:
-    return (a - b).abs().max().item()
-
-
 def _alike_in_batch(what: str, alone: Tensor, together: Tensor) -> None:
-    if not torch.allclose(alone, together, rtol=1e-4, atol=1e-5):
+    if not alike(alone, together):
         raise ContractError(
-            f"{what} alone differs from the one in a batch of 3 by {_off(alone, together):.2g}: a picture may depend "
-            "on its own code alone (a persona is tuned in batches of any size). Look for BatchNorm in training mode or "
-            "statistics over the batch"
+            f"{what} alone differs from the one in a batch of 3 by {off(alone, together):.2g} of its size: a picture "
+            "may depend on its own code alone (a persona is tuned in batches of any size). Look for BatchNorm in "
+            "training mode or statistics over the batch"
         )
 
 
 def _same(a: Tensor, b: Tensor, doing: str) -> None:
     if not torch.equal(a, b):
         raise ContractError(
-            f"{doing} that differ by {_off(a, b):.2g}: without `rng` nothing is random, and no "
-            "call may change what the next one returns. Look for dropout, fresh noise, or state kept between calls"
+            f"{doing} that differ by {off(b, a):.2g} of their size: without `rng` nothing is random, and no call may "
+            "change what the next one returns. Look for dropout, fresh noise, or state kept between calls"
         )
 
 

@@ -21,7 +21,6 @@ from gpk_bench.jobs import Place, begin, find_anchors, make_row, networks
 from gpk_bench.rows import Row
 from gpk_bench.scores import INVENTED, VIEWS
 from gpk_runs.run import Run
-from gpk_tasks.placement import Placement
 from gpk_tasks.settings import Inversion
 
 
@@ -78,7 +77,11 @@ def facts_of(place: Place) -> dict[str, Any]:
         "task": "bench minicat",
         "seed": place.seed,
         "networks": {name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in networks(place).items()},
-        "protocol": {"views": [list(view) for view in VIEWS], "invented": INVENTED, "placement": asdict(Placement())},
+        "protocol": {
+            "views": [list(view) for view in VIEWS],
+            "invented": INVENTED,
+            "placement": asdict(place.placement),
+        },
     }
 
 

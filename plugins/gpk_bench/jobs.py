@@ -5,7 +5,7 @@ process of its own and hands back JSON types; what is large goes to files.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -34,14 +34,15 @@ BACKEND = next(backend for backend in gpk_backends() if backend.name == "eg3d-mi
 
 @dataclass(frozen=True)
 class Place:
-    """Where a benchmark works and on whom: its folder, the seed of its individuals, weights other than the embedded
-    ones, and the threads of each process.
+    """Where a benchmark works, on whom and how: its folder, the seed of its individuals, weights other than the
+    embedded ones, the threads of each process, and how held-out photos are placed.
     """
 
     out: Path
     seed: int = 0
     weights: Path | None = None
     threads: int = 1
+    placement: Placement = field(default_factory=Placement)
 
     def folder(self, index: int) -> Path:
         """What is kept of one subject."""
@@ -85,7 +86,7 @@ def make_row(place: Place, index: int, row: Row, anchors: str) -> dict[str, Any]
 
     def figures(w: torch.Tensor) -> dict[str, float]:
         views = _views(place.seed, index)
-        return judged(bench, w, who, _instruments(), views=views, placement=Placement(), seed=place.seed)
+        return judged(bench, w, who, _instruments(), views=views, placement=place.placement, seed=place.seed)
 
     if not row.tuned:
         return {"numbers": 0, "bytes": 0, "seconds": 0.0, "images_seen": 0, **figures(w)}

@@ -201,12 +201,21 @@ def superresolution_state(modules: Modules) -> dict[str, object]:
     return {"sr_num_fp16_res": 4 if told["conv_clamp"] else 0} if told else {}
 
 
+OWN = ("backbone.", "decoder.", "superresolution.")
+"""How the names of an EG3D's tensors begin."""
+
+
 def refuse_other_families(names: Iterable[str]) -> None:
     """Raises InputError where the tensors' names are a StyleGAN2's, a StyleGAN3's or a relative's of EG3D."""
-    if any(name.startswith(("bcg_synthesis.", "t_mapping.")) for name in names):
-        raise InputError("a whole-head generator of EG3D's family (PanoHead, SphereHead), which is not supported")
     if found := next((name for name in names if re.match(r"(synthesis|mapping|convs|input)\.", name)), None):
         raise InputError(f"{found}: a StyleGAN without planes and cameras; try the backend stylegan2")
+    if any(name.startswith(("bcg_synthesis.", "t_mapping.")) for name in names):
+        raise InputError("a whole-head generator of EG3D's family (PanoHead, SphereHead), which is not supported")
+    if others := sorted({name.partition(".")[0] for name in names if "." in name and not name.startswith(OWN)}):
+        raise InputError(
+            f"a relative of EG3D with parts of its own ({', '.join(others[:3])}), as Next3D or GOAE have, whose "
+            "pictures this network would not make"
+        )
 
 
 def infer(config: EG3DConfig, shapes: Shapes) -> EG3DConfig:

@@ -5,7 +5,8 @@ Coordinates are drawn from P_beta (`corekit.hull`), a few anchors each as MyStyl
 4): middle + truncation * (code - middle). A hull's middle is the mean of its anchors, and every code between is in the
 hull. Without a subject the codes are the generator's own, z from a normal distribution, and the middle is its mean w.
 
-A picture depends on the seed and its number alone: the first ones are the same, however many are made.
+A picture depends on the seed and its number alone: the first ones are the same, however many are made, but
+for rounding.
 
 Shapes: N pictures, B pictures at once, M anchors, L latent layers, D latent width, R image side.
 """

@@ -151,7 +151,7 @@ def test_points_are_read_out(opened: Any) -> None:
     chart.scroll_into_view_if_needed()
     chart.hover(position={"x": 300, "y": 100})
     told = page.locator("#learning .charted").last.locator(".readout")
-    assert told.text_content().startswith("step 12: pixels (L2) 0.")
+    assert told.text_content().startswith("step 6: pixels (L2) 0.")
     page.mouse.move(0, 0)
     assert told.text_content() == ""
 

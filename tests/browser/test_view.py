@@ -73,27 +73,22 @@ class Opened(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def address(cat: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def address(cat: Any, running: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Where `gpk view` serves the cat."""
     if CHROMIUM is None:
         pytest.skip("there is no chromium here")
     with socket.create_server(("127.0.0.1", 0)) as found:
         port = str(found.getsockname()[1])
-    process = subprocess.Popen(
-        [sys.executable, "-c", GPK, "view", str(cat.run), "--port", port, "--device", "cpu"],
-        cwd=tmp_path_factory.mktemp("view"),
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stderr is not None
-    said = process.stderr.readline()
-    address = re.search(r"http://127\.0\.0\.1:\d+", said)
-    assert address is not None, said
-    yield address[0]
-    process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=30)
-    assert process.returncode == 130, told
+    command = (sys.executable, "-c", GPK, "view", cat.run, "--port", port, "--device", "cpu")
+    folder, environment = tmp_path_factory.mktemp("view"), os.environ | {"OMP_NUM_THREADS": "1"}
+    with running(*command, seconds=1800, cwd=folder, env=environment, stderr=subprocess.PIPE) as process:
+        said = process.stderr.readline()
+        address = re.search(r"http://127\.0\.0\.1:\d+", said)
+        assert address is not None, said
+        yield address[0]
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=30)
+        assert process.returncode == 130, told
     assert told.splitlines()[-1] == "Interrupted."
     assert "Traceback" not in told
 

@@ -118,8 +118,10 @@ def make_good(folder: Path) -> Path:
         Path("cat/train").rename("album")
         shutil.rmtree("cat")
         job = f"personalize album {SHORT} --out"
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)  # it may be ignored, as in the background
         with redirect_stdout(StringIO()), redirect_stderr(StopAt("tuning 1/2")):
             assert main(shlex.split(f"{job} half")) == 130
+        signal.signal(signal.SIGINT, before)
         done = answer(f"{job} run")
         assert done.code == 0, done.told
         shutil.copy("run/eg3d-minicat.persona.safetensors", PERSONA)
@@ -632,6 +634,30 @@ WEIGHTS = [
     Case("a text file as the weights", "is a text", put("bad.safetensors", "hello"), WEIGHTS_JOBS),
     Case("an empty file as the weights", "is an empty file", put("bad.safetensors", ""), WEIGHTS_JOBS),
     Case(
+        "a web page as the weights",
+        "a web page",
+        put("bad.safetensors", "<!DOCTYPE html>"),
+        (*WEIGHTS_JOBS, "weights import stylegan2 bad.safetensors"),
+    ),
+    Case(
+        "a key that a file of weights has not",
+        "leave out ::G_A",
+        weights(lambda t: None),
+        ("weights import eg3d-ffhq bad.safetensors::G_A",),
+    ),
+    Case(
+        "`gpk weights import` of a file that is not the card's",
+        "its avg_camera_pivot is",
+        weights(lambda t: None),
+        ("weights import eg3d-ffhq bad.safetensors",),
+    ),
+    Case(
+        "`gpk weights import --as` a published name",
+        "has a card",
+        commands=("weights import stylegan2 x --as ffhq-256",),
+    ),
+    Case("`gpk weights explain` of no file", "there is no none", commands=("weights explain none",)),
+    Case(
         "weights cut short",
         "not a whole",
         several(weights(lambda t: None), cut("bad.safetensors")),
@@ -640,7 +666,7 @@ WEIGHTS = [
     ),
     Case(
         "another family's weights",
-        "a network that gpk does not know",
+        "does not know",
         lambda f: write_safetensors(f / "bad.safetensors", {"conv.weight": torch.ones(3)}, {}),
         WEIGHTS_JOBS,
     ),

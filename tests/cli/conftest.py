@@ -7,8 +7,10 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import pytest
 
@@ -78,19 +80,17 @@ def gpk(
 
 
 @pytest.fixture
-def gpk_process(site: Path) -> Callable[..., subprocess.Popen[str]]:
-    """Starts gpk as a process of its own, with what is installed in `site`."""
+def gpk_process(site: Path, running: Callable[..., Any]) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts gpk as a process of its own, with what is installed in `site`; it ends with the test."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("GPK_", "_GPK"))}
+    path = os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")]))  # the gpk that is tested
+    ours = {"GPK_CACHE": os.environ["GPK_CACHE"], "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+    program = "import sys; from gpk_cli import main; sys.exit(main())"
 
-    def start(*arguments: str) -> subprocess.Popen[str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("GPK_", "_GPK"))}
-        environment = kept | {"GPK_CACHE": os.environ["GPK_CACHE"]}
-        path = os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")]))  # the gpk that is tested
-        return subprocess.Popen(
-            [sys.executable, "-c", "import sys; from gpk_cli import main; sys.exit(main())", *arguments],
-            env=environment | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+    with ExitStack() as started:
 
-    return start
+        def start(*arguments: str, stdin: int | None = None) -> subprocess.Popen[str]:
+            streams = {"stdin": stdin, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+            return started.enter_context(running(sys.executable, "-c", program, *arguments, env=kept | ours, **streams))
+
+        yield start

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import os
 import pickle
 import re
 import shutil
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 import torch
+from filelock import FileLock
 
 HERE = Path(__file__).parent
 PAGE = HERE.parents[1] / "docs" / "bad-input.md"
@@ -38,8 +40,13 @@ LINES = PAGE.read_text(encoding="utf-8").splitlines() if PAGE.exists() else []
 
 @pytest.fixture(scope="module")
 def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What every case starts from, made once."""
-    return bad.make_good(tmp_path_factory.mktemp("good"))
+    """What every case starts from, made once for all workers of the tests."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "good"
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            bad.make_good(folder)
+    return folder
 
 
 @pytest.fixture

@@ -135,13 +135,12 @@ def watched(gpk_process: Start, words: list[str]) -> None:
     """Starts the viewer, fetches its page and ends it."""
     with socket.create_server(("127.0.0.1", 0)) as found:
         port = found.getsockname()[1]
-    with gpk_process(*words, "--port", str(port)) as process:
-        assert process.stderr is not None
-        said = process.stderr.readline()
-        try:
-            opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-            with opener.open(said.split()[1]) as page:
-                assert page.status == 200
-        finally:
-            process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=60) == 130
+    process = gpk_process(*words, "--port", str(port))
+    assert process.stderr is not None
+    said = process.stderr.readline()
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(said.split()[1]) as page:
+        assert page.status == 200
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130

@@ -48,7 +48,8 @@ def test_what_is_broken_is_told_and_ends_with_1(gpk: Gpk, install: Install) -> N
     assert done.returncode == 1
     rows = [line.split(maxsplit=2) for line in done.stdout.split("\n\n")[0].splitlines()]
     assert ["tells_pictures_apart", "dots", "broken"] in [[word.strip() for word in row] for row in rows]
-    assert "tells_pictures_apart: dots\n  equal pictures are 0.5 apart: a distance is 0 there" in done.stdout
+    said = "equal pictures are 0.52 times as far apart as unlike ones: a distance is 0 there"
+    assert f"tells_pictures_apart: dots\n  {said}" in done.stdout
     assert "skipped: get dots.pt from their page" in done.stdout
     assert "1/2 dots" in done.stderr
     assert done.stderr.splitlines()[-1] == "8 ok, 1 broken, 2 skipped."

@@ -133,6 +133,7 @@ class StopsAt(io.StringIO):
         return super().write(text)
 
 
+@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("stage", ["reading photos 2/", "strangers to compare with 4/"])
 def test_ctrl_c_keeps_what_is_done(raw: Path, album: Path, tmp_path: Path, stage: str) -> None:
     out = tmp_path / "album"
@@ -242,6 +243,7 @@ def test_a_3d_backend_gets_cameras_that_see_the_cat_as_its_photos_do(gpk: Gpk, t
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("ctrl_c")
 def test_cameras_that_were_stopped_in_the_middle_of_a_step_are_the_same(gpk: Gpk, tmp_path: Path) -> None:
     """Ctrl-C when a step has changed codes and cameras, and nobody was handed them yet."""
     assert gpk("minicat", "album", str(tmp_path / "cat"), "--seed", "321", "--phone", "--photos", "12").returncode == 0

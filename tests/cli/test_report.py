@@ -123,7 +123,7 @@ def test_an_unfinished_run_is_shown_so_far(gpk: Gpk, run: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert f"{run} is not finished: the page shows what is there so far." in done.stderr
     page = Page(run / "report.html")
-    assert "inversion had come to step 12 of its photos' batch 2" in page.text
+    assert "inversion had come to step 6 of its photos' batch 2" in page.text
     assert {"learning", "recipe", "again"} <= set(page.ids)
     assert not {"photos", "turntable", "figures"} & set(page.ids)
     assert "gpk personalize ALBUM --config run/config.yaml --out run" in page.text

@@ -49,14 +49,12 @@ def test_it_says_where_it_is_and_ends_by_ctrl_c(gpk_process: Start, personas: Pa
     process = gpk_process("view", str(personas / "eg3d-minicat"), "--device", "cpu", "--port", str(port))
     assert process.stderr is not None
     said = process.stderr.readline()
-    try:
-        assert said == f"eg3d-minicat: http://127.0.0.1:{port} (Ctrl-C ends)\n"
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(f"http://127.0.0.1:{port}") as page:
-            assert page.status == 200
-    finally:
-        process.send_signal(signal.SIGINT)
-        out, told = process.communicate(timeout=30)
+    assert said == f"eg3d-minicat: http://127.0.0.1:{port} (Ctrl-C ends)\n"
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(f"http://127.0.0.1:{port}") as page:
+        assert page.status == 200
+    process.send_signal(signal.SIGINT)
+    out, told = process.communicate(timeout=30)
     assert (process.returncode, out, told) == (130, "", "Interrupted.\n")
 
 
@@ -68,6 +66,7 @@ def test_another_host_is_served_with_a_warning(gpk_process: Start) -> None:
     said = process.stderr.readline(), process.stderr.readline()
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=30)
+    assert process.returncode == 130
     assert said[0] == (
         f"Warning: whoever reaches port {port} of this machine sees and steers the viewer; nothing asks who.\n"
     )

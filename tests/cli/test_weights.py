@@ -30,6 +30,7 @@ from gpk_cli.bench import find_card
 from gpk_stylegan2.network import StyleGAN2
 
 Gpk = Callable[..., subprocess.CompletedProcess[str]]
+Start = Callable[..., subprocess.Popen[str]]
 Install = Callable[..., None]
 
 DOGS = """
@@ -175,8 +176,9 @@ def test_list_leaves_torch_alone(gpk: Gpk, dogs: Callable[..., None], file: Path
         "import sys; from gpk_cli import main; codes = [main(['weights', a]) for a in ('list', 'where', '--help')]; "
         "print(codes, {'torch', 'numpy', 'safetensors'} & sys.modules.keys(), file=sys.stderr)"
     )
+    path = os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")]))  # the gpk that is tested
     done = subprocess.run(
-        [sys.executable, "-c", script], env=os.environ | {"PYTHONPATH": str(site)}, capture_output=True, text=True
+        [sys.executable, "-c", script], env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True
     )
     assert "from my-dogs.safetensors" in done.stdout
     assert done.stderr == "[0, 0, 0] set()\n"
@@ -330,9 +332,11 @@ def test_without_a_terminal_the_licence_wants_an_option(gpk: Gpk, served: Any) -
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals there")
 @pytest.mark.parametrize(("answer", "code"), [("n", 2), ("", 2), ("y", 0), ("YES", 0)])
-def test_on_a_terminal_the_licence_is_asked_for(gpk: Gpk, served: Any, site: Path, answer: str, code: int) -> None:
+def test_on_a_terminal_the_licence_is_asked_for(
+    gpk: Gpk, gpk_process: Start, served: Any, answer: str, code: int
+) -> None:
     ours, theirs = pty.openpty()
-    process = start(site, "weights", "fetch", "pug", stdin=theirs)
+    process = gpk_process("weights", "fetch", "pug", stdin=theirs)
     os.close(theirs)
     os.write(ours, f"{answer}\n".encode())
     _, told = process.communicate(timeout=60)
@@ -344,10 +348,12 @@ def test_on_a_terminal_the_licence_is_asked_for(gpk: Gpk, served: Any, site: Pat
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a console's Ctrl-C is no signal there")
-def test_ctrl_c_keeps_what_has_come(gpk: Gpk, served: Any, site: Path, cache: Path, stylegan2: StyleGAN2) -> None:
+def test_ctrl_c_keeps_what_has_come(
+    gpk: Gpk, gpk_process: Start, served: Any, cache: Path, stylegan2: StyleGAN2
+) -> None:
     half = len(served.content) // 2
     served.drops = [0, half, -1]  # the question for the size, then the file, which stops half-way
-    process = start(site, "weights", "fetch", "pug", "--yes")
+    process = gpk_process("weights", "fetch", "pug", "--yes")
     part = cache / "downloads" / "dogs" / "pug" / "weights.bin.part"
     until = time.monotonic() + 60
     while not (part.exists() and part.stat().st_size == half) and time.monotonic() < until:
@@ -409,15 +415,3 @@ def test_cards_by_name(gpk: Gpk, dogs: Callable[..., None]) -> None:
 def test_bundled_weights_are_not_fetched(gpk: Gpk) -> None:
     done = gpk("weights", "fetch", "minicat-64", "--yes")
     assert (done.returncode, "come with it" in done.stderr) == (2, True)
-
-
-def start(site: Path, *arguments: str, stdin: int | None = None) -> subprocess.Popen[str]:
-    """gpk as a process of its own, with this test's cache and plugins."""
-    return subprocess.Popen(
-        [sys.executable, "-c", "import sys; from gpk_cli import main; sys.exit(main())", *arguments],
-        env=os.environ | {"PYTHONPATH": str(site), "OMP_NUM_THREADS": "1"},
-        stdin=stdin,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )

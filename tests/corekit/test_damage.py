@@ -78,7 +78,8 @@ def test_photos_are_damaged_each_in_its_own_way(damage: Damage) -> None:
     assert torch.equal(damage(photos[rows], rows), whole[rows])
     assert torch.equal(damage(photos[[2, 0]], torch.tensor([2, 0])), whole[[2, 0]])
     assert torch.equal(damage.at(rows)(photos[rows]), whole[rows])
-    assert torch.equal(damage.at(rows).mended(whole[rows], render[rows]), damage.mended(whole, render)[rows])
+    alone, together = damage.at(rows).mended(whole[rows], render[rows]), damage.mended(whole, render)[rows]
+    torch.testing.assert_close(alone, together)  # a coarse one is enlarged by a product, which rounds by its shape
 
 
 @pytest.mark.parametrize("side", [64, 32, 21, 16, 8])

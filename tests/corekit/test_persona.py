@@ -18,6 +18,7 @@ from corekit.generator import Generator, Site, fingerprint
 from corekit.lowrank import LoRA, factor_shapes
 from corekit.persona import Origin, Persona
 from corekit.recipe import RELEASE_PARTS, Recipe
+from corekit.testing.alike import alike
 
 EVERYWHERE = Recipe(parts={"mapping": "adapt", "backbone": "adapt", "decoder": "whole", "superres": "adapt"})
 
@@ -128,7 +129,7 @@ def test_several_people_in_one_batch(generator: Generator) -> None:
         with attached(generator, persona):
             alone = generator(w[i : i + 1], None if camera is None else camera[i])
         for one, many in zip(alone.pyramid, together.pyramid, strict=True):
-            assert torch.allclose(many[i], one[0], rtol=1e-4, atol=1e-4)
+            assert alike(many[i], one[0], within=1e-4)
 
 
 def test_tensors_and_header_make_the_same_persona(generator: Generator) -> None:

@@ -37,9 +37,9 @@ def test_resizing(shape: tuple[int, int], dtype: torch.dtype, monkeypatch: pytes
     own = portable.resized_to(image, 16)
     monkeypatch.setattr(portable, "RESIZING", {"cpu"})
     ours = portable.resized_to(image, 16)
-    torch.testing.assert_close(ours, own, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(ours, own, rtol=1e-5, atol=1e-5)
     (got,), (expected,) = gradients(ours, image), gradients(own, image)
-    torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_every_sample_of_a_batch_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

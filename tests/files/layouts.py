@@ -1,6 +1,6 @@
 """The vault: every layout of a file that people have, by name, in one table.
 
-python layouts.py                 lists them
+python layouts.py                 prints the table of docs/weights.md
 python layouts.py FOLDER          writes each, of the small network, into a folder of its own
 """
 
@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 
+from corekit.errors import InputError
+from gpk_checkpoints.weights import load_generator
 from gpk_eg3d import TINY as TINY_EG3D
+from gpk_eg3d import gpk_backends as eg3d_backends
 from gpk_eg3d.config import EG3DConfig
 from gpk_eg3d.network import EG3D
 from gpk_stylegan2 import TINY as TINY_STYLEGAN2
+from gpk_stylegan2 import gpk_backends as stylegan2_backends
 from gpk_stylegan2.config import StyleGAN2Config
 from gpk_stylegan2.network import StyleGAN2
 
@@ -52,17 +57,53 @@ def changed(generator: StyleGAN2 | EG3D, settings: dict[str, Any]) -> StyleGAN2 
     return other.eval().requires_grad_(False)
 
 
+def small(family: str) -> StyleGAN2 | EG3D:
+    """The small network of the family, the same each time."""
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(0)
+        made = StyleGAN2(StyleGAN2Config(**TINY_STYLEGAN2)) if family == "stylegan2" else EG3D(EG3DConfig(**TINY_EG3D))
+    return made.eval().requires_grad_(False)
+
+
+def answered(layout: Any, family: str, folder: Path) -> str:
+    """What gpk does with the file: it takes it, or the sentence that it refuses it with."""
+    backend = {"stylegan2": stylegan2_backends, "eg3d": eg3d_backends}[family]()[0]
+    network = changed(small(family), dict(layout.changes))
+    folder.mkdir(parents=True)
+    told = layout.make(folder, network)
+    card = backend.own_card() if layout.tells else replace(backend.own_card(), config=asdict(network.config))
+    try:
+        load_generator(backend, card, Path(told))
+    except InputError as error:
+        return str(error).replace(f"{folder}/", "").replace("|", "/")
+    return "taken"
+
+
+def table() -> str:
+    """The table of docs/weights.md: a row a layout, and what gpk does with it, asked of it now."""
+    lines = ["| the file | written by | holds | gpk |", "|---|---|---|---|"]
+    names = {"stylegan2": "StyleGAN2", "eg3d": "EG3D"}
+    with TemporaryDirectory() as folder:
+        for number, layout in enumerate(LAYOUTS):
+            said: dict[str, list[str]] = {}
+            for family in layout.families:
+                answer = answered(layout, family, Path(folder) / f"{number}-{family}")
+                said.setdefault(answer, []).append(names[family])
+            for answer, families in said.items():
+                lines.append(f"| {layout.name} | {layout.by} | {', '.join(families)} | {answer} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
-    torch.manual_seed(0)
-    small = {"stylegan2": StyleGAN2(StyleGAN2Config(**TINY_STYLEGAN2)), "eg3d": EG3D(EG3DConfig(**TINY_EG3D))}
+    """Prints the table, or writes the files."""
+    if len(sys.argv) == 1:
+        print(table())
+        return
     for number, layout in enumerate(LAYOUTS):
         for family in layout.families:
-            told = "yes" if not layout.refused else f"refused: {layout.refused}"
-            if len(sys.argv) > 1:
-                folder = Path(sys.argv[1]) / f"{number:03}-{family}"
-                folder.mkdir(parents=True, exist_ok=True)
-                told = layout.make(folder, changed(small[family], dict(layout.changes)))
-            print(f"{layout.name} | {layout.by} | {family} | {told}")
+            folder = Path(sys.argv[1]) / f"{number:03}-{family}"
+            folder.mkdir(parents=True, exist_ok=True)
+            print(layout.make(folder, changed(small(family), dict(layout.changes))))
 
 
 if __name__ == "__main__":

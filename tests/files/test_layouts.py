@@ -147,3 +147,9 @@ def test_a_pickle_of_the_official_code(tmp_path: Path, parity: Callable[[str], P
     write_safetensors(tmp_path / "plain.safetensors", state, {})
     plain = load_generator(backend, replace(card, config=asdict(loaded.config)), tmp_path / "plain.safetensors")
     assert same(shown(loaded, 0.7, "const"), shown(plain, 0.7, "const"))
+
+
+def test_the_page_has_the_table() -> None:
+    """docs/weights.md tells of every layout what gpk does with it; `python tests/files/layouts.py` prints it anew."""
+    page = (Path(__file__).parents[2] / "docs" / "weights.md").read_text(encoding="utf-8")
+    assert page.partition("| the file |")[2] == TABLE.table().partition("| the file |")[2] + "\n"

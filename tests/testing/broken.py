@@ -661,6 +661,43 @@ broken(
 )(Good)  # pyright: ignore[reportAttributeAccessIssue]
 
 
+def rounded(values: Tensor) -> Tensor:
+    """`values` as another kernel sums them: off by 1e-5 of the largest, in another way for every other shape."""
+    places = torch.arange(values.numel(), dtype=values.dtype, device=values.device).view(values.shape)
+    return values + 1e-5 * values.abs().max() * torch.sin(places * values.numel())
+
+
+class Rounding(Good):
+    """As good, on a machine where no two kernels agree."""
+
+    def mapping(
+        self, z: Tensor, camera: Camera | None = None, *, truncation: float = 1.0, cutoff: int | None = None
+    ) -> Tensor:
+        w = rounded(F.linear(z, self.weight_of("fc"), self.fc.bias))[:, None].repeat(1, 3, 1)
+        towards = torch.tensor([truncation if cutoff is None or layer < cutoff else 1.0 for layer in range(3)])
+        return torch.lerp(self.w_avg, w, towards[:, None].to(w))
+
+    def field(self, points: Tensor, w: Tensor, noise: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        colour, density = super().field(points, w, noise)
+        return rounded(colour), rounded(density).clamp_min(0)
+
+    def image(self, raw: Tensor) -> Tensor:
+        return rounded(super().image(raw))
+
+
+class Uneven(nn.Module):
+    """A good distance, on such a machine."""
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        return self.between(self.features(a), self.features(b))
+
+    def features(self, images: Tensor) -> list[Tensor]:
+        return [rounded(images)]
+
+    def between(self, a: list[Tensor], b: list[Tensor]) -> Tensor:
+        return rounded((a[0] - b[0]).square().mean((1, 2, 3)))
+
+
 JUDGES: list[Case] = []
 
 
@@ -708,7 +745,9 @@ class Nameless(nn.Module):
         return images.mean((2, 3))
 
 
-@misjudging("tells_pictures_apart", "a small number that stays", r"equal pictures are 0\.0+1 apart")
+@misjudging(
+    "tells_pictures_apart", "a small number that stays", r"equal pictures are 0\.\d+ times as far apart as unlike ones"
+)
 class Offset(Distance):
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         return super().forward(a, b) + 1e-3
@@ -918,6 +957,10 @@ GOOD: Mapping[str, Callable[[], Any]] = {
     "judge": lambda: judge("distance", Pixels),
     "task": lambda: task(colours),
 }
+ROUNDING: Mapping[str, Callable[[], Any]] = {
+    "backend": lambda: Specimen(backend(Rounding), backend(Rounding).card),
+    "judge": lambda: judge("distance", Uneven),
+}
 CASES: Mapping[str, list[Case]] = {"backend": BACKENDS, "judge": JUDGES, "task": TASKS}
 RULES: Mapping[str, Sequence[Rule[Any]]] = {"backend": BACKEND_RULES, "judge": JUDGE_RULES, "task": TASK_RULES}
 
@@ -977,7 +1020,7 @@ def row(case: Case, told: str) -> str:
     told = re.sub(r"\(\d+\.\d s\)", "(… s)", told)
     told = re.sub(r"(raised(?: RuntimeError)?: ).*?( Several personas|\. Types follow|\. Any side)", r"\1…\2", told)
     if case.rule != "multiplies_by_its_gains":
-        told = re.sub(r"-?\b\d+\.\d\d+(e-?\d+)?\b|\b\d\.\d(?!\d)(?= apart| off|:)|\b\d+e-\d+\b", "…", told)
+        told = re.sub(r"\b\d[\d.e-]*(?= of (its|their) size| times as far)|-?\b\d+\.\d\d+(e-?\d+)?\b", "…", told)
     return f"| `{case.rule}` | {case.fault} | {_cell(told)} |"
 
 

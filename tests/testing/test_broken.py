@@ -44,6 +44,12 @@ def test_a_good_one_breaks_no_rule(kind: str) -> None:
     assert skipped <= {"imports_lightly", "goes_to_a_gpu"}
 
 
+@pytest.mark.parametrize("kind", broken.ROUNDING)
+def test_what_other_kernels_round_otherwise_breaks_no_rule(kind: str) -> None:
+    found = list(verdicts(RULES[kind], kind, broken.ROUNDING[kind]))
+    assert [verdict for verdict in found if verdict.verdict == "broken"] == []
+
+
 @pytest.mark.parametrize(
     ("kind", "case"),
     [pytest.param(kind, case, id=f"{case.rule}: {case.fault}") for kind in RULES for case in broken.CASES[kind]],

@@ -101,7 +101,7 @@ def test_a_mix_stays_in_the_hull(beta: float) -> None:
         numbers = torch.randperm(9, generator=rng)[: 1 + seed % 6].tolist()
         mix = tuple((number, torch.rand(1, generator=rng).item()) for number in numbers)
         alpha = coordinates(9, mix, beta)
-        assert alpha.sum().item() == pytest.approx(1, abs=1e-6)
+        assert alpha.sum().item() == pytest.approx(1, abs=3e-6)
         assert alpha.min() >= -beta - 1e-6
         assert set(alpha.nonzero()[:, 1].tolist()) <= set(numbers)
 

@@ -293,13 +293,14 @@ STRANGERS = {
         b"version https://git-lfs.github.com/spec/v1\noid sha256:0",
         "pointer of Git LFS.*`git lfs pull`",
     ),
-    "a page": (b"<html>" + 200 * b"x", r"is a text that begins with '<html>x{34}…', and holds no array"),
+    "a page": (b"<html>" + 200 * b"x", r"is a web page: perhaps what a server sent"),
+    "words": (b"<tag>" + 200 * b"x", r"is a text that begins with '<tag>x{35}…', and holds no array"),
     "a terminal's command": (b"\x1b[31mred", r"begins with '\\\\x1b\[31mred'"),
     "HDF5": (b"\x89HDF\r\n\x1a\n", r"is an HDF5 file: `np\.save.*h5py"),
     "MATLAB": (b"MATLAB 5.0 MAT-file", r"is a MATLAB file: .*loadmat"),
-    "gzip": (b"\x1f\x8b\x08", r'is a gzip file: `gunzip ".*w\.bin"` unpacks it'),
-    "WebP": (b"RIFF\0\0\0\0WEBP", r"is a picture \(WebP\): `gpk run invert"),
-    "nothing known": (b"\xff\x00\xff\x00", "is of no format that is known here"),
+    "gzip": (b"\x1f\x8b\x08", "is a file packed with gzip: unpack it first, with `gunzip`"),
+    "WebP": (b"RIFF\0\0\0\0WEBP", r"is a picture or a film \(RIFF, such as WebP\): `gpk run invert"),
+    "nothing known": (b"\xff\x00\xff\x00", "is nothing that gpk knows"),
 }
 
 

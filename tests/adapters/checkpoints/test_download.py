@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -267,27 +268,25 @@ def test_a_folder_that_is_a_file(server: Any, tmp_path: Path) -> None:
         download(server.url, tmp_path / "file" / "weights.bin")
 
 
-def test_a_second_process_waits_and_finds_the_file(server: Any, path: Path) -> None:
+def test_a_second_process_waits_and_finds_the_file(server: Any, path: Path, running: Callable[..., Any]) -> None:
     script = (
         "import sys; from pathlib import Path; from gpk_checkpoints.download import download; "
         "print('ready', flush=True); print(download(sys.argv[1], Path(sys.argv[2]), pause=0))"
     )
     server.drops = [300_000, -1]  # the first one hangs half-way until the second one has come
 
-    def started() -> subprocess.Popen[str]:
-        process = subprocess.Popen([sys.executable, "-c", script, server.url, path], stdout=subprocess.PIPE, text=True)
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        return process
+    def started() -> Any:
+        return running(sys.executable, "-c", script, server.url, path, stdout=subprocess.PIPE)
 
-    first = started()
-    while not server.asked:
-        time.sleep(0.01)
-    second = started()
-    time.sleep(0.3)
-    assert len(server.asked) == 1
-    server.stalls.set()
-    assert {process.communicate(timeout=60)[0].strip() for process in (first, second)} == {digest(server.content)}
+    with started() as first, started() as second:
+        assert first.stdout.readline() == second.stdout.readline() == "ready\n"
+        until = time.monotonic() + 60
+        while not server.asked and time.monotonic() < until:
+            time.sleep(0.01)
+        time.sleep(0.3)
+        assert len(server.asked) == 1
+        server.stalls.set()
+        assert {process.communicate(timeout=60)[0].strip() for process in (first, second)} == {digest(server.content)}
     assert server.spans == ["", "bytes=300000-"]
 
 

@@ -184,7 +184,7 @@ def test_the_contents_say_what_a_file_is(official: ModuleType, stylegan2: StyleG
         (b"text that is nothing else", "a text"),
         (b"\x80", "nothing that gpk knows"),
         (b"<!DOCTYPE html>", "a web page"),
-        (b"version https://git-lfs.github.com/spec/v1\n", "a text that stands for a file of Git LFS"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS, and not the file itself"),
     ],
 )
 def test_no_checkpoint_at_all(tmp_path: Path, data: bytes, what: str) -> None:

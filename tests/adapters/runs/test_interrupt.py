@@ -9,7 +9,9 @@ from types import FrameType
 
 import pytest
 
-from gpk_runs.interrupt import stopped_at_once
+from gpk_runs.interrupt import asked_to_stop, stopped_at_once
+
+pytestmark = pytest.mark.usefixtures("ctrl_c")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -35,6 +37,19 @@ def test_what_python_swallows_is_raised_at_the_next_step() -> None:
         ClearsAway()
         with pytest.raises(KeyboardInterrupt):
             go_on()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_is_ignored_is_ignored_on(number: signal.Signals) -> None:
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        with stopped_at_once() as go_on, asked_to_stop() as asked:
+            os.kill(os.getpid(), number)
+            go_on()
+            assert not asked()
+        assert signal.getsignal(number) == signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
 
 
 def test_in_another_thread_nothing_is_answered() -> None:

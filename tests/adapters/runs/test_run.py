@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -204,15 +205,13 @@ def test_a_run_in_use(tmp_path: Path) -> None:
         pass
 
 
-def test_a_run_in_use_by_another_process(tmp_path: Path) -> None:
+def test_a_run_in_use_by_another_process(tmp_path: Path, running: Callable[..., Any]) -> None:
     program = (
         "import sys, time; from pathlib import Path; from gpk_runs.run import Run\n"
         "with Run.open(Path(sys.argv[1]), {}): print('open', flush=True); time.sleep(60)"
     )
-    other = subprocess.Popen([sys.executable, "-c", program, tmp_path], stdout=subprocess.PIPE)
-    with other:
-        assert other.stdout is not None
-        assert other.stdout.readline() == b"open\n"
+    with running(sys.executable, "-c", program, tmp_path, stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline() == "open\n"
         with pytest.raises(RunError, match="is in use by another process"):
             Run.open(tmp_path, {})
         other.send_signal(signal.SIGKILL)

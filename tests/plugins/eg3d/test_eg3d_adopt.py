@@ -83,6 +83,12 @@ def test_a_stylegan2_for_an_eg3d_and_the_other_way_round(
         load_generator(STYLEGAN2, STYLEGAN2.card, official.written(tmp_path / "b.pkl", eg3d))
 
 
+def test_a_relative_with_parts_of_its_own(eg3d: EG3D) -> None:
+    parts = {**eg3d.state_dict(), "texture_backbone.mapping.w_avg": torch.ones(1)}
+    with pytest.raises(InputError, match=r"a relative of EG3D with parts of its own \(texture_backbone\), as Next3D"):
+        adopt(Stored(parts))
+
+
 def test_a_rosinality_file_for_an_eg3d() -> None:
     with pytest.raises(InputError, match=r"convs\.0\.conv\.weight: a StyleGAN without planes and cameras"):
         adopt(Stored({"convs.0.conv.weight": torch.ones(1)}))

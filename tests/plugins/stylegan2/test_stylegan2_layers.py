@@ -3,6 +3,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from corekit.testing.alike import alike
 from gpk_stylegan2.layers import GAIN, SLOPE, FullyConnected, SynthesisLayer, ToRGB
 from gpk_stylegan2.resample import binomial_filter, doubled, smoothed
 
@@ -79,7 +80,7 @@ def test_a_synthesis_layer_is_its_definition(up: bool, clamp: float | None, rng:
     layer = lively(SynthesisLayer(5, 7, w_dim=6, resolution=8, up=up, clamp=clamp))
     x, w = torch.randn(3, 5, *(2 * [4 if up else 8]), generator=rng), torch.randn(3, 6, generator=rng)
     noise = torch.randn(3, 1, 8, 8, generator=rng)
-    torch.testing.assert_close(layer(x, w, noise), layer_by_definition(layer, x, w, noise))
+    assert alike(layer(x, w, noise), layer_by_definition(layer, x, w, noise), within=1e-5)
 
 
 def test_a_style_and_a_weight_may_be_scaled_freely(rng: torch.Generator) -> None:
@@ -88,7 +89,7 @@ def test_a_style_and_a_weight_may_be_scaled_freely(rng: torch.Generator) -> None
     before = layer(x, w)
     with torch.no_grad():
         layer.weight.mul_(30)
-    torch.testing.assert_close(layer(x, w), before)
+    assert alike(layer(x, w), before, within=1e-5)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float16, 3e-3), (torch.bfloat16, 2e-2)])
@@ -125,4 +126,4 @@ def test_torgb_is_its_definition(rng: torch.Generator) -> None:
     x, w = torch.randn(2, 5, 4, 4, generator=rng), torch.randn(2, 6, generator=rng)
     styled = x * layer.affine(w)[:, :, None, None] * layer.weight_gain
     expected = F.conv2d(styled, layer.weight, layer.bias).clamp(-0.8, 0.8)
-    torch.testing.assert_close(layer(x, w), expected)
+    assert alike(layer(x, w), expected, within=1e-5)

@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.func import functional_call, vmap
 
 from corekit.errors import InputError, UnknownNameError
+from corekit.testing.alike import alike
 from gpk_stylegan2.config import StyleGAN2Config
 from gpk_stylegan2.network import StyleGAN2
 
@@ -18,7 +19,7 @@ def w(stylegan2: StyleGAN2, rng: torch.Generator) -> Tensor:
 
 def test_a_picture_does_not_depend_on_its_batch(stylegan2: StyleGAN2, w: Tensor) -> None:
     alone = torch.cat([stylegan2(one[None]).image for one in w])
-    torch.testing.assert_close(stylegan2(w).image, alone)
+    assert alike(stylegan2(w).image, alone, within=2e-5)  # 1e-6 was seen
 
 
 def test_a_call_changes_nothing(stylegan2: StyleGAN2, w: Tensor) -> None:

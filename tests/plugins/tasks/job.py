@@ -1,8 +1,10 @@
-"""A small real job that can be started as a process of its own: `python job.py RUN [STOP_AFTER] [--given=ANCHORS]`.
+"""A small real job, as a process of its own.
 
-With STOP_AFTER it kills itself, as `kill -9` would, after that many steps; with ANCHORS it does not invert. `python
-job.py RUN --long` has ten times the steps, and prints "ready" before the work, "begun" at its first step, and "tuned"
-where all that is left is to save and to report.
+`python job.py --each` reads lines "STOP_AFTER RUN" and does each in a process of its own, forked where all is imported
+and nothing is done; it prints each one's exit code. Where STOP_AFTER is above 0, it kills itself after that many steps,
+as `kill -9` would. `python job.py RUN --long` has ten times the steps, and prints "ready" before the work, "begun" at
+its first step, and "tuned" where all that is left is to save and to report. `python job.py RUN [STOP_AFTER]
+--given=ANCHORS` does not invert.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import dataclasses
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -116,13 +119,33 @@ def work(directory: Path, shown: Shown, settings: Settings = SETTINGS, anchors: 
     return outcome.file.read_bytes()
 
 
+def apart(directory: Path, stop_after: int) -> int:
+    """Does or goes on with the job in a process of its own; returns its exit code, below 0 for a signal."""
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            work(directory, Shown(stop_after or None))
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     job.SAVE_EVERY = 0.0
-    if "--long" in sys.argv:
+    if sys.argv[1:] == ["--each"]:
+        torch.optim.Adam([torch.zeros(1)])  # the first one imports half of torch
+        for line in sys.stdin:
+            after, run = line.rstrip("\n").split(" ", 1)
+            print(apart(Path(run), int(after)), flush=True)
+    elif "--long" in sys.argv:
         print("ready", flush=True)
         work(Path(sys.argv[1]), Shown(telling=True), LONG)
     else:
-        files = [Path(text.removeprefix("--given=")) for text in sys.argv if text.startswith("--given=")]
+        (given,) = (Path(text.removeprefix("--given=")) for text in sys.argv if text.startswith("--given="))
         stops = [int(text) for text in sys.argv[2:] if text.isdecimal()]
-        work(Path(sys.argv[1]), Shown(*stops), anchors=next(iter(files), None))
+        work(Path(sys.argv[1]), Shown(*stops), anchors=given)

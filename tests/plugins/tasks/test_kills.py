@@ -10,8 +10,11 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,10 +32,8 @@ DESCENT = ("the start", "inversion", "tuning")
 class Job:
     """The job as a process, which is ready when this is made."""
 
-    def __init__(self, run: Path) -> None:
-        command = [sys.executable, str(HERE / "job.py"), str(run), "--long"]
-        environment = os.environ | {"OMP_NUM_THREADS": "1"}
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
         self._ready = self._wait("ready")
 
     def _wait(self, word: str) -> float:
@@ -59,6 +60,19 @@ class Job:
         return self.process.returncode != 0
 
 
+@pytest.fixture(scope="module")
+def begin(running: Callable[..., Any]) -> Iterator[Callable[[Path], Job]]:
+    """Starts the job in a folder; it ends with the tests."""
+    with ExitStack() as started:
+
+        def job(run: Path) -> Job:
+            command = (sys.executable, HERE / "job.py", run, "--long")
+            options = {"stdout": subprocess.PIPE, "env": os.environ | {"OMP_NUM_THREADS": "1"}}
+            return Job(started.enter_context(running(*command, seconds=600, **options)))
+
+        yield job
+
+
 @dataclass(frozen=True)
 class Usual:
     """A run that nobody touched, with the seconds from its start to the first step, to the last one, and to the end."""
@@ -70,9 +84,9 @@ class Usual:
 
 
 @pytest.fixture(scope="module")
-def usual(tmp_path_factory: pytest.TempPathFactory) -> Usual:
+def usual(begin: Callable[[Path], Job], tmp_path_factory: pytest.TempPathFactory) -> Usual:
     run = tmp_path_factory.mktemp("usual") / "run"
-    job = Job(run)
+    job = begin(run)
     begun, tuned = job.said("begun"), job.said("tuned")
     return Usual(run, begun, tuned - begun, job.ended() - tuned)
 
@@ -104,7 +118,7 @@ def parts(run: Path) -> set[tuple[str, int]]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [7])
-def test_twenty_kills_change_nothing(usual: Usual, tmp_path: Path, seed: int) -> None:
+def test_twenty_kills_change_nothing(begin: Callable[[Path], Job], usual: Usual, tmp_path: Path, seed: int) -> None:
     rng, run = random.Random(seed), tmp_path / "run"
     places: Counter[str] = Counter()
     files: Counter[str] = Counter()
@@ -115,7 +129,7 @@ def test_twenty_kills_change_nothing(usual: Usual, tmp_path: Path, seed: int) ->
     )
     while kills < KILLS:
         old, at = parts(run), place(run)
-        job = Job(run)
+        job = begin(run)
         if kills < KILLS - LAST:
             if kills % 5 == 0:
                 after = rng.uniform(0, usual.lead)
@@ -144,7 +158,7 @@ def test_twenty_kills_change_nothing(usual: Usual, tmp_path: Path, seed: int) ->
         files.update(torn)
         print(f"kill {kills:2}, {after:.3f} s: {where}{', writing ' if torn else ''}{', '.join(torn)}")
     print(f"{dict(places)}; files cut off: {dict(files)}")
-    Job(run).ended()
+    begin(run).ended()
     assert (run / PERSONA).read_bytes() == (usual.run / PERSONA).read_bytes()
     assert events(run) == events(usual.run)
     lines = (run / "log.jsonl").read_text().splitlines()

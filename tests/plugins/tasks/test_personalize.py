@@ -9,9 +9,10 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
@@ -23,6 +24,7 @@ from gpk_runs.run import Run
 from gpk_tasks.personalize import describe, personalize
 
 HERE = Path(__file__).parent
+Apart = Callable[..., int]
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +38,24 @@ def job() -> ModuleType:
 
 
 @pytest.fixture(scope="module")
-def whole(job: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def apart(running: Callable[..., Any]) -> Iterator[Apart]:
+    """Does the job in a folder in a process of its own, which kills itself after so many steps; gives its exit code."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with running(sys.executable, HERE / "job.py", "--each", seconds=600, **pipes) as process:
+
+        def done(run: Path, stop_after: int = 0) -> int:
+            process.stdin.write(f"{stop_after} {run}\n")
+            process.stdin.flush()
+            return int(process.stdout.readline())
+
+        yield done
+
+
+@pytest.fixture(scope="module")
+def whole(apart: Apart, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that was never interrupted, in a process of its own as the others."""
     directory = tmp_path_factory.mktemp("whole") / "run"
-    subprocess.run([sys.executable, HERE / "job.py", directory], check=True)
+    assert apart(directory) == 0
     return directory
 
 
@@ -65,12 +81,12 @@ def test_the_run_directory_holds_everything(whole: Path) -> None:
 
 
 @pytest.mark.parametrize("stop_after", [4, 9, 12, 16, 20])  # inside each batch of photos, between stages, in tuning
-def test_a_killed_run_goes_on_and_ends_bitwise_as_if_it_never_was(whole: Path, tmp_path: Path, stop_after: int) -> None:
-    command = [sys.executable, str(HERE / "job.py"), str(tmp_path / "run")]
-    killed = subprocess.run([*command, str(stop_after)], check=False)
-    assert killed.returncode == -signal.SIGKILL
+def test_a_killed_run_goes_on_and_ends_bitwise_as_if_it_never_was(
+    apart: Apart, whole: Path, tmp_path: Path, stop_after: int
+) -> None:
+    assert apart(tmp_path / "run", stop_after) == -signal.SIGKILL
     assert not (tmp_path / "run" / "small.persona.safetensors").exists()
-    subprocess.run(command, check=True)
+    assert apart(tmp_path / "run") == 0
     resumed = tmp_path / "run" / "small.persona.safetensors"
     assert resumed.read_bytes() == (whole / "small.persona.safetensors").read_bytes()
 
@@ -81,13 +97,12 @@ def test_a_killed_run_goes_on_and_ends_bitwise_as_if_it_never_was(whole: Path, t
     assert events(tmp_path / "run") == events(whole)
 
 
-def test_a_report_that_was_killed_is_made_by_the_same_command(whole: Path, tmp_path: Path) -> None:
-    command = [sys.executable, str(HERE / "job.py"), str(tmp_path / "run")]
-    killed = subprocess.run([*command, str(20 + 2 * 24 + 7)], check=False)  # two turntables, and seven small pictures
-    assert killed.returncode == -signal.SIGKILL
+def test_a_report_that_was_killed_is_made_by_the_same_command(apart: Apart, whole: Path, tmp_path: Path) -> None:
+    stop_after = 20 + 2 * 24 + 7  # two turntables, and seven small pictures
+    assert apart(tmp_path / "run", stop_after) == -signal.SIGKILL
     assert (tmp_path / "run" / "small.persona.safetensors").exists()
     assert len(list((tmp_path / "run").rglob("*.webp"))) == 7
-    subprocess.run(command, check=True)
+    assert apart(tmp_path / "run") == 0
 
     def files(directory: Path) -> dict[str, bytes]:
         return {str(p.relative_to(directory)): p.read_bytes() for p in directory.rglob("*.webp")}
@@ -97,6 +112,7 @@ def test_a_report_that_was_killed_is_made_by_the_same_command(whole: Path, tmp_p
     assert not (tmp_path / "run" / "state.safetensors").exists()
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_asked_to_stop_it_saves_and_says_so(job: ModuleType, tmp_path: Path) -> None:
     bench = job.small_bench()
     facts = describe(bench, job.SETTINGS)

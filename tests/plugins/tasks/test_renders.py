@@ -18,6 +18,7 @@ from corekit.errors import InputError, RunError, WeightsError
 from corekit.generator import Generator
 from corekit.order import seeded
 from corekit.plugin import Backend, Card
+from corekit.testing.alike import alike
 from gpk_checkpoints.files import write_safetensors
 from gpk_eg3d.network import EG3D
 from gpk_tasks.codes import codes_of, picked, read_codes, write_codes
@@ -77,13 +78,13 @@ def test_what_is_seen_is_what_each_camera_sees(bench: Bench) -> None:
     w = codes(generator, 2)
     for row, render in zip(w, seen(generator, w, CAMERAS), strict=True):
         one_by_one = [generator(row[None], CAMERAS[i]) for i in range(5)]
-        torch.testing.assert_close(render.image, torch.cat([r.image for r in one_by_one]), rtol=1e-4, atol=1e-5)
+        assert alike(render.image, torch.cat([r.image for r in one_by_one]), within=1e-4)
         for field in ("raw", "depth"):
             levels = [getattr(r, field) for r in one_by_one]
             if getattr(render, field) is None:
                 assert levels == [None] * 5
             else:
-                torch.testing.assert_close(getattr(render, field), torch.cat(levels), rtol=1e-4, atol=1e-5)
+                assert alike(getattr(render, field), torch.cat(levels), within=1e-4)
     for row, render in zip(w, seen(generator, w, None), strict=True):
         assert torch.equal(render.image, generator(row[None]).image)
 
@@ -96,7 +97,7 @@ def test_pictures_do_not_depend_on_how_many_are_made_at_once(bench: Bench, at_on
     assert [len(part) for part in images] == {1: [1] * 5, 2: [2, 2, 1], 5: [5]}[at_once]
     for i, image in enumerate(torch.cat(images)):
         alone = generator(w[i : i + 1], None if cameras is None else cameras[i]).image[0]
-        torch.testing.assert_close(image, alone, rtol=1e-4, atol=1e-5)
+        assert alike(image, alone, within=1e-4)
 
 
 def test_random_angles_are_even_within_their_bounds_and_do_not_depend_on_their_count() -> None:
