@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from gpk.generator import Generator
+    from gpk.plugin import Backend
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -63,7 +64,7 @@ def import_file(
     chosen = find_card(family, card, weights)
     base = load_generator(family, chosen, weights)
     learned = learned_by(snapshot, family, base, alpha=alpha)
-    anchors, cameras, told = _anchors(album, base)
+    anchors, cameras, told = _anchors(album, family, base)
     origin = Origin(
         family.name,
         chosen.name,
@@ -83,10 +84,10 @@ def import_file(
     )
 
 
-def _anchors(album: Path | None, base: Generator) -> tuple[Tensor, Tensor, str]:
+def _anchors(album: Path | None, backend: Backend, base: Generator) -> tuple[Tensor, Tensor, str]:
     """Anchors and the labels of their cameras, and what to say of them."""
     from gpk.latents import latent_statistics
-    from gpk_photos.anchors import read_anchors
+    from gpk_tasks.album_anchors import album_anchors
 
     if album is None:
         mean, front = latent_statistics(base).mean[None], base.frontal()
@@ -95,7 +96,7 @@ def _anchors(album: Path | None, base: Generator) -> tuple[Tensor, Tensor, str]:
             "without --album the persona's only anchor is the mean of W, the face of nobody: it can be looked at, and "
             "has no hull"
         )  # fmt: skip
-    found = read_anchors(album, base)
+    found = album_anchors(backend, base, album)
     count, space = len(found.codes), "W" if found.codes.ndim == 2 else "W+"
     told = f"{count} anchor{'s' if count > 1 else ''} in {space}"
     if found.cameras.shape[1]:

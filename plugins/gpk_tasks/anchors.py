@@ -56,7 +56,7 @@ def given_anchors(bench: Bench, source: Path) -> Given:
     album, latent = bench.album, bench.generator.latent
     if source.is_dir():
         files, unused = _matched(source, album.names)
-        codes = _gathered(bench.backend, latent, files)
+        codes = gathered(bench.backend, latent, files)
     else:
         codes, unused = codes_in(bench.backend, latent, source, many=True), ()
         left_out = [name for name, _ in album.left_out if PurePosixPath(name).suffix.lower() in PHOTOS | FOREIGN_PHOTOS]
@@ -66,17 +66,17 @@ def given_anchors(bench: Bench, source: Path) -> Given:
                 f"{source} holds {len(codes)} codes, and of the album {len(album)} photos are used{without}: whose "
                 f"they are is not told. Give a folder with a file for each photo, such as {_wanted(album.names[0])[0]}"
             )
-    return Given(_plain(codes).to(next(bench.generator.parameters())), unused)
+    return Given(plain(codes).to(next(bench.generator.parameters())), unused)
 
 
 def anchors_at(backend: Backend, latent: LatentSpace, source: Path) -> Tensor:
     """All anchors at `source`, whosever they are: for a plan, which knows no photos. Raises as `given_anchors` does."""
     if not source.is_dir():
-        return _plain(codes_in(backend, latent, source, many=True))
-    files = {name: source / name for name in _code_files(source)}
+        return plain(codes_in(backend, latent, source, many=True))
+    files = {name: source / name for name in code_files(source)}
     if not files:
         raise InputError(f"{source} holds no codes: files {', '.join(SUFFIXES)} are looked for")
-    return _plain(_gathered(backend, latent, files))
+    return plain(gathered(backend, latent, files))
 
 
 def listed(names: Sequence[str]) -> str:
@@ -85,13 +85,13 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(names[:SHOWN]) + more
 
 
-def _plain(codes: Tensor) -> Tensor:
+def plain(codes: Tensor) -> Tensor:
     """The codes [N, D] where all layers of each are the same, else [N, L, D]."""
     same = codes.ndim == 3 and bool((codes == codes[:, :1]).all())
     return codes[:, 0].contiguous() if same else codes.contiguous()
 
 
-def _gathered(backend: Backend, latent: LatentSpace, files: Mapping[str, Path]) -> Tensor:
+def gathered(backend: Backend, latent: LatentSpace, files: Mapping[str, Path]) -> Tensor:
     """The one code of each file, together [N, L, D]."""
     codes = [codes_in(backend, latent, file) for file in files.values()]
     for file, code in zip(files.values(), codes, strict=True):
@@ -106,7 +106,7 @@ def _matched(folder: Path, photos: Sequence[str]) -> tuple[dict[str, Path], tupl
     A photo in a folder within the album may have its code in the same folder or at the top, where no other photo is
     called so.
     """
-    there = _code_files(folder)
+    there = code_files(folder)
     names = [PurePosixPath(photo).name for photo in photos]
     found: dict[str, Path] = {}
     missing: list[str] = []
@@ -131,7 +131,8 @@ def _matched(folder: Path, photos: Sequence[str]) -> tuple[dict[str, Path], tupl
     return found, tuple(name for name in there if name not in used)
 
 
-def _code_files(folder: Path) -> list[str]:
+def code_files(folder: Path) -> list[str]:
+    """The names of files in `folder`, and in those within, that may hold codes."""
     with album_files(folder) as files:
         return [name for name in files if PurePosixPath(name).suffix in SUFFIXES]
 

@@ -139,6 +139,7 @@ def test_judges_that_are_not_here_are_told_and_the_rest_goes_on(gpk: Gpk, cat: A
     assert "| arcface | not here: " in (tmp_path / "out" / "tables.md").read_text()
 
 
+@pytest.mark.slow
 def test_a_run_of_given_anchors_in_w_plus_is_evaluated_and_analyzed(gpk: Gpk, cat: Any, tmp_path: Path) -> None:
     found = load_persona(cat.run / "eg3d-minicat.persona.safetensors").anchors
     shift = torch.linspace(0, 0.1, 10)[:, None]  # a little more in each layer

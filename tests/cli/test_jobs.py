@@ -96,7 +96,7 @@ def test_an_album_becomes_a_persona(gpk: Gpk, job: list[str], tmp_path: Path, we
     merged = tmp_path / "merged.safetensors"
     assert gpk("merge", str(persona), str(merged), "--weights", str(weights)).returncode == 0
     backend = Registry.discover().backend("stylegan2")
-    generator, whole = (load_generator(backend, backend.card, path) for path in (weights, merged))
+    generator, whole = (load_generator(backend, backend.own_card(), path) for path in (weights, merged))
     w = generator.mapping(torch.randn(2, 12, generator=seeded(1)))
     with attached(generator, load_persona(persona)):
         assert torch.equal(generator(w).image, whole(w).image)
