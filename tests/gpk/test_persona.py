@@ -106,7 +106,7 @@ def test_the_change_is_the_product_in_each_layout(layout: Any) -> None:
     lora = LoRA((6, 4, 3, 3), rank=2, scale=0.5, layout=layout, rng=torch.Generator().manual_seed(0))
     torch.nn.init.normal_(lora.B)
     product = 0.5 * lora.B @ lora.A
-    assert tuple(lora.A.shape), tuple(lora.B.shape) == factor_shapes((6, 4, 3, 3), 2, layout)
+    assert (tuple(lora.A.shape), tuple(lora.B.shape)) == factor_shapes((6, 4, 3, 3), 2, layout)
     assert torch.equal(lora.delta().flatten(), product.flatten())
     rank = torch.linalg.matrix_rank(lora.delta().flatten(1))
     assert rank == {"flat": 2, "kernel": 6, "loralib": 6}[layout]
