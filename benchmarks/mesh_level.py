@@ -12,8 +12,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gpk.order import in_parts, seeded
 from gpk.registry import Registry
+from gpk.seeding import in_parts, seeded
 from gpk.solid import Matter, Solid
 from gpk_checkpoints.weights import load_generator
 from gpk_minicat import field

@@ -31,8 +31,8 @@ from torch import Tensor
 from gpk.bench import Bench, Silence
 from gpk.camera import Camera
 from gpk.metrics import rank_correlation
-from gpk.order import seeded
 from gpk.registry import Registry
+from gpk.seeding import seeded
 from gpk_cli.bench import make_bench
 from gpk_minicat.album import write_album
 from gpk_photos import write_labels

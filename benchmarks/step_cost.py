@@ -32,7 +32,7 @@ from gpk.persona import Origin, Persona
 from gpk.precision import flush_denormals
 from gpk.registry import Registry
 from gpk_checkpoints.weights import load_generator
-from gpk_runs.heap import keep_heap
+from gpk_runs.allocator import keep_heap
 from gpk_stylegan2 import layers
 from gpk_tasks.presets import preset
 

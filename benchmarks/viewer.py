@@ -16,10 +16,10 @@ from PIL import Image
 
 from gpk.bench import Silence
 from gpk.generator import fingerprint
-from gpk.order import seeded
 from gpk.persona import Origin, Persona
 from gpk.recipe import Recipe
 from gpk.registry import Registry
+from gpk.seeding import seeded
 from gpk_cli.bench import make_bench
 from gpk_view.camera import Angles
 from gpk_view.frame import frame

@@ -23,10 +23,10 @@ from gpk.album import Album
 from gpk.bench import Bench, Silence
 from gpk.generator import Generator, fingerprint
 from gpk.lowrank import LoRA
-from gpk.order import seeded
 from gpk.persona import Origin, Persona
 from gpk.plugin import Backend, Card
 from gpk.recipe import Recipe
+from gpk.seeding import seeded
 from gpk_cli import main
 from gpk_eg3d import TINY
 from gpk_eg3d.config import EG3DConfig

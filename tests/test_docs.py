@@ -19,10 +19,10 @@ import typer
 from typer.core import TyperGroup
 
 from gpk.generator import Generator, fingerprint
-from gpk.order import seeded
 from gpk.persona import Origin, Persona
 from gpk.recipe import Recipe
 from gpk.registry import Registry
+from gpk.seeding import seeded
 from gpk_checkpoints.personas import save_persona
 from gpk_checkpoints.weights import load_generator
 from gpk_cli.app import build

@@ -10,7 +10,7 @@ import os
 import sys
 from pathlib import Path
 
-from gpk.offers import file_name
+from gpk.validation import file_name
 
 
 def cache_folder() -> Path:

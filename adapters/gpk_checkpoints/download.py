@@ -17,7 +17,7 @@ from filelock import FileLock
 
 from gpk.errors import ExtraError, RunError, WeightsError
 from gpk_checkpoints.https import TROUBLE, opened, passes, reason
-from gpk_checkpoints.part import Part
+from gpk_checkpoints.partial_download import Part
 
 CHUNK = 1 << 18
 TRIES = 4

@@ -52,8 +52,8 @@ def load_arcface(framing: Framing = "eg3d", weights: Path | None = None) -> nn.M
 
 
 def load_timm(name: str = DINO, weights: Path | None = None) -> nn.Module:
-    """A timm model, a judge: images [B, 3, R, R] in [-1, 1] → unit features [B, F]; see `gpk_judges.pooled.load`."""
-    from gpk_judges.pooled import load
+    """A timm model, a judge: images [B, 3, R, R] in [-1, 1] → unit features [B, F]; see `gpk_judges.timm_features`."""
+    from gpk_judges.timm_features import load
 
     return load(name, weights)
 
@@ -116,7 +116,7 @@ def _arcface(framing: str) -> JudgeCard:
 
 
 def _timm(name: str) -> JudgeCard:
-    from gpk_judges.pooled import check_name
+    from gpk_judges.timm_features import check_name
 
     check_name(name)
     return JudgeCard(

@@ -71,7 +71,7 @@ def load(weights: Path | None, framing: Framing) -> FaceJudge:
             raise WeightsError(f"no weights of ArcFace at {file}: {remedy}")
         raise ExtraError(f"arcface comes without its weights: {remedy}, or put {NAME} into {kept.parent}")
     if file.suffix == ".onnx":
-        from gpk_judges.exchange import ExchangeNetwork  # here, because it imports onnxruntime, an extra
+        from gpk_judges.onnx_files import ExchangeNetwork  # here, because it imports onnxruntime, an extra
 
         network = ExchangeNetwork(file)
         return FaceJudge(network, face_window(framing), weights_sha256=network.sha256)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from gpk.errors import ExtraError, InputError
-from gpk.order import parts
+from gpk.seeding import parts
 from gpk.solid import Solid
 
 AT_ONCE = 1 << 17

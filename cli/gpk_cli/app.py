@@ -29,7 +29,7 @@ from gpk_cli import (
     view,
     weights,
 )
-from gpk_cli.endings import Ended, told
+from gpk_cli.exit_codes import Ended, told
 from gpk_cli.output import say
 
 GROUPS = (

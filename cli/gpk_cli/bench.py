@@ -115,7 +115,7 @@ def make_bench(
     from gpk.bench import Attributes, Bench
     from gpk.precision import allow_tf32, flush_denormals
     from gpk_checkpoints.weights import load_generator
-    from gpk_runs.heap import keep_heap
+    from gpk_runs.allocator import keep_heap
 
     flush_denormals()
     keep_heap()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import typer
 
-from gpk.offers import Offer
 from gpk.plugin import Backend
 from gpk.registry import Registry
+from gpk.validation import Offer
 from gpk_cli.output import AsJson, say, show
 
 

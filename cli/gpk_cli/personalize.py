@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gpk.errors import InputError, RunError
-from gpk.offers import file_name
 from gpk.plugin import Backend, Card
 from gpk.registry import Registry
+from gpk.validation import file_name
 from gpk_cli.bench import Precision, find_device, introduce, make_bench, open_album
 from gpk_cli.choice import choose
 from gpk_cli.output import AsJson, say

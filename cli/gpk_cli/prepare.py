@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gpk.offers import file_name
 from gpk.registry import Registry
+from gpk.validation import file_name
 from gpk_cli.bench import find_card
 from gpk_cli.output import AsJson, printable, say, show
 from gpk_cli.preparing import prepare_album

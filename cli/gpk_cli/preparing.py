@@ -11,7 +11,7 @@ from gpk.registry import Registry
 from gpk_cli.instruments import digest_of, find_bench, find_finder, find_judge
 from gpk_cli.output import say
 from gpk_cli.progress import Show, progress
-from gpk_runs.words import duration
+from gpk_runs.humanize import duration
 
 if TYPE_CHECKING:
     from gpk_prepare.prepare import Prepared

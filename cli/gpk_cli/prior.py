@@ -66,7 +66,7 @@ def _bench(registry: Registry, name: str, weights: Path | None) -> tuple[Bench, 
     from gpk.bench import Bench, Silence
     from gpk.precision import flush_denormals
     from gpk_checkpoints.weights import load_generator
-    from gpk_runs.heap import keep_heap
+    from gpk_runs.allocator import keep_heap
 
     flush_denormals()
     keep_heap()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
-from gpk_runs.words import duration
+from gpk_runs.humanize import duration
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -28,7 +28,7 @@ def report(
 
     It needs neither the generator nor the photos, and works for a run that is not finished too.
     """
-    from gpk_runs.words import size
+    from gpk_runs.humanize import size
     from gpk_tasks.report_page import write_report
 
     written = write_report(run, out)

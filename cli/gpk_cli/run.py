@@ -19,9 +19,9 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from gpk.errors import InputError
-from gpk.offers import file_name
 from gpk.plugin import Task
 from gpk.registry import Registry
+from gpk.validation import file_name
 from gpk_cli.bench import make_bench
 from gpk_cli.options import options_of, stated, with_parameters
 from gpk_cli.output import AsJson, say

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gpk_runs.words import duration
+from gpk_runs.humanize import duration
 from gpk_tasks.measures import MEASURES
 
 if TYPE_CHECKING:

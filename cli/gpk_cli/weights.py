@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 import typer
 
 from gpk.errors import ExtraError, InputError, UnknownNameError, WeightsError
-from gpk.offers import NAME
 from gpk.plugin import Backend, Card
 from gpk.registry import Registry
+from gpk.validation import NAME
 from gpk_cli.bench import find_card
 from gpk_cli.explain import explain
 from gpk_cli.output import AsJson, printable, say, show

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gpk.hull import LatentHull
-from gpk.order import seeded
+from gpk.seeding import seeded
 from gpk_view.camera import ANYWHERE, TRUSTED, Angles
 from gpk_view.eye import Eye
 from gpk_view.lessons import Edit

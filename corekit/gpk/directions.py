@@ -30,7 +30,7 @@ from gpk.errors import InputError
 from gpk.generator import Generator, fingerprint
 from gpk.hull import Edge, LatentHull
 from gpk.latents import LatentStatistics
-from gpk.order import seeded
+from gpk.seeding import seeded
 
 HELD_OUT = 0.3
 """The share of the chosen codes on which a plane is tried: InterFaceGAN's split (section 4.1)."""

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gpk.bench import Distance, FeatureDistance
-from gpk.order import parts
+from gpk.seeding import parts
 
 AT_ONCE = 8
 """Pictures that a distance looks at together."""

@@ -17,8 +17,8 @@ from typing import Any, Literal
 import pluggy
 
 from gpk.errors import PluginError, UnknownNameError
-from gpk.offers import KINDS, Descriptor, checked
 from gpk.plugin import API_VERSION, API_VERSIONS, GpkDeprecationWarning, Hooks
+from gpk.validation import KINDS, Descriptor, checked
 
 SLOW = 1.0
 """Seconds of loading beyond which a plugin is told of: every command waits for every plugin. Ours take milliseconds."""

@@ -14,9 +14,9 @@ from importlib import metadata
 from typing import TYPE_CHECKING, TypeVar
 
 from gpk.errors import AlbumError, InputError, PluginError, UnknownNameError
-from gpk.offers import KINDS, D, Offer, checked
 from gpk.plugin import ENTRY_POINT_GROUP, Backend, DetectorCard, JudgeCard, Task
 from gpk.quarantine import Guest, PluginReport
+from gpk.validation import KINDS, D, Offer, checked
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -22,7 +22,7 @@ from gpk_checkpoints.files import read_safetensors, write_safetensors
 from gpk_checkpoints.personas import save_persona
 from gpk_checkpoints.weights import load_generator
 from gpk_minicat import distance, gpk_backends, identity, load_distance, load_identity, load_perceptual, perceptual
-from gpk_runs.heap import keep_heap
+from gpk_runs.allocator import keep_heap
 from gpk_tasks.invert import invert
 from gpk_tasks.personalize import newborn
 from gpk_tasks.placement import Placement

@@ -16,7 +16,7 @@ from gpk.bench import Bench, Distance
 from gpk.hull import LatentHull
 from gpk.latents import anchors_as_ws
 from gpk.metrics import diversity, identity_similarity, psnr
-from gpk.order import in_parts, seeded
+from gpk.seeding import in_parts, seeded
 from gpk_bench.subjects import Photos, Subject
 from gpk_minicat.pictures import random_cameras
 from gpk_tasks.placement import Placement, place

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from gpk.album import Album
 from gpk.camera import Camera
-from gpk.order import parts, seeded
+from gpk.seeding import parts, seeded
 from gpk_minicat.pictures import FOCAL, random_cameras
 from gpk_minicat.render import render
 from gpk_minicat.traits import ALL_TRAITS, individual, photos_of

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from gpk.album import resize
 from gpk.bench import Distance
 from gpk.metrics import diversity, identity_similarity, psnr, ssim
-from gpk.order import in_parts
+from gpk.seeding import in_parts
 from gpk_tasks.renders import AT_ONCE
 
 Figures = dict[str, float]

@@ -24,7 +24,7 @@ from torch import Tensor
 from gpk.bench import FeatureDistance, Judge
 from gpk.generator import Generator
 from gpk.metrics import psnr
-from gpk.order import in_parts
+from gpk.seeding import in_parts
 from gpk_eg3d.network import EG3D
 from gpk_minicat import solid
 from gpk_minicat.crowd import frechet, mean_cosine, nearest

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from gpk.camera import Camera
 from gpk.generator import Generator, Render
-from gpk.order import parts
+from gpk.seeding import parts
 from gpk_eg3d.network import EG3D
 from gpk_minicat.parameters import IDENTITY, PRIOR, from_noise
 from gpk_minicat.pictures import FOCAL, SHARD, SIZE, Batch, Pictures, random_cameras, render_shard

@@ -13,7 +13,7 @@ import time
 import torch
 
 from gpk.generator import Generator
-from gpk.order import seeded
+from gpk.seeding import seeded
 from gpk_tasks.pose_settings import Posing
 
 STEP = 3.0

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from gpk.bench import Journal
 from gpk.generator import Generator
-from gpk.order import seeded
+from gpk.seeding import seeded
 
 COUNT = 32
 """Strangers, and so 496 pairs: enough for the likeness that one in a hundred of them reaches."""

@@ -20,8 +20,8 @@ from gpk.attach import attached
 from gpk.bench import Bench
 from gpk.latents import anchors_as_ws
 from gpk.metrics import identity_similarity
-from gpk.order import in_parts
 from gpk.persona import Persona
+from gpk.seeding import in_parts
 from gpk_tasks.renders import AT_ONCE, seen
 
 

@@ -20,7 +20,7 @@ from gpk.bench import Attributes, Bench, Journal, Silence
 from gpk.directions import Direction, apart_from, learn_direction
 from gpk.errors import InputError, UnknownNameError
 from gpk.generator import Generator, fingerprint
-from gpk.order import in_parts, seeded
+from gpk.seeding import in_parts, seeded
 from gpk_tasks.descent import State
 from gpk_tasks.keeping import Tick
 from gpk_tasks.renders import AT_ONCE, render_rows

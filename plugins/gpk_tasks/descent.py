@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from gpk.errors import RecipeError
 from gpk.loss import Loss
-from gpk.order import parts
+from gpk.seeding import parts
 
 State = tuple[dict[str, Tensor], dict[str, Any]]
 """Tensors by name and a position in JSON types: what a run keeps of work half done."""

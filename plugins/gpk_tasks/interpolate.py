@@ -26,8 +26,8 @@ from gpk.camera import Camera
 from gpk.errors import InputError
 from gpk.generator import Generator
 from gpk.metrics import identity_similarity
-from gpk.order import in_parts, seeded
 from gpk.plugin import option
+from gpk.seeding import in_parts, seeded
 from gpk_runs.animation import write_animation
 from gpk_runs.sheet import contact_sheet, write_sheet
 from gpk_tasks.codes import codes_of, picked, write_codes

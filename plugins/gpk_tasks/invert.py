@@ -20,7 +20,7 @@ from gpk.bench import Bench
 from gpk.generator import Noise, Render
 from gpk.latents import LatentStatistics, latent_statistics
 from gpk.loss import Loss, Reconstruction
-from gpk.order import seeded
+from gpk.seeding import seeded
 from gpk_tasks.descent import State, adam, adam_tensors, backward_in_parts, figures_of, load_adam, rate_at, set_rate
 from gpk_tasks.memory import photos_at_once
 from gpk_tasks.settings import Inversion

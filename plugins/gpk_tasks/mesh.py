@@ -22,8 +22,8 @@ from torch import Tensor
 
 from gpk.bench import Bench, Run
 from gpk.errors import InputError
-from gpk.order import in_parts
 from gpk.plugin import option
+from gpk.seeding import in_parts
 from gpk_runs.mesh import write_glb, write_ply
 from gpk_runs.sheet import write_sheet
 from gpk_runs.surface import AT_ONCE, Surface, Tick, decimated, measures, surface_of

@@ -26,9 +26,9 @@ from gpk.bench import Bench
 from gpk.errors import RecipeError
 from gpk.generator import fingerprint
 from gpk.importance import by_block, gathered, measured
-from gpk.offers import file_name
-from gpk.order import seeded
 from gpk.persona import Origin, Persona
+from gpk.seeding import seeded
+from gpk.validation import file_name
 from gpk_checkpoints.personas import save_persona
 from gpk_runs.interrupt import asked_to_stop
 from gpk_runs.run import Run

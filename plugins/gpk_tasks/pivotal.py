@@ -29,9 +29,9 @@ from gpk.bench import Bench
 from gpk.errors import RecipeError
 from gpk.generator import Generator, Render, fingerprint
 from gpk.loss import Loss, Reconstruction
-from gpk.order import parts, seeded
 from gpk.persona import Origin, Persona
 from gpk.recipe import Recipe
+from gpk.seeding import parts, seeded
 from gpk_tasks.descent import State, adam, adam_tensors, figures_of, load_adam
 from gpk_tasks.memory import photos_at_once
 from gpk_tasks.settings import LARGEST

@@ -25,7 +25,7 @@ from gpk.camera import Camera
 from gpk.errors import AlbumError, InputError
 from gpk.generator import Generator
 from gpk.latents import LatentStatistics, anchors_as_ws, latent_statistics
-from gpk.order import seeded
+from gpk.seeding import seeded
 from gpk_tasks.descent import State
 from gpk_tasks.keeping import Chain, Tick
 from gpk_tasks.pose_choice import Hypotheses, best, certainty, from_mean, likeness, rivals

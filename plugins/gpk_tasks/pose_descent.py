@@ -22,7 +22,7 @@ from gpk.album import Album
 from gpk.bench import Bench
 from gpk.latents import LatentStatistics
 from gpk.loss import Loss, Reconstruction
-from gpk.order import parts
+from gpk.seeding import parts
 from gpk_tasks.descent import (
     State,
     adam,

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from gpk.bench import Judge
-from gpk.order import in_parts
+from gpk.seeding import in_parts
 from gpk_tasks.renders import AT_ONCE
 
 SURE = 0.25

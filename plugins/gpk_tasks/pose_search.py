@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from gpk.album import Album, resize
 from gpk.bench import Bench, Distance, FeatureDistance
 from gpk.camera import Camera
-from gpk.order import parts
+from gpk.seeding import parts
 from gpk_tasks.descent import State
 from gpk_tasks.keeping import Tick
 

@@ -19,7 +19,7 @@ from gpk.bench import Bench
 from gpk.camera import Camera
 from gpk.errors import InputError
 from gpk.generator import Generator, Render
-from gpk.order import parts, seeded
+from gpk.seeding import parts, seeded
 
 AT_ONCE = 2
 """Pictures that are rendered or looked at together: 2.7 GiB on EG3D-FFHQ."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gpk_pages.page import write_page
 from gpk_runs.folder import CONFIG
-from gpk_runs.words import duration, size
+from gpk_runs.humanize import duration, size
 from gpk_tasks.learning import curves
 from gpk_tasks.record import Record, read_record
 from gpk_tasks.report_figures import highlights_of, layers_of, lines_of, measures_of

@@ -11,7 +11,7 @@ from torch import Tensor
 from gpk.album import resize
 from gpk.bench import Bench, Judge
 from gpk.metrics import identity_similarity, psnr, ssim
-from gpk.order import in_parts
+from gpk.seeding import in_parts
 from gpk_tasks.renders import AT_ONCE
 
 

@@ -24,8 +24,8 @@ from gpk.bench import Bench, Run
 from gpk.errors import InputError
 from gpk.generator import Generator
 from gpk.hull import LatentHull
-from gpk.order import parts, seeded
 from gpk.plugin import option
+from gpk.seeding import parts, seeded
 from gpk_photos.decode import read_image
 from gpk_runs.pictures import write_picture
 from gpk_runs.sheet import write_sheet

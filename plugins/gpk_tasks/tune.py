@@ -16,8 +16,8 @@ from gpk.bench import Bench
 from gpk.latents import anchors_as_ws, latent_statistics
 from gpk.loss import Loss, Reconstruction
 from gpk.lowrank import LoRA, Offset
-from gpk.order import batch_at, parts
 from gpk.persona import Persona
+from gpk.seeding import batch_at, parts
 from gpk_tasks.descent import State, adam, adam_tensors, figures_of, load_adam, rate_at, set_rate
 from gpk_tasks.memory import photos_at_once
 from gpk_tasks.settings import Tuning

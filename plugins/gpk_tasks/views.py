@@ -19,8 +19,8 @@ from gpk.bench import Bench, Run
 from gpk.camera import Camera
 from gpk.errors import InputError
 from gpk.metrics import identity_similarity
-from gpk.order import in_parts
 from gpk.plugin import option
+from gpk.seeding import in_parts
 from gpk_runs.animation import write_animation
 from gpk_runs.pictures import write_picture
 from gpk_runs.sheet import contact_sheet, write_sheet

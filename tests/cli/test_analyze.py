@@ -14,9 +14,9 @@ import torch
 
 from gpk.generator import Generator
 from gpk.lowrank import LoRA
-from gpk.order import seeded
 from gpk.persona import Origin, Persona
 from gpk.recipe import Recipe
+from gpk.seeding import seeded
 from gpk_checkpoints.personas import load_persona, save_persona
 from gpk_stylegan2 import gpk_backends
 

@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from gpk.attach import attached
-from gpk.order import seeded
 from gpk.registry import Registry
+from gpk.seeding import seeded
 from gpk_checkpoints.files import read_safetensors, write_safetensors
 from gpk_checkpoints.personas import load_persona
 from gpk_checkpoints.weights import load_generator

@@ -12,10 +12,10 @@ import pytest
 import torch
 from torch import nn
 
-from gpk.order import seeded
 from gpk.persona import Origin, Persona
 from gpk.recipe import Recipe
 from gpk.registry import Registry
+from gpk.seeding import seeded
 from gpk_checkpoints.personas import load_persona, save_persona
 from gpk_module.network import ModuleGenerator
 from gpk_module.traits import recognise

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from gpk.damage import square_hole
 from gpk.generator import Generator, fingerprint
-from gpk.order import seeded
 from gpk.persona import Origin, Persona
 from gpk.recipe import Recipe
 from gpk.registry import Registry
+from gpk.seeding import seeded
 from gpk_checkpoints.personas import save_persona
 from gpk_checkpoints.weights import load_generator
 from gpk_photos import read_image, write_labels, write_png

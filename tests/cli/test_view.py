@@ -14,10 +14,10 @@ import pytest
 import torch
 
 from gpk.generator import fingerprint
-from gpk.order import seeded
 from gpk.persona import Origin, Persona
 from gpk.recipe import Recipe
 from gpk.registry import Registry
+from gpk.seeding import seeded
 from gpk_checkpoints.files import write_safetensors
 from gpk_checkpoints.personas import save_persona
 from gpk_checkpoints.weights import load_generator

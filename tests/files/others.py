@@ -17,9 +17,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from gpk.generator import fingerprint
-from gpk.order import seeded
 from gpk.persona import Origin, Persona
 from gpk.recipe import Recipe
+from gpk.seeding import seeded
 from gpk_checkpoints.personas import save_persona
 
 

@@ -14,9 +14,9 @@ from gpk.attach import attached
 from gpk.convolution import Factors, convolved, factors_of, filtered
 from gpk.generator import PARTS, Generator, Kind, Render, fingerprint
 from gpk.lowrank import Layout
-from gpk.order import seeded
 from gpk.persona import Origin, Persona
 from gpk.recipe import Recipe
+from gpk.seeding import seeded
 from gpk_stylegan2.layers import SynthesisLayer
 from gpk_stylegan2.network import StyleGAN2
 from gpk_tasks.memory import counting

@@ -25,7 +25,7 @@ from gpk.errors import InputError
 from gpk.generator import Generator, fingerprint
 from gpk.hull import Edge, LatentHull
 from gpk.latents import LatentStatistics
-from gpk.order import seeded
+from gpk.seeding import seeded
 
 EDGES: tuple[Edge, ...] = get_args(Edge)
 AMOUNTS = torch.tensor([-2.0, -1.0, 0.0, 1.0, 2.0])

@@ -17,7 +17,7 @@ from gpk.generator import Generator, Render, fingerprint
 from gpk.latents import latent_statistics
 from gpk.loss import Reconstruction
 from gpk.metrics import diversity, identity_similarity, psnr, ssim
-from gpk.order import batch_at, seeded
+from gpk.seeding import batch_at, seeded
 
 
 def pictures(count: int = 2, side: int = 16, seed: int = 0) -> Tensor:

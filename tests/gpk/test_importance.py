@@ -26,9 +26,9 @@ from gpk.importance import (
     spectrum_of,
 )
 from gpk.lowrank import Layout, LoRA, Offset
-from gpk.order import seeded
 from gpk.persona import Origin, Persona
 from gpk.recipe import Recipe
+from gpk.seeding import seeded
 
 WHOLE = Recipe(parts=dict.fromkeys(("mapping", "backbone", "decoder", "superres"), "whole"))  # pyright: ignore[reportArgumentType]
 

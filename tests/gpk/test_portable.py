@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from gpk import portable
-from gpk.order import seeded
+from gpk.seeding import seeded
 
 
 @pytest.fixture(params=[torch.float32, torch.float64], ids=str)

@@ -28,11 +28,11 @@ from gpk.bench import Bench, Silence
 from gpk.errors import InputError
 from gpk.generator import fingerprint
 from gpk.hull import LatentHull
-from gpk.order import seeded
 from gpk.persona import Origin, Persona
 from gpk.plugin import Backend
 from gpk.recipe import RELEASE_PARTS, Recipe
 from gpk.registry import Registry
+from gpk.seeding import seeded
 from gpk_cli.bench import find_device
 from gpk_judges import load_lpips
 from gpk_minicat import load_distance, load_identity

@@ -11,10 +11,10 @@ from torch.nn import functional as F
 
 from gpk.attach import attached
 from gpk.generator import fingerprint
-from gpk.order import seeded
 from gpk.persona import Origin, Persona
 from gpk.precision import allow_tf32
 from gpk.recipe import Recipe
+from gpk.seeding import seeded
 from gpk_eg3d.config import EG3DConfig
 from gpk_eg3d.network import EG3D
 from gpk_stylegan2.config import StyleGAN2Config

@@ -13,8 +13,8 @@ from gpk.directions import Direction
 from gpk.errors import InputError, PersonaError
 from gpk.generator import fingerprint
 from gpk.hull import LatentHull
-from gpk.order import seeded
 from gpk.persona import Persona
+from gpk.seeding import seeded
 from gpk_eg3d.network import EG3D
 from gpk_tasks.synthesize import draw_prior
 from gpk_view.camera import Angles

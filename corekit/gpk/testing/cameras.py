@@ -10,7 +10,7 @@ import torch
 from gpk.camera import Camera
 from gpk.errors import InputError
 from gpk.generator import Generator
-from gpk.order import seeded
+from gpk.seeding import seeded
 from gpk.testing.alike import NOTHING, alike, off
 from gpk.testing.rule import ContractError, NotPromisedError, OnPurposeError, Rule
 from gpk.testing.specimen import Specimen

@@ -18,8 +18,8 @@ from torch.nn import functional as F
 from gpk.bench import Attributes, FeatureDistance
 from gpk.errors import ExtraError
 from gpk.generator import fingerprint
-from gpk.order import seeded
 from gpk.plugin import JudgeCard
+from gpk.seeding import seeded
 from gpk.testing.alike import NOTHING, alike, off
 from gpk.testing.building import imports_lightly
 from gpk.testing.rule import ContractError, NotPromisedError, Rule

@@ -8,7 +8,6 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from gpk.errors import UnknownNameError
-from gpk.offers import Offer
 from gpk.plugin import ENTRY_POINT_GROUP, Backend, JudgeCard, Task
 from gpk.registry import Registry
 from gpk.testing.judges import JUDGE_RULES, JudgeSpecimen
@@ -16,6 +15,7 @@ from gpk.testing.rule import Rule, Verdict, verdicts
 from gpk.testing.rules import BACKEND_RULES
 from gpk.testing.specimen import Specimen
 from gpk.testing.tasks import TASK_RULES, TaskSpecimen
+from gpk.validation import Offer
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ from gpk.camera import Camera
 from gpk.errors import PersonaError
 from gpk.generator import Generator, Render, fingerprint
 from gpk.lowrank import Layout, LoRA
-from gpk.order import seeded
 from gpk.persona import Origin, Persona
 from gpk.recipe import Recipe
+from gpk.seeding import seeded
 from gpk.testing.alike import alike, off
 from gpk.testing.rule import ContractError, OnPurposeError, Rule
 from gpk.testing.specimen import Specimen

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gpk.generator import Render
-from gpk.order import seeded
+from gpk.seeding import seeded
 from gpk.testing.alike import alike, off
 from gpk.testing.rule import ContractError, NotPromisedError, Rule
 from gpk.testing.specimen import Specimen

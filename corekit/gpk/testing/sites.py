@@ -14,9 +14,9 @@ import torch
 
 from gpk.errors import RecipeError
 from gpk.generator import PARTS, Kind
-from gpk.order import seeded
 from gpk.persona import changing_sites
 from gpk.recipe import Recipe
+from gpk.seeding import seeded
 from gpk.testing.gains import Meeting, meetings
 from gpk.testing.rule import ContractError, NotPromisedError, Rule
 from gpk.testing.specimen import Specimen

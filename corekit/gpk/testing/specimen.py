@@ -17,8 +17,8 @@ from torch import Tensor
 
 from gpk.camera import Camera
 from gpk.generator import Generator
-from gpk.order import seeded
 from gpk.plugin import Backend, Card
+from gpk.seeding import seeded
 from gpk.testing.rule import ContractError
 
 MOST = 16_000_000

@@ -22,7 +22,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from gpk.errors import WeightsError
-from gpk.order import seeded
+from gpk.seeding import seeded
 from gpk_checkpoints import array_kinds
 from gpk_checkpoints.arrays import Array, read_array
 

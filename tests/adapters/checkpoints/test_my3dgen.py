@@ -20,9 +20,9 @@ from gpk.attach import attached, check_fit
 from gpk.errors import GpkError, WeightsError
 from gpk.generator import Generator, fingerprint
 from gpk.lowrank import LoRA, Offset
-from gpk.order import seeded
 from gpk.persona import Origin, Persona
 from gpk.plugin import Backend
+from gpk.seeding import seeded
 from gpk_checkpoints.foreign import read_checkpoint
 from gpk_checkpoints.my3dgen import Learned, learned_by, read_snapshot
 from gpk_checkpoints.personas import load_persona, save_persona

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from gpk.album import Album
 from gpk.bench import Bench, Silence
-from gpk.order import seeded
 from gpk.plugin import Backend, Card
+from gpk.seeding import seeded
 from gpk_evaluate.evaluation import learned_directions
 from gpk_evaluate.instruments import Instruments
 from gpk_evaluate.protocols import Scene, editing

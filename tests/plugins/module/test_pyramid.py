@@ -9,8 +9,8 @@ import torch
 
 from gpk.bench import FeatureDistance
 from gpk.errors import InputError
-from gpk.order import seeded
 from gpk.registry import Registry
+from gpk.seeding import seeded
 from gpk_module.pyramid import load
 
 

@@ -15,8 +15,8 @@ from torch import Tensor
 from gpk.album import Album
 from gpk.bench import Bench, Silence
 from gpk.framing import Square
-from gpk.order import seeded
 from gpk.plugin import Backend, Card
+from gpk.seeding import seeded
 from gpk_eg3d.network import EG3D
 from gpk_photos import read_image
 from gpk_photos.crop import cropped

@@ -23,9 +23,9 @@ import gpk_tasks.personalize as job
 from gpk.album import Album
 from gpk.bench import Bench
 from gpk.generator import Generator
-from gpk.order import seeded
 from gpk.plugin import Backend, Card
 from gpk.recipe import RELEASE_PARTS, Recipe
+from gpk.seeding import seeded
 from gpk_eg3d.config import EG3DConfig
 from gpk_eg3d.network import EG3D
 from gpk_runs.run import Run

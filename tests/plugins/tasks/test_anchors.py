@@ -19,8 +19,8 @@ from torch import Tensor
 
 from gpk.bench import Bench
 from gpk.errors import InputError, RunError
-from gpk.order import seeded
 from gpk.registry import Registry
+from gpk.seeding import seeded
 from gpk_checkpoints.personas import load_persona
 from gpk_runs.run import Run
 from gpk_tasks.anchors import given_anchors

@@ -12,10 +12,10 @@ from torch import Tensor
 from gpk.album import Album
 from gpk.bench import Bench, Silence
 from gpk.generator import fingerprint
-from gpk.order import seeded
 from gpk.persona import Origin, Persona
 from gpk.plugin import Backend, Card
 from gpk.recipe import Recipe
+from gpk.seeding import seeded
 from gpk_eg3d.network import EG3D
 from gpk_tasks.invert import invert
 from gpk_tasks.personalize import album_digest

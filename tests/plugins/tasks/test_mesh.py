@@ -16,7 +16,7 @@ from gpk.bench import Bench
 from gpk.camera import Camera
 from gpk.errors import InputError, RunError
 from gpk.generator import Generator, LatentSpace, Noise, Render, Site
-from gpk.order import seeded
+from gpk.seeding import seeded
 from gpk_eg3d.network import EG3D
 from gpk_eg3d.rays import march
 from gpk_stylegan2.network import StyleGAN2

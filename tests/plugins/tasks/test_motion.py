@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from gpk.order import seeded
+from gpk.seeding import seeded
 from gpk_tasks.motion import figures_of_loop, through, turntable
 
 

@@ -17,10 +17,10 @@ from gpk.attach import attached, is_attached, merged
 from gpk.bench import Bench, Silence
 from gpk.errors import PersonaError, RecipeError
 from gpk.generator import Generator, fingerprint
-from gpk.order import seeded
 from gpk.persona import Origin, Persona
 from gpk.plugin import Backend, Card
 from gpk.recipe import Recipe
+from gpk.seeding import seeded
 from gpk_checkpoints.personas import load_persona, save_persona
 from gpk_tasks.pivotal import LPIPS_STOP, RATES, Pivoting, pivotal
 from gpk_tasks.renders import render_album

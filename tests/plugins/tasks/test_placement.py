@@ -18,10 +18,10 @@ from gpk.generator import Generator, fingerprint
 from gpk.hull import LatentHull
 from gpk.latents import anchors_as_ws, latent_statistics
 from gpk.loss import Reconstruction, Rows
-from gpk.order import seeded
 from gpk.persona import Origin, Persona
 from gpk.plugin import Backend, Card
 from gpk.recipe import Recipe
+from gpk.seeding import seeded
 from gpk_tasks.placement import PLACEMENTS, Placement, place
 
 PAPER = dataclasses.replace(PLACEMENTS["paper"], steps=6)

@@ -18,9 +18,9 @@ from gpk.bench import Bench, Silence
 from gpk.errors import AlbumError, InputError, RecipeError
 from gpk.latents import latent_statistics
 from gpk.loss import Reconstruction
-from gpk.order import seeded
 from gpk.plugin import Backend, Card
 from gpk.registry import Registry
+from gpk.seeding import seeded
 from gpk_cli.bench import make_bench
 from gpk_eg3d.network import EG3D
 from gpk_minicat.album import write_album

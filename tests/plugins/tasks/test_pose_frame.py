@@ -15,8 +15,8 @@ from gpk.bench import Bench, Silence
 from gpk.camera import Camera
 from gpk.framing import Square
 from gpk.latents import latent_statistics
-from gpk.order import seeded
 from gpk.plugin import Backend, Card
+from gpk.seeding import seeded
 from gpk_eg3d.network import EG3D
 from gpk_photos.crop import cropped
 from gpk_photos.decode import tensor

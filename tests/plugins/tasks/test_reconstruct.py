@@ -16,11 +16,11 @@ from gpk.attach import is_attached
 from gpk.bench import Bench, Silence
 from gpk.errors import InputError, RecipeError
 from gpk.generator import fingerprint
-from gpk.order import seeded
 from gpk.persona import Origin, Persona
 from gpk.plugin import Backend, Card
 from gpk.recipe import Recipe
 from gpk.registry import Registry
+from gpk.seeding import seeded
 from gpk_checkpoints.files import read_safetensors
 from gpk_checkpoints.personas import load_persona
 from gpk_cli.bench import find_card, make_bench

@@ -16,7 +16,7 @@ from gpk.attach import attached, is_attached
 from gpk.bench import Bench
 from gpk.errors import ExtraError, InputError, RunError
 from gpk.generator import Generator
-from gpk.order import seeded
+from gpk.seeding import seeded
 from gpk_checkpoints.files import read_safetensors
 from gpk_eg3d.network import EG3D
 from gpk_photos.decode import read_image

@@ -16,8 +16,8 @@ from gpk.bench import Bench, Silence
 from gpk.camera import Camera
 from gpk.errors import InputError, RunError, WeightsError
 from gpk.generator import Generator
-from gpk.order import seeded
 from gpk.plugin import Backend, Card
+from gpk.seeding import seeded
 from gpk.testing.alike import alike
 from gpk_checkpoints.files import write_safetensors
 from gpk_eg3d.network import EG3D

@@ -21,12 +21,12 @@ from gpk.generator import Generator, fingerprint
 from gpk.hull import LatentHull
 from gpk.latents import anchors_as_ws
 from gpk.metrics import psnr
-from gpk.order import seeded
 from gpk.persona import Origin, Persona
 from gpk.plugin import Backend, Card
 from gpk.precision import flush_denormals
 from gpk.recipe import Recipe
 from gpk.registry import Registry
+from gpk.seeding import seeded
 from gpk_checkpoints.files import read_safetensors
 from gpk_checkpoints.weights import load_generator
 from gpk_photos import read_image, write_png

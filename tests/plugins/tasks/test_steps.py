@@ -19,10 +19,10 @@ from gpk.generator import Generator, fingerprint
 from gpk.hull import LatentHull
 from gpk.latents import anchors_as_ws
 from gpk.lowrank import LoRA
-from gpk.order import seeded
 from gpk.persona import Origin, Persona
 from gpk.plugin import Backend, Card
 from gpk.recipe import Recipe
+from gpk.seeding import seeded
 from gpk_tasks.descent import rate_at
 from gpk_tasks.invert import invert, whiteness
 from gpk_tasks.memory import budget, counting, fitting

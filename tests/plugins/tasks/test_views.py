@@ -16,8 +16,8 @@ from gpk.album import Album
 from gpk.attach import attached, is_attached
 from gpk.bench import Bench, Silence
 from gpk.errors import InputError, RunError
-from gpk.order import seeded
 from gpk.registry import Registry
+from gpk.seeding import seeded
 from gpk_checkpoints.files import read_safetensors
 from gpk_checkpoints.weights import load_generator
 from gpk_eg3d.network import EG3D

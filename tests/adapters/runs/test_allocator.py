@@ -9,7 +9,7 @@ import pytest
 
 FAULTS = """
 import ctypes, resource, sys
-from gpk_runs.heap import keep_heap
+from gpk_runs.allocator import keep_heap
 if sys.argv[1] == "keep" and not keep_heap():
     sys.exit(3)
 libc, size = ctypes.CDLL(None), 1 << 26

@@ -1,6 +1,6 @@
 """Durations and sizes."""
 
-from gpk_runs.words import duration, size
+from gpk_runs.humanize import duration, size
 
 
 def test_durations_carry_over() -> None:
