@@ -34,7 +34,6 @@ def test_an_arrow_broken_on_purpose_is_caught(tmp_path: Path) -> None:
         subprocess.run(["cp", "-r", ROOT / name, tmp_path / name], check=True)
     errors = tmp_path / "corekit" / "gpk" / "errors.py"
     errors.write_text(errors.read_text() + "\nimport gpk_eg3d\n")
-    shelves = [tmp_path, *(tmp_path / shelf for shelf in ("adapters", "plugins", "cli"))]
-    result = linted(tmp_path, *shelves)
+    result = linted(tmp_path, *(tmp_path / shelf for shelf in ("corekit", "adapters", "plugins", "cli")))
     assert result.returncode != 0
     assert "gpk.errors -> gpk_eg3d" in result.stdout
