@@ -976,6 +976,9 @@ reason.
 A backend is tried on each of its cards (of those that build the same, the first), built from
 `{**card.config, **backend.tiny}` with random weights. So nothing is said of what was learned: not that pictures are
 good, and only roughly that they are in range.
+
+The same call gives the same bits. Two ways to the same picture may be a thousandth of its largest number apart: other
+kernels, other processors and other numbers of threads round otherwise, by far less than that.
 """
 GAINS = """
 What a gain is cannot be seen in what a layer gives, for any other gain would be some other weight. So torch's functions
