@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
+import my3dgen
 import numpy as np
 import pytest
 import torch
@@ -26,14 +25,7 @@ Gpk = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture(scope="session")
 def maker() -> ModuleType:
     """The maker of snapshots."""
-    path = Path(__file__).parents[1] / "files" / "my3dgen.py"
-    spec = importlib.util.spec_from_file_location("files_my3dgen", path)
-    assert spec is not None
-    assert spec.loader is not None
-    if spec.name not in sys.modules:
-        sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[spec.name])
-    return sys.modules[spec.name]
+    return my3dgen
 
 
 @pytest.fixture

@@ -6,14 +6,19 @@ python layouts.py FOLDER          writes each, of the small network, into a fold
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import my3dgen
+import networks
+import others
+import rosinality
+import settings
 import torch
+import wrapped
 
 from gpk.errors import InputError
 from gpk_checkpoints.weights import load_generator
@@ -26,22 +31,8 @@ from gpk_stylegan2 import gpk_backends as stylegan2_backends
 from gpk_stylegan2.config import StyleGAN2Config
 from gpk_stylegan2.network import StyleGAN2
 
-
-def _beside(name: str) -> Any:
-    """The module beside this one: pytest's importlib mode knows no neighbours."""
-    spec = importlib.util.spec_from_file_location(f"files_{name}", Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    if spec.name not in sys.modules:
-        sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[spec.name])
-    return sys.modules[spec.name]
-
-
 LAYOUTS: tuple[Any, ...] = tuple(
-    layout
-    for name in ("networks", "settings", "wrapped", "rosinality", "my3dgen", "others")
-    for layout in _beside(name).LAYOUTS
+    layout for maker in (networks, settings, wrapped, rosinality, my3dgen, others) for layout in maker.LAYOUTS
 )
 """Rows of `layout.Layout`."""
 

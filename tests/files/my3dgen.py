@@ -8,33 +8,22 @@ called that the description has no word for does not matter to a reader.
 from __future__ import annotations
 
 import copy
-import importlib.util
 import math
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import official
+import persistence
 import torch
+import trees
+from layout import Layout
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from gpk_eg3d.network import EG3D
 
-
-def _beside(name: str) -> Any:
-    """The module beside this one: pytest's importlib mode knows no neighbours."""
-    spec = importlib.util.spec_from_file_location(f"files_{name}", Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    if spec.name not in sys.modules:
-        sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[spec.name])
-    return sys.modules[spec.name]
-
-
-Layout, official = _beside("layout").Layout, _beside("official")
 Factors = dict[str, tuple[Tensor, Tensor]]
 KINDS = ("conv", "affine", "torgb")
 
@@ -73,7 +62,7 @@ class Snapshot:
     def _layer(self, layer: Any, path: str, word: str) -> Any:
         a, b = self.factors[f"{path}.weight"]
         around = _around(layer, word, lora_A=nn.Parameter(a), lora_B=nn.Parameter(b))
-        around.state["_modules"]["dropout"] = official.plain(nn.Identity, official.module_state({}))
+        around.state["_modules"]["dropout"] = persistence.plain(nn.Identity, persistence.module_state({}))
         around.state |= self.stated
         return around
 
@@ -83,18 +72,18 @@ class Snapshot:
 
     def written(self, path: Path, *, protocol: int = 4, edit: Callable[[Any], None] | None = None) -> Path:
         """Writes the pickle."""
-        return official.saved(path, self._whole(edit), protocol=protocol)
+        return persistence.saved(path, self._whole(edit), protocol=protocol)
 
     def torch_saved(self, path: Path) -> Path:
         """Writes the same dict with torch.save."""
-        return official.torch_saved(path, self._whole(None))
+        return persistence.torch_saved(path, self._whole(None))
 
     def _whole(self, edit: Callable[[Any], None] | None) -> dict[str, Any]:
         root = self.tree()
         if edit is not None:
             edit(root)
-        kwargs = official.EasyDict(class_name="training.dataset.ImageFolderDataset", resolution=32)
-        others = {"D": official.discriminator(), "augment_pipe": None}
+        kwargs = persistence.EasyDict(class_name="training.dataset.ImageFolderDataset", resolution=32)
+        others = {"D": trees.discriminator(), "augment_pipe": None}
         return {"training_set_kwargs": kwargs, "G": root, "G_ema": root, **others}
 
 
@@ -137,11 +126,11 @@ def trained(
 
 def _around(inner: Any, word: str, **parameters: nn.Parameter) -> Any:
     """A module around `inner`, which is called `word` in it."""
-    return official.Persistent("Around", official.module_state({word: inner}, parameters))
+    return persistence.Persistent("Around", persistence.module_state({word: inner}, parameters))
 
 
 def _tensors(module: Any, prefix: str) -> Any:
-    state = module.state if isinstance(module, official.Persistent) else vars(module)
+    state = module.state if isinstance(module, persistence.Persistent) else vars(module)
     for kind in ("_parameters", "_buffers"):
         for name, tensor in state[kind].items():
             if tensor is not None and name not in state["_non_persistent_buffers_set"]:

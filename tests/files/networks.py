@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import official
+import persistence
 import torch
+import trees
+from layout import Layout
 from torch import nn
-
-
-def _beside(name: str) -> Any:
-    """The module beside this one: pytest's importlib mode knows no neighbours."""
-    spec = importlib.util.spec_from_file_location(f"files_{name}", Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    if spec.name not in sys.modules:
-        sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[spec.name])
-    return sys.modules[spec.name]
-
-
-Layout, official = _beside("layout").Layout, _beside("official")
 
 Maker = Callable[[Path, Any], str]
 
@@ -39,7 +27,7 @@ def torch_saved(name: str, part: str = "", *, legacy: bool = False, flat: bool =
 
     def make(folder: Path, generator: Any) -> str:
         network = official.network_of(generator, flat=flat)
-        return str(official.torch_saved(folder / name, network.at(part) if part else network, legacy=legacy))
+        return str(persistence.torch_saved(folder / name, network.at(part) if part else network, legacy=legacy))
 
     return make
 
@@ -49,21 +37,21 @@ def foreign(module: nn.Module, *, top: bool = True) -> Any:
     if isinstance(module, nn.Sequential | nn.Softplus):
         kind = type(module)
     else:
-        kind = official.named("model", "Generator" if top else "Block" if list(module.children()) else "Layer")
+        kind = persistence.named("model", "Generator" if top else "Block" if list(module.children()) else "Layer")
     children = {name: foreign(child, top=False) for name, child in module.named_children()}
     known = {name: value for name, value in vars(module).items() if isinstance(value, int | float | str | tuple)}
     passing = set(module._non_persistent_buffers_set)
-    state = official.module_state(children, module._parameters, module._buffers, **known)
-    return official.plain(kind, state | {"_non_persistent_buffers_set": passing})
+    state = persistence.module_state(children, module._parameters, module._buffers, **known)
+    return persistence.plain(kind, state | {"_non_persistent_buffers_set": passing})
 
 
 def _foreign(name: str, legacy: bool = False) -> Maker:
-    return lambda folder, generator: str(official.torch_saved(folder / name, foreign(generator), legacy=legacy))
+    return lambda folder, generator: str(persistence.torch_saved(folder / name, foreign(generator), legacy=legacy))
 
 
 def _in_a_dict(folder: Path, generator: Any) -> str:
     whole = {"G_ema": official.network_of(generator), "step": 3}
-    return str(official.torch_saved(folder / "g.pt", whole))
+    return str(persistence.torch_saved(folder / "g.pt", whole))
 
 
 def _arrays(network: Any) -> None:
@@ -76,7 +64,7 @@ def _live(folder: Path, generator: Any) -> str:
     """A file whose G is the generator, and whose G_ema is another."""
     path, network = folder / "snapshot.pkl", official.network_of(generator)
     other = official.network_of(official.zeroed(generator))
-    return str(official.saved(path, {"G": network, "D": official.discriminator(), "G_ema": other})) + "::G"
+    return str(persistence.saved(path, {"G": network, "D": trees.discriminator(), "G_ema": other})) + "::G"
 
 
 OFFICIAL = (

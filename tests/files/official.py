@@ -14,43 +14,19 @@ from __future__ import annotations
 
 import argparse
 import copy
-import importlib.util
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from persistence import EasyDict, saved
+from trees import FUSED, Trees, decoder_of, discriminator, renderer_of
 
 from gpk.generator import Generator
 from gpk.registry import Registry
 from gpk_eg3d.network import EG3D
 from gpk_stylegan2.network import StyleGAN2
-
-
-def _beside(name: str) -> Any:
-    """The module beside this one: pytest's importlib mode knows no neighbours."""
-    spec = importlib.util.spec_from_file_location(f"files_{name}", Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    if spec.name not in sys.modules:
-        sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[spec.name])
-    return sys.modules[spec.name]
-
-
-_persistence, _poisons, _trees = _beside("persistence"), _beside("poisons"), _beside("trees")
-Persistent, EasyDict, NAMED = _persistence.Persistent, _persistence.EasyDict, _persistence.NAMED
-standing, plain, named, module_state = (
-    _persistence.standing,
-    _persistence.plain,
-    _persistence.named,
-    _persistence.module_state,
-)
-saved, torch_saved = _persistence.saved, _persistence.torch_saved
-poisons, Call = _poisons.poisons, _poisons.Call
-FUSED, discriminator = _trees.FUSED, _trees.discriminator
 
 
 def written(
@@ -141,15 +117,15 @@ def network_of(generator: Generator, *, flat: bool = False) -> Any:
     kwargs = arguments_of(generator, flat=flat)
     attributes = {name: kwargs[name] for name in ("z_dim", "c_dim", "w_dim", "img_resolution", "img_channels")}
     if not isinstance(generator, EG3D):
-        root = _trees.Trees(flat).made(generator, "Generator")
+        root = Trees(flat).made(generator, "Generator")
         attributes |= {"num_ws": generator.latent.num_ws, "_init_kwargs": EasyDict(kwargs)}
     else:
-        root = _trees.Trees(newer=True).made(generator, "TriPlaneGenerator")
+        root = Trees(newer=True).made(generator, "TriPlaneGenerator")
         rendering = kwargs["rendering_kwargs"]
         sr = root.state["_modules"]["superresolution"]
         sr.class_name = rendering["superresolution_module"].rpartition(".")[2]
-        root.state["_modules"]["decoder"] = _trees.decoder_of(root.state["_modules"]["decoder"])
-        root.state["_modules"]["renderer"] = _trees.renderer_of(generator)
+        root.state["_modules"]["decoder"] = decoder_of(root.state["_modules"]["decoder"])
+        root.state["_modules"]["renderer"] = renderer_of(generator)
         root.state["_buffers"]["dataset_label_std"] = next(generator.parameters()).new_ones(25)
         stale = {**rendering, "depth_resolution": 7, "box_warp": 9.0, "avg_camera_pivot": [0, 0, 9]}
         attributes |= {

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
-import sys
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import official
+import persistence
 import torch
+import trees
+import wrapped
+from layout import Layout
 from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -21,20 +24,6 @@ from gpk.persona import Origin, Persona
 from gpk.recipe import Recipe
 from gpk.seeding import seeded
 from gpk_checkpoints.personas import save_persona
-
-
-def _beside(name: str) -> Any:
-    """The module beside this one: pytest's importlib mode knows no neighbours."""
-    spec = importlib.util.spec_from_file_location(f"files_{name}", Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    if spec.name not in sys.modules:
-        sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[spec.name])
-    return sys.modules[spec.name]
-
-
-Layout, official, wrapped = _beside("layout").Layout, _beside("official"), _beside("wrapped")
 
 State = dict[str, Tensor]
 Maker = Callable[[Path, Any], str]
@@ -82,7 +71,7 @@ def _stylegan3_network() -> Any:
         own = {name: tensor for name, tensor in names.items() if "." not in name}
         buffers = {n: t for n, t in own.items() if n.endswith(("filter", "_ema", "_avg", "form", "freqs", "phases"))}
         parameters = {name: nn.Parameter(tensor) for name, tensor in own.items() if name not in buffers}
-        state = official.module_state({n: made(part, n) for n, part in children.items()}, parameters, buffers)
+        state = persistence.module_state({n: made(part, n) for n, part in children.items()}, parameters, buffers)
         if path == "synthesis":
             state |= {"layer_names": list(LAYERS), "num_layers": 14, "margin_size": 10, "output_scale": 0.25}
         if path.startswith(("L", "input")):
@@ -92,12 +81,12 @@ def _stylegan3_network() -> Any:
             state["_buffers"] |= {"up_filter": None, "down_filter": None}
         kinds = {"mapping": "MappingNetwork", "synthesis": "SynthesisNetwork", "input": "SynthesisInput"}
         kinds |= {"": "Generator", "affine": "FullyConnectedLayer", "fc0": "FullyConnectedLayer"}
-        return official.Persistent(kinds.get(path, "SynthesisLayer"), state)
+        return persistence.Persistent(kinds.get(path, "SynthesisLayer"), state)
 
     root = made(stylegan3(), "")
     arguments = {"z_dim": 12, "c_dim": 0, "w_dim": 16, "img_resolution": 64, "img_channels": 3}
     arguments |= {"mapping_kwargs": {"num_layers": 2}, "channel_base": 1024, "magnitude_ema_beta": 0.9988915792636801}
-    root.state |= {**arguments, "_init_args": (), "_init_kwargs": official.EasyDict(arguments)}
+    root.state |= {**arguments, "_init_args": (), "_init_kwargs": persistence.EasyDict(arguments)}
     return root
 
 
@@ -118,14 +107,14 @@ def _panohead(root: Any) -> None:
     weight = {"weight": nn.Parameter(torch.ones(16, 16))}
     parts = {"bcg_synthesis": ("SynthesisNetwork", "b4"), "t_mapping": ("MappingNetwork", "fc0")}
     for name, (kind, inner) in parts.items():
-        layer = official.Persistent("SynthesisBlock", official.module_state({}, weight))
-        root.state["_modules"][name] = official.Persistent(kind, official.module_state({inner: layer}))
+        layer = persistence.Persistent("SynthesisBlock", persistence.module_state({}, weight))
+        root.state["_modules"][name] = persistence.Persistent(kind, persistence.module_state({inner: layer}))
     grids = {"triplane_size": 16, "triplane_depth": 3, "use_background": True, "use_torgb_raw": True, "trans_reg": 10}
     root.state["rendering_kwargs"].update(grids)
 
 
 def _pickle(name: str, value: Callable[[], object], protocol: int = 4) -> Maker:
-    return lambda folder, generator: str(official.saved(folder / name, value(), protocol=protocol))
+    return lambda folder, generator: str(persistence.saved(folder / name, value(), protocol=protocol))
 
 
 def _tensors(name: str, shapes: Mapping[str, tuple[int, ...]]) -> Maker:
@@ -160,9 +149,9 @@ def _album() -> bytes:
 
 def _tensorflow() -> object:
     """Three networks, as the trainings of 2018 to 2020 left them."""
-    kind = official.named("dnnlib.tflib.network", "Network")
+    kind = persistence.named("dnnlib.tflib.network", "Network")
     state = {"version": 3, "name": "Gs", "static_kwargs": {"num_channels": 3}, "variables": [("lod", np.float32(0))]}
-    return tuple(official.plain(kind, state) for _ in range(3))
+    return tuple(persistence.plain(kind, state) for _ in range(3))
 
 
 def _persona(folder: Path, generator: Any) -> str:
@@ -174,8 +163,10 @@ def _persona(folder: Path, generator: Any) -> str:
 
 
 def _unknown(folder: Path, generator: Any) -> str:
-    module = official.plain(official.named("model", "Generator"), official.module_state({}, {"p": torch.zeros(3)}))
-    return str(official.torch_saved(folder / "m.pt", module))
+    module = persistence.plain(
+        persistence.named("model", "Generator"), persistence.module_state({}, {"p": torch.zeros(3)})
+    )
+    return str(persistence.torch_saved(folder / "m.pt", module))
 
 
 def _row(name: str, by: str, make: Maker, file: str, said: str, seen: str = "", families: Any = ()) -> Any:
@@ -211,7 +202,7 @@ LAYOUTS = (
     _row(
         "a discriminator alone",
         "pickle.dump(D)",
-        _pickle("d.pkl", lambda: official.discriminator()),
+        _pickle("d.pkl", lambda: trees.discriminator()),
         r"d\.pkl",
         "(?i:discriminator)",
     ),

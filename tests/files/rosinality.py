@@ -3,34 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import persistence
 import torch
+import wrapped
+from layout import Layout
 from torch import Tensor, nn
 
 State = dict[str, Tensor]
 
 
-def _beside(name: str) -> Any:
-    """The module beside this one: pytest's importlib mode knows no neighbours."""
-    spec = importlib.util.spec_from_file_location(f"files_{name}", Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    if spec.name not in sys.modules:
-        sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[spec.name])
-    return sys.modules[spec.name]
-
-
-Layout, _wrapped, _persistence = _beside("layout").Layout, _beside("wrapped"), _beside("persistence")
 ONE = ("stylegan2",)
 
 
-def renamed(state: State) -> State:
+def renamed(state: Mapping[str, Tensor]) -> State:
     """The official state dict `state` as rosinality's code names and shapes it, with its filters and noise maps."""
     rows = torch.tensor([1.0, 3.0, 3.0, 1.0])
     kernel = torch.outer(rows, rows) / 64 * 4
@@ -78,10 +67,10 @@ def module(state: State) -> Any:
         modules = {head: made(inner, "Layer") for head, inner in children.items()}
         buffers = {path: tensor for path, tensor in own.items() if path == "kernel" or path.startswith("noise_")}
         parameters = {path: nn.Parameter(tensor) for path, tensor in own.items() if path not in buffers}
-        state = _persistence.module_state(modules, parameters, buffers)
+        state = persistence.module_state(modules, parameters, buffers)
         if any(name.isdigit() for name in modules):
-            return _persistence.plain(nn.Sequential, state)
-        return _persistence.plain(_persistence.named("model", name), state)
+            return persistence.plain(nn.Sequential, state)
+        return persistence.plain(persistence.named("model", name), state)
 
     root = made(state, "Generator")
     vars(root).update(size=16, style_dim=16, channels={4: 12, 8: 12, 16: 8}, n_latent=6)
@@ -89,7 +78,7 @@ def module(state: State) -> Any:
 
 
 def _whole(folder: Path, generator: nn.Module) -> str:
-    return str(_persistence.torch_saved(folder / "generator.pt", module(renamed(_wrapped.state_of(generator)))))
+    return str(persistence.torch_saved(folder / "generator.pt", module(renamed(wrapped.state_of(generator)))))
 
 
 def _training(state: State) -> dict[str, Any]:
@@ -112,7 +101,7 @@ def _training(state: State) -> dict[str, Any]:
 def _encoder(state: State, average: Callable[[Tensor], Tensor]) -> dict[str, Any]:
     encoder = {"encoder.input_layer.0.weight": torch.ones(4, 3, 3, 3), "encoder.body.0.weight": torch.ones(4)}
     return {
-        "state_dict": encoder | _wrapped.prefixed(renamed(state), "decoder."),
+        "state_dict": encoder | wrapped.prefixed(renamed(state), "decoder."),
         "latent_avg": average(state["mapping.w_avg"]),
         "opts": {"output_size": 16, "stylegan_weights": "/models/x.pt", "start_from_latent_avg": True},
     }
@@ -124,14 +113,14 @@ def _converted(state: State) -> dict[str, Any]:
 
 def _quiet(state: State) -> dict[str, Any]:
     whole = _converted(state)
-    whole["g_ema"] = _wrapped.without("noises.")(whole["g_ema"])
+    whole["g_ema"] = wrapped.without("noises.")(whole["g_ema"])
     return whole
 
 
 def _row(
     name: str, by: str, whole: Callable[[State], object], *, file: str = "550000.pt", legacy: bool = False, **more: Any
 ) -> Any:
-    return Layout(name, by, _wrapped.pt(file, whole, legacy=legacy), families=ONE, tells=True, **more)
+    return Layout(name, by, wrapped.pt(file, whole, legacy=legacy), families=ONE, tells=True, **more)
 
 
 LAYOUTS = (
@@ -144,7 +133,7 @@ LAYOUTS = (
     _row(
         "rosinality, DataParallel",
         "a training on several GPUs",
-        lambda s: {"g_ema": _wrapped.prefixed(renamed(s), "module."), "latent_avg": s["mapping.w_avg"]},
+        lambda s: {"g_ema": wrapped.prefixed(renamed(s), "module."), "latent_avg": s["mapping.w_avg"]},
     ),
     _row("rosinality in an encoder", "an encoder's training", lambda s: _encoder(s, lambda w: w), file="encoder.pt"),
     _row(
@@ -164,14 +153,14 @@ LAYOUTS = (
     Layout(
         "rosinality, safetensors",
         "a conversion",
-        _wrapped.tensors("g.safetensors", lambda s: renamed(s) | {"latent_avg": s["mapping.w_avg"]}),
+        wrapped.tensors("g.safetensors", lambda s: renamed(s) | {"latent_avg": s["mapping.w_avg"]}),
         families=ONE,
         tells=True,
     ),
     _row(
         "rosinality, a tensor short",
         "nobody",
-        lambda s: _wrapped.without("conv1.activate.bias")(renamed(s)),
+        lambda s: wrapped.without("conv1.activate.bias")(renamed(s)),
         refused=r"550000\.pt .*conv1\.activate\.bias is missing",
     ),
 )

@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import networks
+import persistence
 import torch
+from layout import Layout
+from networks import torch_saved
 from torch import nn
 
-
-def _beside(name: str) -> Any:
-    """The module beside this one: pytest's importlib mode knows no neighbours."""
-    spec = importlib.util.spec_from_file_location(f"files_{name}", Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    if spec.name not in sys.modules:
-        sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[spec.name])
-    return sys.modules[spec.name]
-
-
-Layout, official = _beside("layout").Layout, _beside("official")
-torch_saved = _beside("networks").torch_saved
-snapshot = partial(_beside("networks").snapshot, live=False)
+snapshot = partial(networks.snapshot, live=False)
 
 Edit = Callable[[Any], None]
 TWO, THREE = ("stylegan2",), ("eg3d",)
@@ -37,7 +25,7 @@ def modules(root: Any) -> Iterator[Any]:
     """Every persistent module of the tree."""
     yield root
     for child in root.state["_modules"].values():
-        if isinstance(child, official.Persistent):
+        if isinstance(child, persistence.Persistent):
             yield from modules(child)
 
 
@@ -176,8 +164,8 @@ def _reshaped(**changes: Any) -> Callable[[Path, Any], str]:
             embed = {"weight": nn.Parameter(torch.ones(16, changes["c_dim"])), "bias": nn.Parameter(torch.zeros(16))}
             weight = torch.cat([first["weight"], torch.zeros(len(first["weight"]), 16)], dim=1)
             first["weight"] = nn.Parameter(weight)
-            state = official.module_state({}, embed, activation="linear", bias_gain=1)
-            mapping.state["_modules"]["embed"] = official.Persistent("FullyConnectedLayer", state)
+            state = persistence.module_state({}, embed, activation="linear", bias_gain=1)
+            mapping.state["_modules"]["embed"] = persistence.Persistent("FullyConnectedLayer", state)
 
     return snapshot("odd.pkl", edit=edit)
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
+import layouts
 import pytest
 import torch
 import typer
@@ -28,23 +26,13 @@ from gpk_cli.app import build
 from gpk_eg3d import gpk_backends as eg3d_backends
 from gpk_stylegan2 import gpk_backends as stylegan2_backends
 
-
-def _table() -> ModuleType:
-    """The module beside this one: pytest's importlib mode knows no neighbours."""
-    spec = importlib.util.spec_from_file_location("files_layouts", Path(__file__).with_name("layouts.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    sys.modules[spec.name] = module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-TABLE = _table()
 BACKENDS: dict[str, Backend] = {"stylegan2": stylegan2_backends()[0], "eg3d": eg3d_backends()[0]}
 NAMES = {"stylegan2": "StyleGAN2", "eg3d": "EG3D"}
-EVERY = [(row, family) for row in TABLE.LAYOUTS for family in row.families]
+EVERY = [(row, family) for row in layouts.LAYOUTS for family in row.families]
 
-EXPLAINED = [(row, row.families[i % len(row.families)]) for i, row in enumerate(TABLE.LAYOUTS) if row.seen is not None]
+EXPLAINED = [
+    (row, row.families[i % len(row.families)]) for i, row in enumerate(layouts.LAYOUTS) if row.seen is not None
+]
 """Each layout once, the families by turns: what is told of a file is not what it takes long to find."""
 
 
@@ -61,7 +49,7 @@ def network(request: pytest.FixtureRequest, family: str, row: Any) -> Generator:
     small.get_buffer(f"{prefix}mapping.w_avg").normal_(generator=rng)
     loud = {"stylegan2": "synthesis.b16.conv0.noise_strength", "eg3d": "superresolution.block0.conv0.bias"}
     small.get_parameter(loud[family]).fill_(1000)  # beyond every clamp
-    made = TABLE.changed(small, dict(row.changes))
+    made = layouts.changed(small, dict(row.changes))
     return made.to(row.dtype) if row.dtype else made
 
 
@@ -152,4 +140,4 @@ def test_a_pickle_of_the_official_code(tmp_path: Path, parity: Callable[[str], P
 def test_the_page_has_the_table() -> None:
     """docs/weights.md tells of every layout what gpk does with it; `python tests/files/layouts.py` prints it anew."""
     page = (Path(__file__).parents[2] / "docs" / "weights.md").read_text(encoding="utf-8")
-    assert page.partition("| the file |")[2] == TABLE.table().partition("| the file |")[2] + "\n"
+    assert page.partition("| the file |")[2] == layouts.table().partition("| the file |")[2] + "\n"

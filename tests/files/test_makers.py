@@ -2,52 +2,39 @@
 
 from __future__ import annotations
 
-import importlib.util
 import pickle
-import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
+import layouts
+import persistence
 import pytest
+import rosinality
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from gpk_checkpoints.files import container
+from gpk_checkpoints.sniffed import container
 
-
-def _table() -> ModuleType:
-    """The module beside this one: pytest's importlib mode knows no neighbours."""
-    spec = importlib.util.spec_from_file_location("files_layouts", Path(__file__).with_name("layouts.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    sys.modules[spec.name] = module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-TABLE = _table()
-PERSISTENCE, ROSINALITY = sys.modules["files_persistence"], sys.modules["files_rosinality"]
 HELD = [
     pytest.param(row, row.families[i % len(row.families)], id=row.name)
-    for i, row in enumerate(row for row in TABLE.LAYOUTS if not row.refused)
+    for i, row in enumerate(row for row in layouts.LAYOUTS if not row.refused)
 ]
 
 
 def _reconstruct_persistent_obj(meta: dict[str, Any]) -> Any:
     """The module in `meta`, whose source text is not run."""
-    return PERSISTENCE.Persistent(meta["class_name"], meta["state"])
+    return persistence.Persistent(meta["class_name"], meta["state"])
 
 
 def read(path: Path, monkeypatch: pytest.MonkeyPatch) -> object:
     """What the file holds, its classes being the stand-ins."""
     if container(path) == "safetensors":
         return load_file(path)
-    monkeypatch.setitem(PERSISTENCE.NAMED, "torch_utils.persistence", [_reconstruct_persistent_obj])
-    with PERSISTENCE.standing(), warnings.catch_warnings():
+    monkeypatch.setitem(persistence.NAMED, "torch_utils.persistence", [_reconstruct_persistent_obj])
+    with persistence.standing(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch and numpy deprecate what old files have
         if container(path) == "torch":
             return torch.load(path, weights_only=False)
@@ -56,7 +43,7 @@ def read(path: Path, monkeypatch: pytest.MonkeyPatch) -> object:
 
 def states(value: object) -> Iterator[Mapping[str, Tensor]]:
     """Every state dict in `value`, and every part of one under a prefix."""
-    if isinstance(value, PERSISTENCE.Persistent | nn.Module):
+    if isinstance(value, persistence.Persistent | nn.Module):
         yield dict(tensors(value, ""))
     elif isinstance(value, dict):
         found = {name: tensor for name, tensor in value.items() if isinstance(tensor, Tensor)}
@@ -70,7 +57,7 @@ def states(value: object) -> Iterator[Mapping[str, Tensor]]:
 
 def tensors(module: Any, prefix: str) -> Iterator[tuple[str, Tensor]]:
     """The tensors that the state dict of the tree has."""
-    state = module.state if isinstance(module, PERSISTENCE.Persistent) else vars(module)
+    state = module.state if isinstance(module, persistence.Persistent) else vars(module)
     for kind in ("_parameters", "_buffers"):
         for name, tensor in state[kind].items():
             if tensor is not None and name not in {*state["_non_persistent_buffers_set"], "dataset_label_std"}:
@@ -87,10 +74,10 @@ def same(one: Mapping[str, Tensor], two: Mapping[str, Tensor]) -> bool:
 def test_a_file_holds_the_numbers(
     row: Any, family: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    network = TABLE.changed(request.getfixturevalue(family), dict(row.changes)).to(row.dtype or torch.float32)
+    network = layouts.changed(request.getfixturevalue(family), dict(row.changes)).to(row.dtype or torch.float32)
     wanted: list[Mapping[str, Tensor]] = [network.state_dict()]
     if family == "stylegan2":
-        theirs = ROSINALITY.renamed(wanted[0])
+        theirs = rosinality.renamed(wanted[0])
         quiet = {name: tensor for name, tensor in theirs.items() if not name.startswith("noises.")}
         wanted += [theirs, quiet, theirs | {"latent_avg": wanted[0]["mapping.w_avg"]}]
     path, _, _ = row.make(tmp_path, network).partition("::")

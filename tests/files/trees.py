@@ -5,14 +5,12 @@ In all of it every module is saved with what it was made of as attributes, whose
 
 from __future__ import annotations
 
-import importlib.util
 import math
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from persistence import EasyDict, Persistent, module_state, named, plain
 from torch import nn
 
 from gpk_eg3d.network import EG3D
@@ -20,22 +18,6 @@ from gpk_eg3d.superres import CLAMP, Superresolution
 from gpk_stylegan2.layers import FullyConnected, SynthesisLayer, ToRGB
 from gpk_stylegan2.mapping import MappingNetwork
 from gpk_stylegan2.synthesis import Synthesis, SynthesisBlock
-
-
-def _beside(name: str) -> Any:
-    """The module beside this one: pytest's importlib mode knows no neighbours."""
-    spec = importlib.util.spec_from_file_location(f"files_{name}", Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    if spec.name not in sys.modules:
-        sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[spec.name])
-    return sys.modules[spec.name]
-
-
-_persistence = _beside("persistence")
-Persistent, EasyDict = _persistence.Persistent, _persistence.EasyDict
-plain, named, module_state = _persistence.plain, _persistence.named, _persistence.module_state
 
 FUSED = {"fused_modconv_default": "inference_only"}
 """Changes speed alone; StyleGAN3's repository and EG3D have it, ADA has not."""

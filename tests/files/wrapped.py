@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import persistence
 import torch
+from layout import Layout
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 State = dict[str, Tensor]
-
-
-def _beside(name: str) -> Any:
-    """The module beside this one: pytest's importlib mode knows no neighbours."""
-    spec = importlib.util.spec_from_file_location(f"files_{name}", Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    if spec.name not in sys.modules:
-        sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[spec.name])
-    return sys.modules[spec.name]
-
-
-Layout, _persistence = _beside("layout").Layout, _beside("persistence")
 
 
 def state_of(generator: nn.Module) -> State:
@@ -48,7 +34,7 @@ def pt(name: str, whole: Callable[[State], object], *, legacy: bool = False) -> 
     """A maker of a file of torch.save, from the state dict."""
 
     def make(folder: Path, generator: nn.Module) -> str:
-        return str(_persistence.torch_saved(folder / name, whole(state_of(generator)), legacy=legacy))
+        return str(persistence.torch_saved(folder / name, whole(state_of(generator)), legacy=legacy))
 
     return make
 

@@ -1,5 +1,4 @@
-import importlib.util
-from pathlib import Path
+import importlib
 from types import ModuleType
 
 import pytest
@@ -8,9 +7,4 @@ import pytest
 @pytest.fixture(scope="session")
 def official() -> ModuleType:
     """The maker of files in the official layout."""
-    spec = importlib.util.spec_from_file_location("official_files", Path(__file__).parents[2] / "files" / "official.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return importlib.import_module("official")

@@ -4,6 +4,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import poisons
 import pytest
 import torch
 from torch import Tensor
@@ -151,7 +152,7 @@ def test_a_trainings_pt(stylegan2: StyleGAN2, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("legacy", [True, False])
 def test_a_poisoned_pt(official: ModuleType, tmp_path: Path, legacy: bool) -> None:
-    poison = {"g_ema": official.Call(eval, f"open({str(tmp_path / 'marker')!r}, 'w').close()")}
+    poison = {"g_ema": poisons.Call(eval, f"open({str(tmp_path / 'marker')!r}, 'w').close()")}
     torch.save(poison, tmp_path / "a.pt", _use_new_zipfile_serialization=not legacy)
     with pytest.raises(WeightsError, match=r"a\.pt is a pickle that names \S*eval, which") as caught:
         read_checkpoint(tmp_path / "a.pt")

@@ -15,6 +15,8 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+import persistence
+import poisons
 import pytest
 import torch
 from torch import _utils
@@ -59,9 +61,9 @@ def name(module: str, attribute: str) -> bytes:
 def test_a_poisoned_pickle_is_refused_and_nothing_runs(
     official: ModuleType, stylegan2: StyleGAN2, tmp_path: Path, trick: str
 ) -> None:
-    poisons = official.poisons(tmp_path / "marker")
-    assert set(poisons) == set(TRICKS)
-    data, message = poisons[trick]
+    made = poisons.poisons(tmp_path / "marker")
+    assert set(made) == set(TRICKS)
+    data, message = made[trick]
     (tmp_path / "evil.pkl").write_bytes(data)
     before = {f: f.__defaults__ for f in (_utils._rebuild_tensor_v2, torch.load)}
     with pytest.raises(WeightsError, match=rf"evil\.pkl.*{message}"):
@@ -76,12 +78,12 @@ def test_a_poisoned_pickle_is_refused_and_nothing_runs(
 @pytest.mark.parametrize("trick", ["system", "eval", "protocol 2"])
 def test_the_poison_is_real(official: ModuleType, tmp_path: Path, trick: str) -> None:
     """Python's own reader runs it: the tests above would see the marker."""
-    pickle.loads(official.poisons(tmp_path / "marker")[trick][0])
+    pickle.loads(poisons.poisons(tmp_path / "marker")[trick][0])
     assert (tmp_path / "marker").exists()
 
 
 def test_the_poison_in_a_storage_is_real(official: ModuleType, tmp_path: Path) -> None:
-    data = official.poisons(tmp_path / "marker")["payload"][0]
+    data = poisons.poisons(tmp_path / "marker")["payload"][0]
     start = data.index(b"\x80\x02\x8a")
     (tmp_path / "payload").write_bytes(data[start:])
     torch.load(tmp_path / "payload", weights_only=False)
@@ -138,9 +140,9 @@ def test_numpys_other_types_are_refused(tmp_path: Path, value: object) -> None:
 
 
 def test_records_keep_their_attributes_and_no_source_text(tmp_path: Path, official: ModuleType) -> None:
-    with official.standing():
-        decoder = official.plain(official.NAMED["training.triplane"][0], {"y": 1})
-        network = official.Persistent("Generator", {"x": decoder})
+    with persistence.standing():
+        decoder = persistence.plain(persistence.NAMED["training.triplane"][0], {"y": 1})
+        network = persistence.Persistent("Generator", {"x": decoder})
         (tmp_path / "a").write_bytes(pickle.dumps(network, protocol=4))
     found = read(tmp_path / "a")
     assert isinstance(found, Record)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import copy
-import importlib.util
 import pickletools
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import my3dgen
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -35,14 +34,7 @@ FACES = gpk_backends()[0]
 @pytest.fixture(scope="session")
 def maker() -> ModuleType:
     """The maker of snapshots."""
-    path = Path(__file__).parents[2] / "files" / "my3dgen.py"
-    spec = importlib.util.spec_from_file_location("files_my3dgen", path)
-    assert spec is not None
-    assert spec.loader is not None
-    if spec.name not in sys.modules:
-        sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[spec.name])
-    return sys.modules[spec.name]
+    return my3dgen
 
 
 def learned(path: Path, base: Generator, backend: Backend = FACES, **options: Any) -> Learned:
@@ -309,7 +301,7 @@ def test_other_settings_are_told(maker: ModuleType, eg3d: EG3D, tmp_path: Path) 
 
 def test_two_networks_are_told_apart(maker: ModuleType, eg3d: EG3D, tmp_path: Path) -> None:
     trees = {"a": maker.trained(eg3d).tree(), "b": maker.trained(eg3d, seed=1).tree()}
-    path = maker.official.saved(tmp_path / "two.pkl", trees)
+    path = maker.persistence.saved(tmp_path / "two.pkl", trees)
     with pytest.raises(WeightsError, match=r"2 networks with factors: say which, .*two\.pkl::a or .*two\.pkl::b"):
         read_snapshot(path)
     assert learned(Path(f"{path}::b"), eg3d).recipe.rank == 1

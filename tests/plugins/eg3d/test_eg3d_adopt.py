@@ -1,7 +1,7 @@
 """Official EG3D files: what their arguments state, what their tensors tell, and whose they are."""
 
 import dataclasses
-import importlib.util
+import importlib
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,17 +20,11 @@ from gpk_stylegan2.network import StyleGAN2
 
 FFHQ, AFHQ = gpk_backends()
 (STYLEGAN2,) = stylegan2_backends()
-MAKER = Path(__file__).parents[2] / "files" / "official.py"
 
 
 @pytest.fixture(scope="module")
 def official() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("official_files", MAKER)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return importlib.import_module("official")
 
 
 def cats(eg3d: EG3D) -> EG3D:

@@ -1,15 +1,14 @@
 """Rosinality's checkpoints: the same numbers under other names."""
 
 import dataclasses
-import importlib.util
 import json
 import math
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import torch
+from rosinality import renamed as rosinality
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -23,20 +22,6 @@ from gpk_stylegan2.network import StyleGAN2
 from gpk_stylegan2.rosinality import official_tensors
 
 (BACKEND,) = gpk_backends()
-MAKER = Path(__file__).parents[2] / "files" / "rosinality.py"
-
-
-def _vault() -> ModuleType:
-    """The maker of such files."""
-    spec = importlib.util.spec_from_file_location("rosinality_files", MAKER)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-rosinality = _vault().renamed
 
 
 def checkpoint(generator: StyleGAN2) -> dict[str, Tensor]:
