@@ -13,6 +13,7 @@ from gpk_cli.output import say
 
 if TYPE_CHECKING:
     import torch
+    from torch import Tensor
 
     from gpk.album import Album
     from gpk.bench import Bench, Journal
@@ -86,6 +87,11 @@ def open_album(registry: Registry, path: Path, backend: Backend, *, side: int, l
     return album
 
 
+def _no_distance(a: Tensor, b: Tensor) -> Tensor:
+    """The distance of a task that wants no photos, for which none is loaded: it may be a download."""
+    raise PluginError("this task says that it wants no photos, and asks for a distance all the same: see Task.photos")
+
+
 def make_bench(
     registry: Registry,
     backend: Backend,
@@ -101,11 +107,13 @@ def make_bench(
     persona: Persona | None = None,
     side: Callable[[int], int] | None = None,
     least: int = 2,
+    compares: bool = True,
 ) -> Bench:
     """The bench: generator with its weights, album, distance and, where the backend names them, judge, reporting
     distance and attributes, all on `device`.
 
     Without `album_path` the album is empty; its photos come at the generator's own side, or at `side` of that one.
+    Where nothing `compares` pictures, no distance is loaded.
     Raises InputError where something does not fit, AlbumError for an album below `least` usable photos.
     """
     import torch
@@ -137,7 +145,7 @@ def make_bench(
         wanted = generator.resolution if side is None else side(generator.resolution)
         album = open_album(registry, album_path, backend, side=wanted, least=least)
     introduce(backend, card)
-    network = offer.load(lpips_weights).to(where)
+    network = offer.load(lpips_weights).to(where) if compares else _no_distance
     judge, reporting, attributes = (
         None if name is None else registry.judge(name).load(None).to(where)
         for name in (backend.judge, backend.reporting, backend.attributes)

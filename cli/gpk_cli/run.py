@@ -218,6 +218,7 @@ def _bench(
         persona=persona,
         side=None if task.side is None else lambda full: task.side(settings, full),  # pyright: ignore[reportOptionalCall]
         least=1,
+        compares=task.photos != "none",
     )
 
 

@@ -59,7 +59,9 @@ def view(
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file, and pictures need a folder: give another --out")
     check_place(host, port)
-    bench = make_bench(registry, family, checkpoint, None, weights=weights, device=device, journal=Silence())
+    bench = make_bench(
+        registry, family, checkpoint, None, weights=weights, device=device, journal=Silence(), compares=False
+    )
     stage = Stage(bench, personas)
     for one in directions:
         stage.add_direction(one)

@@ -254,8 +254,11 @@ def test_imports_that_cannot_be(gpk: Gpk, dogs: Callable[..., None], arguments: 
     assert rows(gpk)["dogs", "pug"]["state"] == "fetchable"
 
 
-def test_a_card_of_ones_own(gpk: Gpk, file: Path, stylegan2: StyleGAN2, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_card_of_ones_own(
+    gpk: Gpk, file: Path, stylegan2: StyleGAN2, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A network of 16 x 16 pixels is none of the published ones, whose names it does not take."""
+    monkeypatch.setenv("TORCH_HOME", str(file.parent / "nothing"))  # where LPIPS would look for its network
     backend = Registry.discover().backend("stylegan2")
     refused = gpk("weights", "import", "stylegan2", str(file))
     assert (refused.returncode, not card_file("stylegan2", "ffhq-1024").exists()) == (2, True)
@@ -273,6 +276,9 @@ def test_a_card_of_ones_own(gpk: Gpk, file: Path, stylegan2: StyleGAN2, capsys: 
     assert same(load_generator(backend, mine, None), stylegan2)
     assert find_card(backend, None, file.with_name("theirs.safetensors")) == backend.own_card()
     assert "is none of stylegan2's cards: it is taken as a card of its own" in capsys.readouterr().err
+    out = ("--out", str(file.parent / "run"), "--source", "prior", "--count", "1")
+    told = gpk("run", "synthesize", "--backend", "stylegan2", "--card", "puppies", *out)
+    assert told.returncode == 0, told.stderr
     with pytest.raises(UnknownNameError, match="unknown card of stylegan2 'pupies'"):
         find_card(backend, "pupies")
 
