@@ -16,7 +16,7 @@ from gpk_checkpoints.assembly import assemble
 from gpk_checkpoints.families import described
 from gpk_checkpoints.foreign import Checkpoint, apart, places_of, read_checkpoint
 from gpk_checkpoints.imports import adopted, differences
-from gpk_checkpoints.sniffed import OURS, container, no_checkpoint
+from gpk_checkpoints.sniffed import container, no_checkpoint, own_kind
 
 
 def explain(path: Path, backends: Sequence[Backend]) -> dict[str, Any]:
@@ -40,8 +40,8 @@ def explain(path: Path, backends: Sequence[Backend]) -> dict[str, Any]:
         read = read_checkpoint(path)
     except WeightsError as error:
         return told | {"refused": str(error).removeprefix(f"{file} ")}
-    if (kind := str(read.facts.get("format", "")).partition("/")[0]) in OURS:
-        return told | {"what": OURS[kind]}
+    if (what := own_kind(read.facts)) is not None:
+        return told | {"what": what}
     networks = [
         {"key": each.key, "class": each.kind, "tensors": len(each.tensors), "what": described(each.tensors)}
         for each in read.networks

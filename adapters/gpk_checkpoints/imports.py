@@ -29,7 +29,7 @@ from gpk_checkpoints.inert import shown
 from gpk_checkpoints.inventory import read_imported
 from gpk_checkpoints.networks import Network
 from gpk_checkpoints.personas import compact, modelspec
-from gpk_checkpoints.sniffed import OURS
+from gpk_checkpoints.sniffed import own_kind
 
 FORMAT = "gpk-weights/1"
 
@@ -149,8 +149,8 @@ def _refuse_factors(read: Checkpoint, network: Network) -> None:
 
 def refuse_other_backend(path: Path, backend: Backend, facts: Mapping[str, Any]) -> None:
     """Raises WeightsError where a file of gpk's says that it is another backend's, or no weights."""
-    if (kind := str(facts.get("format", "")).partition("/")[0]) in OURS:
-        raise WeightsError(f"{path} is {OURS[kind]}. A checkpoint of a generator is needed")
+    if (what := own_kind(facts)) is not None:
+        raise WeightsError(f"{path} is {what}. A checkpoint of a generator is needed")
     if (other := facts.get("backend", backend.name)) != backend.name:
         raise WeightsError(
             f"{path} holds a generator of the backend {other}, not {backend.name}: use --backend {other}"

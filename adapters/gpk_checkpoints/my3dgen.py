@@ -28,7 +28,7 @@ from gpk_checkpoints.factors import LOWRANK, Pair, alpha_of, layout_of, pairs_in
 from gpk_checkpoints.families import FACTORS, has_factors
 from gpk_checkpoints.foreign import KEY, Place, contents, read_checkpoint, stored
 from gpk_checkpoints.inert import shown
-from gpk_checkpoints.sniffed import OURS
+from gpk_checkpoints.sniffed import own_kind
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,8 @@ def read_snapshot(path: Path) -> Snapshot:
     Raises WeightsError where there is none, or it is not said which.
     """
     read = read_checkpoint(path)
-    if (kind := str(read.facts.get("format", "")).partition("/")[0]) in OURS:
-        raise WeightsError(f"{read.path} is {OURS[kind]}")
+    if (what := own_kind(read.facts)) is not None:
+        raise WeightsError(f"{read.path} is {what}")
     found = [network for network in read.networks if has_factors(network.tensors)]
     found = [network for network in found if not read.key or network.key == read.key]
     if not found:

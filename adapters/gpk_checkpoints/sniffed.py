@@ -50,6 +50,11 @@ OURS: Mapping[str, str] = {
 """gpk's own files that are no weights, by the beginning of their format."""
 
 
+def own_kind(facts: Mapping[str, object]) -> str | None:
+    """What a file of gpk's is, by what gpk wrote into it (`facts`), where it is no weights; None for all others."""
+    return OURS.get(str(facts.get("format", "")).partition("/")[0])
+
+
 def container(path: Path) -> Container:
     """What the file at `path` is, by its contents: a plain pickle, what torch.save makes, or else a safetensors file.
 

@@ -10,7 +10,7 @@ import torch
 
 from gpk.errors import RunError, WeightsError
 from gpk.generator import Generator, fingerprint
-from gpk.plugin import Backend, Card
+from gpk.plugin import OWN, Backend, Card
 from gpk_checkpoints.cache import card_file
 from gpk_checkpoints.foreign import apart
 from gpk_checkpoints.imports import Import, cached_file, convert, is_imported, write_import
@@ -57,8 +57,9 @@ def card_of(backend: Backend, weights: Path, *, tell: Callable[[str], None] = la
     cached = None if container(apart(weights)[0]) == "safetensors" else cached_file(backend, weights)
     if cached is not None:
         with contextlib.suppress(WeightsError):
-            name = read_imported(cached).card
-            return next((card for card in backend.cards if card.name == name), backend.own_card(name))
+            # One that was imported for another card, as somebody said, tells nothing of which it is.
+            if (name := read_imported(cached).card) in (backend.card.name, OWN):
+                return backend.card if name == backend.card.name else backend.own_card()
     made = convert(backend, None, weights)
     if cached is not None:
         _keep(cached, backend, made)

@@ -283,6 +283,17 @@ def test_a_card_of_ones_own(
         find_card(backend, "pupies")
 
 
+@pytest.mark.usefixtures("gpk")
+def test_what_a_file_was_once_taken_for_does_not_say_which_card_it_is(
+    dogs: Callable[..., None], stylegan2: StyleGAN2, tmp_path: Path
+) -> None:
+    dogs()
+    backend = Registry.discover().backend("dogs")
+    torch.save(stylegan2.state_dict(), tmp_path / "dogs.pt")
+    load_generator(backend, backend.cards[1], tmp_path / "dogs.pt")
+    assert find_card(backend, None, tmp_path / "dogs.pt") == backend.cards[0]
+
+
 # Fetching
 
 

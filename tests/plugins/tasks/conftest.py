@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import pytest
@@ -12,6 +14,17 @@ import pytest
 from gpk.bench import Bench
 from gpk_runs.run import Run
 from gpk_tasks import keeping
+
+
+@pytest.fixture(scope="module")
+def job() -> ModuleType:
+    """The small job of job.py, which is a program too."""
+    spec = importlib.util.spec_from_file_location("small_job", Path(__file__).with_name("job.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 class Done(NamedTuple):
