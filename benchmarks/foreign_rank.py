@@ -17,14 +17,15 @@ from pathlib import Path
 import torch
 
 from gpk.attach import attached
-from gpk.bench import Bench, Silence
+from gpk.context import Context
 from gpk.latents import anchors_as_ws
+from gpk.logger import NullLogger
 from gpk.metrics import psnr
 from gpk.registry import Registry
 from gpk_checkpoints.files import read_safetensors, write_safetensors
-from gpk_cli.bench import make_bench, open_album
+from gpk_cli.context import make_context, open_album
 from gpk_tasks.invert import invert
-from gpk_tasks.personalize import newborn
+from gpk_tasks.personalize import untrained
 from gpk_tasks.presets import full, preset
 from gpk_tasks.settings import Settings
 from gpk_tasks.tune import tune
@@ -54,30 +55,30 @@ def main() -> None:
     for name in given.only.split("; "):
         told = given.work / f"{name}.json"
         if not told.exists():
-            bench = make_bench(
-                registry, backend, backend.card, given.folder / "train", weights=None, device="cpu", journal=Silence()
+            context = make_context(
+                registry, backend, backend.card, given.folder / "train", weights=None, device="cpu", logger=NullLogger()
             )
-            anchors = inverted(bench, given.work / "anchors.safetensors")
-            persona = newborn(bench, WAYS[name], anchors)
+            anchors = inverted(context, given.work / "anchors.safetensors")
+            persona = untrained(context, WAYS[name], anchors)
             figures: dict[str, float] = {"numbers": persona.numbers}
-            assert bench.judge is not None
+            assert context.judge is not None
             for when in ("before", "after"):
-                with attached(bench.generator, persona) as generator, torch.no_grad():
+                with attached(context.generator, persona) as generator, torch.no_grad():
                     w = anchors_as_ws(persona.anchors.mean(0, keepdim=True), 2).expand(len(held_out), -1, -1)
                     shown = generator(w, held_out.cameras).image
                 figures[f"PSNR {when}"] = round(psnr(shown, held_out.photos).mean().item(), 2)
-                alike = (bench.judge(shown) * bench.judge(held_out.photos)).sum(1).mean().item()
+                alike = (context.judge(shown) * context.judge(held_out.photos)).sum(1).mean().item()
                 figures[f"ID_sim {when}"] = round(alike, 3)
                 if when == "before":
-                    tune(bench, persona, WAYS[name].tuning)
+                    tune(context, persona, WAYS[name].tuning)
             told.write_text(json.dumps(figures))
         print(f"{name:22}", json.loads(told.read_text()), flush=True)
 
 
-def inverted(bench: Bench, file: Path) -> torch.Tensor:
+def inverted(context: Context, file: Path) -> torch.Tensor:
     """The album's anchors by `fast`, found once."""
     if not file.exists():
-        write_safetensors(file, {"anchors": invert(bench, FAST.inversion)}, {})
+        write_safetensors(file, {"anchors": invert(context, FAST.inversion)}, {})
     return read_safetensors(file)[0]["anchors"]
 
 

@@ -27,8 +27,8 @@ def main() -> None:
         weight = torch.randn(channels, channels, 3, 3)
         figures = [seconds(x, weight.clone().requires_grad_())]
         for rows in ROWS:
-            up, down = torch.randn(channels, rows), torch.randn(rows, channels, 3, 3)
-            figures.append(seconds(x, weight, Factors(up.requires_grad_(), down.requires_grad_())))
+            b, a = torch.randn(channels, rows), torch.randn(rows, channels, 3, 3)
+            figures.append(seconds(x, weight, Factors(b.requires_grad_(), a.requires_grad_())))
         figures.append(seconds(x, weight))
         print(f"| {channels}, {side} | {' | '.join(f'{figure:.3f}' for figure in figures)} |")
 

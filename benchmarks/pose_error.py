@@ -28,12 +28,13 @@ import torch
 from histogram import Errors, draw
 from torch import Tensor
 
-from gpk.bench import Bench, Silence
 from gpk.camera import Camera
+from gpk.context import Context
+from gpk.logger import NullLogger
 from gpk.metrics import rank_correlation
 from gpk.registry import Registry
 from gpk.seeding import seeded
-from gpk_cli.bench import make_bench
+from gpk_cli.context import make_context
 from gpk_minicat.album import write_album
 from gpk_photos import write_labels
 from gpk_runs.plots import COLOURS, GREY
@@ -92,9 +93,9 @@ def measured(seed: int, options: argparse.Namespace) -> dict[str, Any]:
     """
     folder = options.work / str(seed) / "true"
     write_album(folder, seed, photos=options.photos, held_out=options.held_out)
-    benches = [bench_of(folder / part) for part in PARTS if (folder / part).is_dir()]
-    bench, cameras = benches[0], Camera.from_label(torch.cat([cameras_of(b).label() for b in benches]))
-    photos = torch.cat([b.album.photos for b in benches])
+    contexts = [context_of(folder / part) for part in PARTS if (folder / part).is_dir()]
+    context, cameras = contexts[0], Camera.from_label(torch.cat([cameras_of(b).label() for b in contexts]))
+    photos = torch.cat([b.album.photos for b in contexts])
     if options.spoiled:
         photos = spoiled(photos)
     settings = Posing(**{field.name: getattr(options, field.name) for field in dataclasses.fields(Posing)})
@@ -104,31 +105,31 @@ def measured(seed: int, options: argparse.Namespace) -> dict[str, Any]:
         states[:] = [state()]
 
     begin = time.process_time()
-    posed = estimated(bench, photos, settings, tick=keep)
+    posed = estimated(context, photos, settings, tick=keep)
     seconds = time.process_time() - begin
     if not options.spoiled:
-        _label(options.work / str(seed), [b.album.names for b in benches], posed.cameras)
+        _label(options.work / str(seed), [b.album.names for b in contexts], posed.cameras)
     tensors, _ = states[0]
     grid = grid_within(settings.yaw, settings.pitch, columns=settings.columns, rows=settings.rows)
     scores = marginal(tensors["poses among the prior's subjects/distances"], settings.temperature)
     coarse = grid.angles()[:, peaks(scores, grid, 1)[:, 0]]
-    stages = [bench.generator.orbit(*coarse), orbit_of(bench, tensors, len(photos), settings), posed.cameras]
+    stages = [context.generator.orbit(*coarse), orbit_of(context, tensors, len(photos), settings), posed.cameras]
     found = posed.cameras.angles() - cameras.angles()
     return {
         "degrees": [stage.degrees_from(cameras).tolist() for stage in stages if stage is not None],
         "errors": found.tolist(),
         "angles": cameras.angles().tolist(),
         "confidence": posed.confidence.tolist(),
-        "mirrored": mirrored(bench, photos, seed),
+        "mirrored": mirrored(context, photos, seed),
         "seconds": seconds,
     }
 
 
-def orbit_of(bench: Bench, tensors: dict[str, Tensor], count: int, settings: Posing) -> Camera | None:
+def orbit_of(context: Context, tensors: dict[str, Tensor], count: int, settings: Posing) -> Camera | None:
     """The cameras that the photos were given by themselves."""
     if settings.hypotheses > 1:
         return None
-    return bench.generator.orbit(*tensors["cameras and codes/angles"][:, :count])
+    return context.generator.orbit(*tensors["cameras and codes/angles"][:, :count])
 
 
 def spoiled(photos: Tensor) -> Tensor:
@@ -146,16 +147,16 @@ def spoiled(photos: Tensor) -> Tensor:
     return photos
 
 
-def mirrored(bench: Bench, photos: Tensor, seed: int) -> list[tuple[bool, float]]:
+def mirrored(context: Context, photos: Tensor, seed: int) -> list[tuple[bool, float]]:
     """Five times: a quarter of the photos mirrored; whether each was, and what `mirroring` says of it."""
-    assert bench.judge is not None
+    assert context.judge is not None
     told = []
     for turn in range(5):
         chosen = torch.randperm(len(photos), generator=seeded(seed, "mirror", turn))[: len(photos) // 4]
         was = torch.zeros(len(photos), dtype=torch.bool)
         was[chosen] = True
         album = torch.where(was[:, None, None, None], photos.flip(3), photos)
-        told += list(zip(was.tolist(), mirroring(bench.judge, album).tolist(), strict=True))
+        told += list(zip(was.tolist(), mirroring(context.judge, album).tolist(), strict=True))
     return told
 
 
@@ -171,17 +172,19 @@ def persona(folder: Path, kind: str) -> dict[str, float]:
     return done[-1]["figures"]["held-out"]["personalized"]
 
 
-def bench_of(album: Path) -> Bench:
+def context_of(album: Path) -> Context:
     """The embedded prior, with the album's photos and true cameras."""
     registry = Registry.discover(plugins=False)
     backend = registry.backend("eg3d-minicat")
-    return make_bench(registry, backend, backend.card, album, weights=None, device="cpu", journal=Silence(), least=1)
+    return make_context(
+        registry, backend, backend.card, album, weights=None, device="cpu", logger=NullLogger(), least=1
+    )
 
 
-def cameras_of(bench: Bench) -> Camera:
+def cameras_of(context: Context) -> Camera:
     """The true ones."""
-    assert bench.album.cameras is not None
-    return bench.album.cameras
+    assert context.album.cameras is not None
+    return context.album.cameras
 
 
 def tell(rows: dict[int, dict[str, Any]], options: argparse.Namespace) -> None:

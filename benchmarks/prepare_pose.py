@@ -29,17 +29,17 @@ from histogram import Errors, draw
 from torch import Tensor
 
 from gpk.album import Album
-from gpk.bench import Silence
 from gpk.camera import Camera
 from gpk.framing import Square
+from gpk.logger import NullLogger
 from gpk.registry import Registry
 from gpk_cli import main as gpk
-from gpk_cli.bench import make_bench
+from gpk_cli.context import make_context
 from gpk_minicat.album import TRUTH
 from gpk_minicat.phone import write_phone_folder
 from gpk_photos.crop import cropped
 from gpk_photos.decode import decode
-from gpk_prepare.ledger import Ledger
+from gpk_prepare.state import PreparationState
 from gpk_runs.plots import COLOURS, GREY
 from gpk_tasks.pose import Posing, estimated
 
@@ -94,13 +94,13 @@ def measured(work: Path, seed: int, photos: int) -> dict[str, Any]:
         sys.exit(code)
     lines = [line for line in json.loads(out.getvalue()) if line["use"]]
     lines = [line for line in lines if truth[line["photo"]]["kind"] not in SPOILED]
-    ledger = Ledger(album)
-    faces = {face.crop: face for reading in ledger.readings.values() for face in reading.faces}
+    state = PreparationState(album)
+    faces = {face.crop: face for reading in state.readings.values() for face in reading.faces}
     right = [_square(truth[line["photo"]]) for line in lines]
     as_found = [faces[line["crop"]].square for line in lines]
-    refined = [ledger.poses[line["crop"]].square or faces[line["crop"]].square for line in lines]
+    refined = [state.poses[line["crop"]].square or faces[line["crop"]].square for line in lines]
     raw = [folder / "raw" / line["photo"] for line in lines]
-    ours = Camera.from_label(torch.tensor([ledger.poses[line["crop"]].label for line in lines]))
+    ours = Camera.from_label(torch.tensor([state.poses[line["crop"]].label for line in lines]))
     cameras = Camera.from_label(torch.tensor([truth[line["photo"]]["label"] for line in lines]))
     ways = [posed(raw, as_found), ours, posed(raw, right)]
     squares = [as_found, refined, right]
@@ -116,11 +116,11 @@ def posed(raw: Sequence[Path], squares: Sequence[Square]) -> Camera:
     """The cameras of these photos, cut at these squares and nowhere else."""
     registry = Registry.discover(plugins=False)
     backend = registry.backend("eg3d-minicat")
-    bench = make_bench(registry, backend, backend.card, None, weights=None, device="cpu", journal=Silence())
-    side = bench.generator.resolution
+    context = make_context(registry, backend, backend.card, None, weights=None, device="cpu", logger=NullLogger())
+    side = context.generator.resolution
     crops = [cropped(decode(file.read_bytes()), each, side) for file, each in zip(raw, squares, strict=True)]
     pictures, masks = (torch.stack(part) for part in zip(*crops, strict=True))
-    return estimated(bench, Album(pictures, tuple(file.name for file in raw), masks=masks), Posing()).cameras
+    return estimated(context, Album(pictures, tuple(file.name for file in raw), masks=masks), Posing()).cameras
 
 
 def persona(work: Path, seed: int) -> dict[str, float]:

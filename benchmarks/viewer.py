@@ -14,13 +14,13 @@ from collections.abc import Callable, Mapping
 import torch
 from PIL import Image
 
-from gpk.bench import Silence
 from gpk.generator import fingerprint
+from gpk.logger import NullLogger
 from gpk.persona import Origin, Persona
 from gpk.recipe import Recipe
 from gpk.registry import Registry
 from gpk.seeding import seeded
-from gpk_cli.bench import make_bench
+from gpk_cli.context import make_context
 from gpk_view.camera import Angles
 from gpk_view.frame import frame
 from gpk_view.panel import QUALITY
@@ -54,11 +54,11 @@ def staged() -> Stage:
     """The embedded prior with a persona of twelve anchors."""
     registry = Registry.discover()
     backend = registry.backend("eg3d-minicat")
-    bench = make_bench(registry, backend, backend.card, None, weights=None, device="cpu", journal=Silence())
-    generator = bench.generator
+    context = make_context(registry, backend, backend.card, None, weights=None, device="cpu", logger=NullLogger())
+    generator = context.generator
     anchors = generator.mapping(torch.randn(12, generator.latent.z_dim, generator=seeded(0)))[:, 0]
     origin = Origin(backend.name, backend.card.name, fingerprint(generator))
-    return Stage(bench, {"cat": Persona.create(generator, Recipe(), origin=origin, anchors=anchors)})
+    return Stage(context, {"cat": Persona.create(generator, Recipe(), origin=origin, anchors=anchors)})
 
 
 def cost(stage: Stage, look: Look) -> float:

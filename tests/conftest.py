@@ -20,8 +20,9 @@ from filelock import FileLock
 from torch import nn
 
 from gpk.album import Album
-from gpk.bench import Bench, Silence
+from gpk.context import Context
 from gpk.generator import Generator, fingerprint
+from gpk.logger import NullLogger
 from gpk.lowrank import LoRA
 from gpk.persona import Origin, Persona
 from gpk.plugin import Backend, Card
@@ -113,7 +114,7 @@ def settled(generator: Net) -> Net:
 
 
 @pytest.fixture
-def subject(generator: Generator) -> Bench:
+def subject(generator: Generator) -> Context:
     """Each family in turn, with a persona of five anchors that changes what it shows."""
     anchors = generator.mapping(torch.randn(5, generator.latent.z_dim, generator=seeded(1)))[:, 0]
     persona = Persona.create(
@@ -126,8 +127,8 @@ def subject(generator: Generator) -> Bench:
     card = Card("small", "Small", "none")
     backend = Backend("small", "Small", (card,), lambda config: generator, cameras=generator.orbit() is not None)
     album = Album(torch.empty(0, 3, generator.resolution, generator.resolution), ())
-    return Bench(
-        backend, card, generator, lambda a, b: (a - b).abs().mean((1, 2, 3)), album, Silence(), persona=persona
+    return Context(
+        backend, card, generator, lambda a, b: (a - b).abs().mean((1, 2, 3)), album, NullLogger(), persona=persona
     )
 
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from gpk.attach import attached
-from gpk.bench import Bench
+from gpk.context import Context
 from gpk.errors import AlbumError, InputError
 from gpk.generator import fingerprint
 from gpk.persona import Origin, Persona
@@ -68,7 +68,7 @@ def test_they_keep_the_contract(plugin: Registry) -> None:
 
 
 @pytest.mark.parametrize("plugin", ["task"], indirect=True)
-def test_a_task(plugin: Registry, subject: Bench) -> None:
+def test_a_task(plugin: Registry, subject: Context) -> None:
     task = plugin.task("spread")
     assert task.settings is not None
     settings: Any = task.settings()

@@ -68,8 +68,8 @@ def _zipped(opened: Callable[[], IO[bytes]], file: IO[bytes], where: str) -> obj
         if "byteorder" in entries and archive.read(entries["byteorder"]) != b"little":
             raise WeightsError(f"{where} was written on a machine with the other byte order: save it on this kind")
 
-        def persistent(told: object) -> Storage:
-            kind, key, numbers = _place(told)
+        def persistent(pid: object) -> Storage:
+            kind, key, numbers = _place(pid)
             entry = entries.get(f"data/{key}")
             if entry is None or entry.file_size != numbers * SIZES.get(kind, 0) != 0:
                 raise ValueError(f"its storage {key} is not there, or of another size")
@@ -97,10 +97,10 @@ def _legacy(opened: Callable[[], IO[bytes]], file: IO[bytes], size: int, where: 
     wanted: dict[object, tuple[str, int]] = {}
     places: dict[object, int] = {}
 
-    def persistent(told: object) -> Storage | Name:
-        if isinstance(told, tuple) and told[:1] == ("module",) and isinstance(told[1], Name):
-            return told[1]  # a class, which comes with its source text
-        kind, key, numbers = _place(told)
+    def persistent(pid: object) -> Storage | Name:
+        if isinstance(pid, tuple) and pid[:1] == ("module",) and isinstance(pid[1], Name):
+            return pid[1]  # a class, which comes with its source text
+        kind, key, numbers = _place(pid)
         if wanted.setdefault(key, (kind, numbers)) != (kind, numbers):
             raise ValueError(f"its storage {key} is of two types or sizes")
 
@@ -126,11 +126,11 @@ def _legacy(opened: Callable[[], IO[bytes]], file: IO[bytes], size: int, where: 
     return tree
 
 
-def _place(told: object) -> tuple[str, str, int]:
+def _place(pid: object) -> tuple[str, str, int]:
     """Type, key and count of numbers of a storage that lies outside of the pickle."""
-    if not isinstance(told, tuple) or len(told) not in (5, 6) or told[0] != "storage":
+    if not isinstance(pid, tuple) or len(pid) not in (5, 6) or pid[0] != "storage":
         raise ValueError("something outside of it is no storage")
-    _, kind, key, _, numbers, *view = told
+    _, kind, key, _, numbers, *view = pid
     if not isinstance(kind, Name) or not isinstance(key, str) or view not in ([], [None]):
         raise ValueError("a storage is named in an unknown way")
     return kind.name, key, count(numbers)

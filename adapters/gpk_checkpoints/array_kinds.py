@@ -36,14 +36,14 @@ def loading(path: Path, kind: Kind, way: Way) -> str:
     return f"np.load({quoted(path)}){steps}"
 
 
-def saving(path: Path, numbers: str) -> str:
+def saving(path: Path, values: str) -> str:
     """The line that saves `numbers`, made of the file at `path`, as another file than that.
 
     >>> print(saving(Path("cat.npy"), "w.T"))
     `np.save("w.npy", w.T)`
     """
     name = "w.npy" if path.name != "w.npy" else "w-new.npy"
-    return f'`np.save("{name}", {numbers})`'
+    return f'`np.save("{name}", {values})`'
 
 
 def most_bytes(path: Path) -> int:

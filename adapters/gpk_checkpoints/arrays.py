@@ -21,7 +21,7 @@ from gpk_checkpoints.array_kinds import KINDS, Kind, Way, listed, loading, savin
 from gpk_checkpoints.files import read_safetensors
 from gpk_checkpoints.numpy_files import MAGIC, read_npy, read_npz
 from gpk_checkpoints.sniffed import container
-from gpk_checkpoints.strangers import told
+from gpk_checkpoints.strangers import what_it_is
 from gpk_checkpoints.tensor_files import numbers_of, tensors_in
 
 NAMES = ("w", "latent", "latents", "latent_code", "w_pivot", "w_plus", "ws")
@@ -38,7 +38,7 @@ class Array:
     path: Path
     kind: Kind
     way: Way
-    numbers: Tensor
+    values: Tensor
     wanted: str = ""
     header: Mapping[str, Any] = field(default_factory=dict)
 
@@ -48,7 +48,7 @@ class Array:
         """
         load = loading(self.path, self.kind, self.way)
         convert = "" if line is None else f": {saving(self.path, load + line)} converts it"
-        found = f"{KINDS[self.kind]} {list(self.numbers.shape)}{what}{convert}"
+        found = f"{KINDS[self.kind]} {list(self.values.shape)}{what}{convert}"
         return WeightsError(f"{self.path} is {found}. Wanted is {self.wanted}, as {FORMATS}")
 
 
@@ -65,7 +65,7 @@ def read_array(path: Path, *, wanted: str, own: str, names: Sequence[str] = NAME
         raise WeightsError(f"cannot read {path}: {error.strerror or error}") from error
     except WeightsError as error:
         raise WeightsError(f"{path} {error}. Wanted is {wanted}, as {FORMATS}") from error
-    if not torch.isfinite(stored.numbers).all():
+    if not torch.isfinite(stored.values).all():
         raise stored.refused(" with numbers that are not finite (NaN or infinite): make it anew")
     return stored
 
@@ -77,12 +77,12 @@ def _read(path: Path, own: str, names: Sequence[str]) -> Array:
     if start.startswith(MAGIC):
         return Array(path, "npy", (), read_npy(path))
     if start[:2] == b"PK" and not _is_torch(path):
-        name, numbers = read_npz(path, lambda there: str(_chosen(path, "npz", there, names)[0]))
-        return Array(path, "npz", (name,), numbers)
+        name, values = read_npz(path, lambda there: str(_chosen(path, "npz", there, names)[0]))
+        return Array(path, "npz", (name,), values)
     if start[8:9] == b"{":
         return _safetensors(path, own, names)
     if container(path) != "torch":
-        raise WeightsError(told(path))
+        raise WeightsError(what_it_is(path))
     found = tensors_in(path)
     way = _chosen(path, "torch", [*found], names)
     return Array(path, "torch", way, numbers_of(path, "torch", way, found[way]))

@@ -49,7 +49,7 @@ def read_direction(path: Path) -> Direction:
 
 def _checked(found: Array) -> Tensor:
     """The direction [1, D] or [L, D] that the array is."""
-    array = found.numbers
+    array = found.values
     d = array[0] if array.ndim == 3 and len(array) == 1 else array[None] if array.ndim == 1 else array
     if d.ndim != 2 or not d.numel():
         raise found.refused(line="[0]" if array.ndim > 2 and array.numel() else None)

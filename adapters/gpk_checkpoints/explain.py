@@ -25,23 +25,23 @@ def explain(path: Path, backends: Sequence[Backend]) -> dict[str, Any]:
     `refused` is why nothing of it can be read, None where it can. Raises WeightsError where there is no such file.
     """
     file, _ = apart(path)
-    told: dict[str, Any] = {"file": str(path), "bytes": 0, "what": "", "refused": None, "networks": [], "takes": []}
+    report: dict[str, Any] = {"file": str(path), "bytes": 0, "what": "", "refused": None, "networks": [], "takes": []}
     if file.is_dir():
-        return told | {"what": "a folder: give one of its files"}
+        return report | {"what": "a folder: give one of its files"}
     if not file.exists():
         raise WeightsError(f"there is no {file}: give a file")
     if not file.is_file():
-        return told | {"what": "a device or a pipe, which has no end: give a file"}
-    told["bytes"] = file.stat().st_size
+        return report | {"what": "a device or a pipe, which has no end: give a file"}
+    report["bytes"] = file.stat().st_size
     if (what := no_checkpoint(file)) is not None:
-        return told | {"what": what}
-    told["what"] = _format(file)
+        return report | {"what": what}
+    report["what"] = _format(file)
     try:
         read = read_checkpoint(path)
     except WeightsError as error:
-        return told | {"refused": str(error).removeprefix(f"{file} ")}
+        return report | {"refused": str(error).removeprefix(f"{file} ")}
     if (what := own_kind(read.facts)) is not None:
-        return told | {"what": what}
+        return report | {"what": what}
     networks = [
         {"key": each.key, "class": each.kind, "tensors": len(each.tensors), "what": described(each.tensors)}
         for each in read.networks
@@ -49,7 +49,7 @@ def explain(path: Path, backends: Sequence[Backend]) -> dict[str, Any]:
     # A backend whose cards all bring their weights has no file of anybody else's.
     asked = [backend for backend in backends if any(card.weights is None and not card.ready for card in backend.cards)]
     takes = [said for backend in asked if (said := _said(path, read, backend)) is not None]
-    return told | {"networks": networks, "takes": sorted(takes, key=lambda said: not said["cards"])}
+    return report | {"networks": networks, "takes": sorted(takes, key=lambda said: not said["cards"])}
 
 
 def _format(file: Path) -> str:
@@ -70,17 +70,17 @@ def _said(path: Path, read: Checkpoint, backend: Backend) -> dict[str, Any] | No
     """
     if read.facts.get("backend", backend.name) != backend.name or not any(places_of(read, backend)):
         return None
-    told: dict[str, Any] = {"backend": backend.name, "key": None, "refused": None, "cards": []}
+    report: dict[str, Any] = {"backend": backend.name, "key": None, "refused": None, "cards": []}
     try:
         place, took = adopted(backend, read)
         _, config = assemble(read.path, backend, {**backend.card.config, **took.settings}, took.tensors)
     except InputError as error:
         # Without marks a backend knows its family by trying alone, and says nothing of what it does not take.
-        return told | {"refused": str(error).removeprefix(f"{read.path} ")} if backend.marks else None
+        return report | {"refused": str(error).removeprefix(f"{read.path} ")} if backend.marks else None
     cards = [card for card in backend.cards if not differences(backend, card, config)]
     option = "" if backend.card in cards else f" --card {cards[0].name}" if cards else " --as NAME"
     against = (cards or backend.cards)[0].config
-    return told | {
+    return report | {
         "key": place.label,
         "cards": [card.name for card in cards],
         "differs": differences(backend, backend.card, config) if not cards else [],

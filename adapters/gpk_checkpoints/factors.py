@@ -55,7 +55,7 @@ class Pair:
         stored = (tuple(self.A.shape), tuple(self.B.shape))
         return rank if rank and stored == factor_shapes(self.shape, rank, layout) else 0
 
-    def told(self, name: str) -> float | None:
+    def number(self, name: str) -> float | None:
         """The number that the module has under this name."""
         value = self.own.get(name)
         if not isinstance(value, int | float) or isinstance(value, bool):
@@ -64,8 +64,8 @@ class Pair:
 
     def alphas(self, rank: int) -> dict[str, float]:
         """Every alpha that the module states, itself or by its scaling, by the attribute's name."""
-        stated = {name: told for name in ALPHAS if (told := self.told(name)) is not None}
-        scaling = self.told("scaling")
+        stated = {name: value for name in ALPHAS if (value := self.number(name)) is not None}
+        scaling = self.number("scaling")
         return stated if scaling is None else {**stated, "scaling": scaling * rank}
 
 
@@ -113,7 +113,7 @@ def layout_of(pairs: Sequence[Pair], where: str) -> Layout:
                 f"where those of a weight {list(pair.shape)} are, at rank 1, {due}"
             )
         possible = fits
-    stated = {round(r) for pair in pairs if (r := pair.told("r")) is not None}
+    stated = {round(r) for pair in pairs if (r := pair.number("r")) is not None}
     plain = Counter(len(pair.A) for pair in pairs if pair.kernel == 1)
     ranks = stated if len(stated) == 1 else {rank for rank, _ in plain.most_common(1)}
     for layout in possible:
@@ -127,14 +127,14 @@ def alpha_of(pair: Pair, rank: int, where: str) -> float | None:
 
     Raises WeightsError where it says two things, or nothing that can be, or states another rank than the factors have.
     """
-    if (stated := pair.told("r")) is not None and stated != rank:
+    if (stated := pair.number("r")) is not None and stated != rank:
         raise WeightsError(f"{where}: {shown(pair.path)} states r {stated:g}, and its factors have rank {rank}")
     alphas = pair.alphas(rank)
     if not alphas:
         return None
     first, *others = alphas.values()
     if first <= 0 or any(not math.isclose(first, other, rel_tol=1e-6) for other in others):
-        told = " and ".join(f"{name} {pair.told(name):g}" for name in alphas)
+        told = " and ".join(f"{name} {pair.number(name):g}" for name in alphas)
         raise WeightsError(
             f"{where}: {shown(pair.path)} states {told} at rank {rank}, which cannot be: give --alpha with that of the "
             "training"

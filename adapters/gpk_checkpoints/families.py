@@ -19,7 +19,7 @@ SHOWN = 3
 class Family:
     """What a network is, in words, by patterns that all have to be found among its names; `advice` says what to do."""
 
-    told: str
+    what: str
     patterns: tuple[str, ...]
     advice: str = ""
 
@@ -87,7 +87,7 @@ def recognised(names: Collection[str]) -> Family | None:
 def described(names: Collection[str]) -> str:
     """What a network with tensors of these names is, in words, and what to do with it."""
     if family := recognised(names):
-        return f"{family.told}{': ' + family.advice if family.advice else ''}"
+        return f"{family.what}{': ' + family.advice if family.advice else ''}"
     some = ", ".join(shown(name) for name in sorted(names)[:SHOWN])
     count = f"{len(names):,} tensor{'' if len(names) == 1 else 's'}"
     return f"a network that gpk does not know, of {count} ({some}{', …' if len(names) > SHOWN else ''})"

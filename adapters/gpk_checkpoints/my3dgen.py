@@ -144,7 +144,7 @@ def _recipe(
         whole=frozenset(WHOLE),
         divide_gain=frozenset({"affine"}),
         parts=parts,
-        ranks={block: own for block, own in blocks.items() if own != rank},
+        rank_pattern={block: own for block, own in blocks.items() if own != rank},
     )
 
 

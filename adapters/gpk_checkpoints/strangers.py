@@ -20,7 +20,7 @@ PICKLED = (
 )
 
 
-def told(path: Path) -> str:
+def what_it_is(path: Path) -> str:
     """What the file at `path` is, and what makes an array of it; the text is to follow the file's name.
 
     Raises OSError where it cannot be read.

@@ -52,7 +52,7 @@ def relative_name(name: str) -> str | None:
     >>> relative_name("./cats\\tom.png"), relative_name("../tom.png"), relative_name("__MACOSX/._tom.png")
     ('cats/tom.png', None, None)
     """
-    # A name that is no text would stop the journal later; escapes keep it readable.
+    # A name that is no text would stop the log later; escapes keep it readable.
     plain = PurePosixPath(name.replace("\\", "/").encode("utf-8", "backslashreplace").decode())
     alien = plain.is_absolute() or ":" in plain.parts[0] if plain.parts else True
     if alien or any(part.startswith(".") or part == "__MACOSX" for part in plain.parts):

@@ -48,15 +48,15 @@ def cropped(image: Image.Image, square: Square, side: int) -> Crop:
     (x, y), (u, v) = square.quad[0], (2 * part / fine / block for part in square.across)
     places = (u, -v, (x - left) / block, v, u, (y - top) / block)
 
-    def seen(region: np.ndarray, look: Image.Resampling, gather: Image.Resampling) -> Image.Image:
+    def resampled(region: np.ndarray, look: Image.Resampling, gather: Image.Resampling) -> Image.Image:
         grid = Image.fromarray(region).reduce(block).transform((fine, fine), Image.Transform.AFFINE, places, look)
         return grid.resize((side, side), gather)
 
-    picture = tensor(seen(pixels, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS))
+    picture = tensor(resampled(pixels, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS))
     if min(across) >= 0 and min(down) >= 0 and max(across) <= width and max(down) <= height:
         return Crop(picture, torch.ones(1, side, side))
     real = _inside(rows, height)[:, None] & _inside(columns, width)
-    share = seen(np.where(real, 255, 0).astype(np.uint8), Image.Resampling.BILINEAR, Image.Resampling.BOX)
+    share = resampled(np.where(real, 255, 0).astype(np.uint8), Image.Resampling.BILINEAR, Image.Resampling.BOX)
     return Crop(picture, torch.from_numpy(np.array(share))[None].float() / 255)
 
 

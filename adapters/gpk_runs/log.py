@@ -1,4 +1,4 @@
-"""The journal's file: one JSON object per line, appended, and readable after a crash. Light: never imports torch.
+"""The log: one JSON object per line, appended, and readable after a crash. Light: never imports torch.
 
 JSON has no NaN and no infinity; such numbers are written as null.
 """

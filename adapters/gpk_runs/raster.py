@@ -30,7 +30,7 @@ ROUNDING = 1e-5
 NOTHING = 2**63 - 1
 
 
-def seen(vertices: Tensor, faces: Tensor, values: Tensor, camera: Camera, side: int) -> tuple[Tensor, Tensor]:
+def rasterized(vertices: Tensor, faces: Tensor, values: Tensor, camera: Camera, side: int) -> tuple[Tensor, Tensor]:
     """What `camera`, a single one, sees of `faces` [F, 3] between `vertices` [V, 3]: `values` [V, C] as a picture
     [C, R, R], and where there is anything, [1, R, R].
 

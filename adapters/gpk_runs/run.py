@@ -34,7 +34,7 @@ Show = Callable[[str, int, int, Mapping[str, float]], None]
 
 
 class Run:
-    """The journal of one run, and its folder: made by `Run.open`, let go by leaving the `with` block.
+    """The log of one run, and its folder: made by `Run.open`, let go by leaving the `with` block.
 
     `finished` tells whether `finish` was called, now or before the folder was opened.
     """

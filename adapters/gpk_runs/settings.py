@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from gpk.errors import InputError
+from gpk.renamed import up_to_date
 from gpk_checkpoints.atomic import write_atomically
 
 _UNKNOWN_TAG = "could not determine a constructor for the tag "
@@ -41,7 +42,7 @@ for _end in (_Loader, _Dumper):  # the dumper too: it quotes text that would be 
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """The settings in the YAML file at `path`; empty where the file is.
+    """The settings in the YAML file at `path`, empty where the file is; keys of files of before by their name of now.
 
     Raises InputError where it cannot be read, is not YAML (the message names the line), or is no mapping.
     """
@@ -66,7 +67,15 @@ def read_config(path: Path) -> dict[str, Any]:
         return {}
     if not isinstance(config, dict) or not all(isinstance(key, str) for key in config):
         raise InputError(f"{path} must map the names of settings to values, as in `tuning: {{steps: 100}}`")
-    return config
+    return _up_to_date(config)
+
+
+def _up_to_date(config: dict[str, Any]) -> dict[str, Any]:
+    """Settings with their recipe's keys of now, be they a job's or a benchmark's row's."""
+    return {
+        key: value if not isinstance(value, dict) else up_to_date(value) if key == "recipe" else _up_to_date(value)
+        for key, value in config.items()
+    }
 
 
 def write_config(path: Path, config: Mapping[str, Any]) -> None:

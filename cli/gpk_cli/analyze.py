@@ -12,7 +12,7 @@ import typer
 
 from gpk.errors import ExtraError, InputError, PersonaError, WeightsError
 from gpk.registry import Registry
-from gpk_cli.bench import find_device, make_bench
+from gpk_cli.context import find_device, make_context
 from gpk_cli.options import settings_command
 from gpk_cli.output import AsJson, say
 from gpk_cli.progress import progress
@@ -23,7 +23,7 @@ from gpk_tasks.analysis import Analysis
 
 if TYPE_CHECKING:
     from gpk.persona import Persona
-    from gpk_tasks.analyze import Sitter
+    from gpk_tasks.analyze import Subject
 
 TITLE = "Tell which layers personas change, how much (the paper's Fig. 9), and what each of the changes does."
 Grouping = Literal["block", "part", "kind", "site"]
@@ -77,9 +77,9 @@ def run_analysis(
         "settings": json.loads(json.dumps(vars(settings))),
     }
 
-    def maker(name: str) -> Callable[[], Sitter]:
-        def make() -> Sitter:
-            return sitter(
+    def maker(name: str) -> Callable[[], Subject]:
+        def make() -> Subject:
+            return subject_of(
                 registry, name, personas[name], files[name], albums[name],
                 asked=backend, weights=weights, device=device,
             )  # fmt: skip
@@ -117,7 +117,7 @@ def require_alike(personas: Mapping[str, Persona]) -> None:
                 raise PersonaError(f"{first} and {name} cannot be told together: {told}. Analyze them one by one")
 
 
-def sitter(
+def subject_of(
     registry: Registry,
     name: str,
     persona: Persona,
@@ -127,22 +127,30 @@ def sitter(
     asked: str | None = None,
     weights: Path | None,
     device: str,
-) -> Sitter:
+) -> Subject:
     """Who is analyzed, with as much of the generator as is here; what is missing is said, and what for."""
     import torch
 
     from gpk.attach import check_shapes
-    from gpk.bench import Silence
-    from gpk_tasks.analyze import Sitter
+    from gpk.logger import NullLogger
+    from gpk_tasks.analyze import Subject
 
     try:
         backend, card = made_for(registry, persona, file, asked=asked)
     except PersonaError as error:
         say(f"Without the generator's family only single weights can be told, and no |dW| / |W0|: {error}")
-        return Sitter(name, persona, None, None)
+        return Subject(name, persona, None, None)
     try:
-        bench = make_bench(
-            registry, backend, card, photos, weights=weights, device=device, journal=Silence(), persona=persona, least=1
+        context = make_context(
+            registry,
+            backend,
+            card,
+            photos,
+            weights=weights,
+            device=device,
+            logger=NullLogger(),
+            persona=persona,
+            least=1,
         )
     except WeightsError as error:
         if weights is not None:
@@ -151,8 +159,8 @@ def sitter(
         with torch.device("meta"):
             generator = backend.build(card.config)
         check_shapes(generator, persona)
-        return Sitter(name, persona, generator, None)
-    return Sitter(name, persona, bench.generator, bench)
+        return Subject(name, persona, generator, None)
+    return Subject(name, persona, context.generator, context)
 
 
 def _photos(subject: Path) -> Path | None:

@@ -29,7 +29,7 @@ from gpk_cli import (
     view,
     weights,
 )
-from gpk_cli.exit_codes import Ended, told
+from gpk_cli.exit_codes import Ended, exit_code
 from gpk_cli.output import say
 
 GROUPS = (
@@ -107,9 +107,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _run(arguments, plugins="--no-plugins" not in options)
         sys.stdout.flush()
     except Ended as ended:
-        return told(ended.cause, debug="--debug" in options)
+        return exit_code(ended.cause, debug="--debug" in options)
     except (Exception, KeyboardInterrupt) as error:  # the outermost boundary: no one can mend anything by a traceback
-        return told(error, debug="--debug" in options)
+        return exit_code(error, debug="--debug" in options)
     return code
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from gpk.errors import InputError, UnknownNameError
 from gpk.plugin import Backend, Card
 from gpk.registry import Registry
-from gpk_cli.bench import Precision, find_card
+from gpk_cli.context import Precision, find_card
 
 if TYPE_CHECKING:
     from gpk_tasks.settings import Settings

@@ -14,8 +14,8 @@ import typer
 from gpk.errors import ExtraError, InputError, RunError, WeightsError
 from gpk.plugin import JudgeCard
 from gpk.registry import Registry
-from gpk_cli.bench import find_device, make_bench, open_album
 from gpk_cli.choice import CHOSEN
+from gpk_cli.context import find_device, make_context, open_album
 from gpk_cli.options import settings_command
 from gpk_cli.output import AsJson, say
 from gpk_cli.progress import progress
@@ -27,7 +27,7 @@ from gpk_evaluate.settings import Evaluation, quick
 if TYPE_CHECKING:
     from gpk.album import Album
     from gpk_evaluate.instruments import Instruments
-    from gpk_evaluate.ways import Sitter
+    from gpk_evaluate.variants import Subject
     from gpk_tasks.settings import Settings
 
 GENERAL = ("lpips-alex", "dists", "arcface", "timm")
@@ -76,7 +76,7 @@ def run_evaluation(
     if len(runs) > 1 and (album or references):
         raise InputError("--album and --references are of one subject: with several runs leave them out")
     base = {field.name: getattr(quick(Evaluation()), field.name) for field in dataclasses.fields(Evaluation)}
-    numbers = to_dataclass(Evaluation, (base if quickly else {}) | dict(given), source="the command line")
+    settings = to_dataclass(Evaluation, (base if quickly else {}) | dict(given), source="the command line")
     where = find_device(device)
     sources = {name: _source(registry, run, album, references) for name, run in named(runs).items()}
     instruments = _instruments(registry, sources, judge or [], where, asked=backend)
@@ -86,14 +86,14 @@ def run_evaluation(
         "task": "evaluate",
         "subjects": {name: source.digest() for name, source in sources.items()},
         "networks": dict(instruments.digests),
-        "settings": _plain(numbers, but=("tasks", "against")),
+        "settings": _plain(settings, but=("tasks", "against")),
     }
 
-    def maker(name: str) -> Callable[[], Sitter]:
-        return lambda: _sitter(registry, name, sources[name], numbers, backend, weights, lpips_weights, device)
+    def maker(name: str) -> Callable[[], Subject]:
+        return lambda: _subject(registry, name, sources[name], settings, backend, weights, lpips_weights, device)
 
     with nothing_left(out), progress() as show, Run.open(out, facts, show=show, device=where) as run:
-        measured = evaluate([(name, maker(name)) for name in sources], numbers, instruments, run)
+        measured = evaluate([(name, maker(name)) for name in sources], settings, instruments, run)
         told = facts | {"absent": dict(instruments.absent)}
         plain = to_json(measured, told)
         write_atomically(out / "results.json", [json.dumps(plain, indent=1).encode()])
@@ -155,49 +155,49 @@ def _source(registry: Registry, run: Path, held_out: Path | None, references: Pa
     return Source(file, found, unseen, settings, plain.get("album"), run / "state.safetensors")
 
 
-def _sitter(
+def _subject(
     registry: Registry,
     name: str,
     source: Source,
-    numbers: Evaluation,
+    evaluation: Evaluation,
     asked: str | None,
     weights: Path | None,
     lpips_weights: Path | None,
     device: str,
-) -> Sitter:
-    from gpk.bench import Silence
+) -> Subject:
+    from gpk.logger import NullLogger
     from gpk_checkpoints.personas import load_persona
     from gpk_evaluate.evaluation import can_edit, require
-    from gpk_evaluate.ways import Sitter
+    from gpk_evaluate.variants import Subject
     from gpk_runs.state import read_state
     from gpk_tasks.personalize import INVERTED, album_digest
     from gpk_tasks.presets import preset
 
     persona = load_persona(source.file)
     backend, card = made_for(registry, persona, source.file, asked=asked)
-    bench = make_bench(
-        registry, backend, card, source.album, weights=weights, device=device, journal=Silence(), persona=persona,
+    context = make_context(
+        registry, backend, card, source.album, weights=weights, device=device, logger=NullLogger(), persona=persona,
         lpips_weights=lpips_weights,
     )  # fmt: skip
-    if source.album_digest is not None and album_digest(bench.album) != source.album_digest:
+    if source.album_digest is not None and album_digest(context.album) != source.album_digest:
         raise InputError(f"{source.album} is not the album that {source.file} learned from, or has changed since")
     inverted = persona.anchors
     if source.state is not None and source.state.exists():
         inverted = read_state(source.state)[0].get(INVERTED, inverted)
-    if len(inverted) != len(bench.album):
+    if len(inverted) != len(context.album):
         raise InputError(
-            f"{source.album} has {len(bench.album)} usable photos, where {source.file} learned from {len(inverted)}"
+            f"{source.album} has {len(context.album)} usable photos, where {source.file} learned from {len(inverted)}"
         )
     settings = source.settings or dataclasses.replace(preset("fast"), recipe=persona.recipe)
     unseen: Album | None = None
     if source.held_out is not None:
-        unseen = open_album(registry, source.held_out, backend, side=bench.generator.resolution)
-        unseen = unseen.to(bench.album.photos.device)
-    sitter = Sitter(name, bench, inverted.to(bench.album.photos.device), settings, unseen)
-    require(sitter, numbers)
-    if "editing" in numbers.protocols and not can_edit(sitter):
+        unseen = open_album(registry, source.held_out, backend, side=context.generator.resolution)
+        unseen = unseen.to(context.album.photos.device)
+    subject = Subject(name, context, inverted.to(context.album.photos.device), settings, unseen)
+    require(subject, evaluation)
+    if "editing" in evaluation.protocols and not can_edit(subject):
         say(f"Without editing: {backend.name} has no judge of attributes, so no direction can be learned here")
-    return sitter
+    return subject
 
 
 def _instruments(
@@ -244,6 +244,6 @@ def _instruments(
     return Instruments(found["judge"], found["distance"], reader, absent, digests)
 
 
-def _plain(numbers: Evaluation, *, but: Sequence[str]) -> dict[str, Any]:
-    plain = json.loads(json.dumps(dataclasses.asdict(numbers)))
+def _plain(settings: Evaluation, *, but: Sequence[str]) -> dict[str, Any]:
+    plain = json.loads(json.dumps(dataclasses.asdict(settings)))
     return {name: value for name, value in plain.items() if name not in but}

@@ -24,8 +24,8 @@ class Ended(Exception):  # noqa: N818 an ending, not always an error
         self.cause = cause
 
 
-def told(error: BaseException, *, debug: bool) -> int:
-    """Says how it ended, with the traceback where `debug`, and returns the exit code."""
+def exit_code(error: BaseException, *, debug: bool) -> int:
+    """Says how a command ended, with the traceback where `debug`, and returns the exit code."""
     if isinstance(error, BrokenPipeError) and _nobody_reads():
         return FAILED
     if debug:

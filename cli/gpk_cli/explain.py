@@ -27,21 +27,21 @@ def explain(
     from gpk_checkpoints.explain import explain
 
     backends = [offer.value for offer in ctx.obj.backends().values() if offer.value.cards]
-    told = explain(file, backends)
-    print(json.dumps(told, indent=2, ensure_ascii=False) if as_json else printable("\n".join(_lines(told))))
+    report = explain(file, backends)
+    print(json.dumps(report, indent=2, ensure_ascii=False) if as_json else printable("\n".join(_lines(report))))
 
 
-def _lines(told: dict[str, Any]) -> Iterator[str]:
-    size = f", {told['bytes'] / 1e6:,.1f} MB" if told["bytes"] else ""
-    yield f"{told['file']}: {told['what']}{size}"
-    if told["refused"]:
-        yield f"  refused: {told['refused']}"
-    for network in told["networks"][:MOST]:
+def _lines(report: dict[str, Any]) -> Iterator[str]:
+    size = f", {report['bytes'] / 1e6:,.1f} MB" if report["bytes"] else ""
+    yield f"{report['file']}: {report['what']}{size}"
+    if report["refused"]:
+        yield f"  refused: {report['refused']}"
+    for network in report["networks"][:MOST]:
         kind = f", class {network['class']}" if network["class"] else ""
         yield f"  {network['key'] or 'the file'}: {network['what']} ({network['tensors']:,} tensors{kind})"
-    if len(told["networks"]) > MOST:
-        yield f"  and {len(told['networks']) - MOST} more"
-    for said in told["takes"]:
+    if len(report["networks"]) > MOST:
+        yield f"  and {len(report['networks']) - MOST} more"
+    for said in report["takes"]:
         yield from _taken(said)
 
 

@@ -9,24 +9,24 @@ from typing import TYPE_CHECKING
 from gpk.errors import ExtraError, GpkError, InputError, WeightsError
 from gpk.plugin import Backend, Card
 from gpk.registry import Registry
-from gpk_cli.bench import make_bench
+from gpk_cli.context import make_context
 from gpk_cli.output import say
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from gpk.bench import Bench
+    from gpk.context import Context
     from gpk_photos.reading import Find
 
 
 def find_bench(
     registry: Registry, backend: Backend, card: Card, weights: Path | None, device: str
-) -> tuple[Bench | None, GpkError | None]:
+) -> tuple[Context | None, GpkError | None]:
     """The generator and its distance, or what is missing of them. A file that was named must be good."""
-    from gpk.bench import Silence
+    from gpk.logger import NullLogger
 
     try:
-        return make_bench(registry, backend, card, None, weights=weights, device=device, journal=Silence()), None
+        return make_context(registry, backend, card, None, weights=weights, device=device, logger=NullLogger()), None
     except (WeightsError, ExtraError) as error:
         if weights is not None:
             raise

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gpk_cli.bench import find_card
+from gpk_cli.context import find_card
 from gpk_cli.output import say
 from gpk_cli.personas import refuse_to_replace
 from gpk_cli.subject import SUFFIX

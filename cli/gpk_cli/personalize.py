@@ -13,8 +13,8 @@ from gpk.errors import InputError, RunError
 from gpk.plugin import Backend, Card
 from gpk.registry import Registry
 from gpk.validation import file_name
-from gpk_cli.bench import Precision, find_device, introduce, make_bench, open_album
 from gpk_cli.choice import choose
+from gpk_cli.context import Precision, find_device, introduce, make_context, open_album
 from gpk_cli.output import AsJson, say
 from gpk_cli.progress import progress
 from gpk_cli.summary import show_outcome, show_plan
@@ -166,14 +166,14 @@ def run_job(
     `anchors` is where those are that inversion is not to find. `masks` are the subject's, by "train" and "held-out",
     where they are known.
     """
-    from gpk.bench import Silence
+    from gpk.logger import NullLogger
     from gpk.persona import changing_sites
     from gpk_runs.run import Run
     from gpk_tasks.anchors import given_anchors, listed
     from gpk_tasks.personalize import describe, personalize
     from gpk_tasks.report_page import REPORT, write_report
 
-    bench = make_bench(
+    context = make_context(
         registry,
         backend,
         card,
@@ -183,22 +183,24 @@ def run_job(
         precision=precision,
         lpips_weights=lpips_weights,
         device=device,
-        journal=Silence(),
+        logger=NullLogger(),
     )
-    changing_sites(bench.generator, settings.recipe)  # an impossible recipe must not leave a folder behind
+    changing_sites(context.generator, settings.recipe)  # an impossible recipe must not leave a folder behind
     others = None
     if held_out is not None:
-        others = open_album(registry, held_out, backend, side=bench.generator.resolution).to(bench.album.photos.device)
-    given = None if anchors is None else given_anchors(bench, anchors)
-    facts = {**describe(bench, settings, given), "distance": distance or backend.distance, "precision": precision}
-    with progress() as show, Run.open(out, facts, show=show, device=bench.album.photos.device) as run:
+        others = open_album(registry, held_out, backend, side=context.generator.resolution).to(
+            context.album.photos.device
+        )
+    given = None if anchors is None else given_anchors(context, anchors)
+    facts = {**describe(context, settings, given), "distance": distance or backend.distance, "precision": precision}
+    with progress() as show, Run.open(out, facts, show=show, device=context.album.photos.device) as run:
         if run.finished:
             outcome = _outcome_there(run)
             if not (out / REPORT).exists():
                 write_report(out)
             say(f"{out} is finished already; give another --out to do it anew.")
         else:
-            for name, reason in bench.album.left_out:
+            for name, reason in context.album.left_out:
                 say(f"Left out {name}: {reason}")
             if given is not None and given.unused:
                 say(f"Not used, for no photo is called so: {listed(given.unused)}")
@@ -208,8 +210,8 @@ def run_job(
                 found = None if held_out is None else str(held_out.resolve())
                 source = {"album": str(album.resolve()), "held_out": found}
                 run.record("source", source if anchors is None else {**source, "anchors": str(anchors.resolve())})
-            bench = dataclasses.replace(bench, journal=run)
-            outcome = personalize(bench, settings, run, given=given, held_out=others, masks=masks).to_json()
+            context = dataclasses.replace(context, logger=run)
+            outcome = personalize(context, settings, run, given=given, held_out=others, masks=masks).to_json()
     show_outcome(outcome, out, as_json=as_json)
 
 

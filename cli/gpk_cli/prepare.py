@@ -10,7 +10,7 @@ import typer
 
 from gpk.registry import Registry
 from gpk.validation import file_name
-from gpk_cli.bench import find_card
+from gpk_cli.context import find_card
 from gpk_cli.output import AsJson, printable, say, show
 from gpk_cli.preparing import prepare_album
 

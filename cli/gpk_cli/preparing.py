@@ -44,9 +44,9 @@ def prepare_album(
     find, how, named = find_finder(registry, backend, folder, crop, detector, known)
     with torch.device("meta"):
         side = backend.build(card.config).resolution
-    bench, missing = find_bench(registry, backend, card, weights, device)
-    if bench is not None:
-        side = bench.generator.resolution
+    context, missing = find_bench(registry, backend, card, weights, device)
+    if context is not None:
+        side = context.generator.resolution
     seeing, judge_name = find_judge(registry, backend, judge)
     settings = Preparation(
         backend=backend.name,
@@ -59,7 +59,7 @@ def prepare_album(
         pick=picked,
         labels=digest_of(known),
     )
-    eyes = Instruments(find, seeing, bench, missing if backend.cameras else None, known)
+    eyes = Instruments(find, seeing, context, missing if backend.cameras else None, known)
     if missing is not None and backend.cameras:
         say(f"Photos are cut and judged now; their cameras have to wait, because {missing}")
     with progress() as shown:
@@ -70,7 +70,7 @@ def prepare_album(
 
 
 class _Shown:
-    """A journal that shows progress, says what will take long, and keeps nothing."""
+    """A logger that shows progress, says what will take long, and keeps nothing."""
 
     def __init__(self, shown: Show) -> None:
         self._shown = shown

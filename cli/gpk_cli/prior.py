@@ -15,7 +15,8 @@ from gpk_cli.output import say
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from gpk.bench import Bench, FeatureDistance, Judge
+    from gpk.context import Context
+    from gpk.judges import FeatureDistance, Judge
     from gpk_minicat.look import Counts
     from gpk_minicat.pictures import Batch
 
@@ -41,11 +42,11 @@ def prior(
     registry: Registry = ctx.obj
     if backend not in BACKENDS:
         raise UnknownNameError("embedded backend", backend, BACKENDS)
-    bench, file = _bench(registry, backend, weights)
+    context, file = _bench(registry, backend, weights)
     counts = QUICK if quick else Counts()
     figures: dict[str, object] = {"backend": backend, "weights": file.name, "seed": seed}
-    figures |= _cats(bench, out, counts, seed)
-    figures |= _crowds(bench, file, cats or out / "cats", counts, seed)
+    figures |= _cats(context, out, counts, seed)
+    figures |= _crowds(context, file, cats or out / "cats", counts, seed)
     text = json.dumps(_rounded(figures), indent=2)
     write_atomically(out / "prior.json", [f"{text}\n".encode()])
     print(text)
@@ -58,12 +59,13 @@ def _rounded(figures: object) -> object:
     return float(f"{figures:.4g}") if isinstance(figures, float) else figures
 
 
-def _bench(registry: Registry, name: str, weights: Path | None) -> tuple[Bench, Path]:
-    """The bench, its album still empty, and the weights file."""
+def _bench(registry: Registry, name: str, weights: Path | None) -> tuple[Context, Path]:
+    """The context, its album still empty, and the weights file."""
     import torch
 
     from gpk.album import Album
-    from gpk.bench import Bench, Silence
+    from gpk.context import Context
+    from gpk.logger import NullLogger
     from gpk.precision import flush_denormals
     from gpk_checkpoints.weights import load_generator
     from gpk_runs.allocator import keep_heap
@@ -75,23 +77,23 @@ def _bench(registry: Registry, name: str, weights: Path | None) -> tuple[Bench, 
     names = backend.distance, backend.judge or "", backend.reporting or backend.distance
     distance, judge, reporting = (registry.judge(name).load(None) for name in names)
     empty = Album(torch.zeros(0, 3, generator.resolution, generator.resolution), ())
-    bench = Bench(backend, backend.card, generator, distance, empty, Silence(), judge, reporting)
-    return bench, cast(Path, weights or backend.card.weights)
+    context = Context(backend, backend.card, generator, distance, empty, NullLogger(), judge, reporting)
+    return context, cast(Path, weights or backend.card.weights)
 
 
-def _cats(bench: Bench, out: Path, counts: Counts, seed: int) -> dict[str, object]:
+def _cats(context: Context, out: Path, counts: Counts, seed: int) -> dict[str, object]:
     """The figures and the pictures of single cats."""
     from gpk_eg3d.network import EG3D
     from gpk_minicat import look, look_pictures
     from gpk_minicat.unseen import shown, unseen
 
-    generator = bench.generator
+    generator = context.generator
     say(f"Rendering {counts.direct} cats that training never saw …")
     cats = unseen(counts.direct, seed)
     direct = shown(generator, cats.z, cats.camera).image
     figures: dict[str, object] = {"direct": look.fidelity(direct, cats.photo)}
     say(f"Inverting {counts.inverted} of them …")
-    inverted = _inverted(bench, cats, counts.inverted, seed)
+    inverted = _inverted(context, cats, counts.inverted, seed)
     figures["inversion"] = look.fidelity(inverted, cats.photo)
     look_pictures.write_unseen(out / "unseen.png", cats.photo, direct, inverted)
     look_pictures.write_grid(out / "grid.png", generator, seed=seed)
@@ -105,7 +107,7 @@ def _cats(bench: Bench, out: Path, counts: Counts, seed: int) -> dict[str, objec
     return figures
 
 
-def _inverted(bench: Bench, cats: Batch, count: int, seed: int) -> Tensor:
+def _inverted(context: Context, cats: Batch, count: int, seed: int) -> Tensor:
     """The generator's pictures of the first `count` cats, found from photos and, in 3D, cameras alone."""
     from dataclasses import replace
 
@@ -117,32 +119,32 @@ def _inverted(bench: Bench, cats: Batch, count: int, seed: int) -> Tensor:
 
     # Tuned for these priors: a generator of photographs needs five times the steps and bears a third of the rate.
     settings = Inversion(steps=100, lr=0.3, whiten=True, jitter=0.0, decay=0.75, batch=16, perceptual=0.3)
-    cameras = cats.camera[slice(count)] if bench.backend.cameras else None
+    cameras = cats.camera[slice(count)] if context.backend.cameras else None
     album = Album(cats.photo.image[:count], tuple(f"cat {i}" for i in range(count)), cameras)
-    anchors = invert(replace(bench, album=album), settings, seed=seed)
+    anchors = invert(replace(context, album=album), settings, seed=seed)
     with torch.no_grad():
-        return bench.generator(anchors[:, None].expand(-1, bench.generator.latent.num_ws, -1), cameras).image
+        return context.generator(anchors[:, None].expand(-1, context.generator.latent.num_ws, -1), cameras).image
 
 
-def _crowds(bench: Bench, weights: Path, folder: Path, counts: Counts, seed: int) -> dict[str, object]:
+def _crowds(context: Context, weights: Path, folder: Path, counts: Counts, seed: int) -> dict[str, object]:
     """The figures of many pictures at once."""
     import torch
 
     from gpk_minicat import look
     from gpk_minicat.unseen import drawn, pictures_in, shards_of, shown
 
-    reader, judge = cast("FeatureDistance", bench.reporting), cast("Judge", bench.judge)
+    reader, judge = cast("FeatureDistance", context.reporting), cast("Judge", context.judge)
     say(f"Pictures of procedural cats in {folder}: what is missing takes a minute or two to render …")
     held_out, trained_on = shards_of(weights, folder)
     real, others = pictures_in(held_out, counts.crowd), pictures_in(trained_on[0], counts.crowd)
     say(f"{len(real)} generated cats against {len(real)} procedural ones …")
-    made = shown(bench.generator, *drawn(len(real), seed + 1)).image
+    made = shown(context.generator, *drawn(len(real), seed + 1)).image
     figures: dict[str, object] = {
-        "reader": bench.backend.reporting or bench.backend.distance,
+        "reader": context.backend.reporting or context.backend.distance,
         "frechet": look.likeness(made, real, others, reader),
         "diversity": look.diversity(made, real, reader, judge),
     }
     say(f"The nearest cats of training, in {len(trained_on)} shards …")
     known = torch.cat([look.features(judge, pictures_in(path)) for path in trained_on])
-    figures["neighbours"] = look.memory(bench.generator, known, judge, counts.neighbours, seed + 2)
+    figures["neighbours"] = look.memory(context.generator, known, judge, counts.neighbours, seed + 2)
     return figures

@@ -22,7 +22,7 @@ from gpk.errors import InputError
 from gpk.plugin import Task
 from gpk.registry import Registry
 from gpk.validation import file_name
-from gpk_cli.bench import make_bench
+from gpk_cli.context import make_context
 from gpk_cli.options import options_of, stated, with_parameters
 from gpk_cli.output import AsJson, say
 from gpk_cli.progress import progress
@@ -30,7 +30,7 @@ from gpk_cli.subject import BACKEND, find_subject
 from gpk_cli.summary import show_task
 
 if TYPE_CHECKING:
-    from gpk.bench import Bench
+    from gpk.context import Context
 
 SUMMARY = "Do something with a persona: see `gpk run TASK --help` for a task's options."
 DIRECT = {
@@ -134,26 +134,26 @@ def run_task(
 
     there = {} if config is None else _settings_in(read_config(config), task, config)
     settings = to_dataclass(kind, there | dict(given), source="the command line" if config is None else str(config))
-    bench = _bench(
+    context = _bench(
         registry, task, settings, subject, album, backend=backend, card=card, weights=weights, distance=distance,
         lpips_weights=lpips_weights, device=device,
     )  # fmt: skip
-    name = file_name(bench.backend.name) if subject is None else subject.resolve().name.partition(".")[0]
+    name = file_name(context.backend.name) if subject is None else subject.resolve().name.partition(".")[0]
     folder = out or Path("runs") / f"{task.name}-{name}"
-    facts = _facts(bench, task, settings, distance)
+    facts = _facts(context, task, settings, distance)
     with (
         nothing_left(folder),
         progress() as show,
-        Run.open(folder, facts, show=show, device=bench.album.photos.device) as run,
+        Run.open(folder, facts, show=show, device=context.album.photos.device) as run,
     ):
         done = next((event for event in reversed(run.read_log()) if event.get("event") == "done"), None)
         if run.finished and done is not None:
             say(f"{folder} is finished already; give another --out to do it anew.")
             outcome = done["outcome"]
         else:
-            for photo, reason in bench.album.left_out:
+            for photo, reason in context.album.left_out:
                 say(f"Left out {photo}: {reason}")
-            outcome = dict(task.run(dataclasses.replace(bench, journal=run), settings, run))
+            outcome = dict(task.run(dataclasses.replace(context, logger=run), settings, run))
             run.record("done", {"outcome": outcome})
             run.finish()
     show_task(outcome, folder, as_json=as_json)
@@ -195,8 +195,8 @@ def _bench(
     distance: str | None,
     lpips_weights: Path | None,
     device: str,
-) -> Bench:
-    from gpk.bench import Silence
+) -> Context:
+    from gpk.logger import NullLogger
 
     family, checkpoint, persona = find_subject(
         registry, subject, backend=backend, card=card, weights=weights, needed=task.persona == "needed"
@@ -205,7 +205,7 @@ def _bench(
         raise InputError(f"{family.name} is a 2D generator and has no views: `{task.name}` needs a 3D one")
     if task.photos == "some" and album is None:
         raise InputError(f"which photos? `{task.name}` works on some: give --album with a folder or a zip")
-    return make_bench(
+    return make_context(
         registry,
         family,
         checkpoint,
@@ -214,7 +214,7 @@ def _bench(
         distance=distance,
         lpips_weights=lpips_weights,
         device=device,
-        journal=Silence(),
+        logger=NullLogger(),
         persona=persona,
         side=None if task.side is None else lambda full: task.side(settings, full),  # pyright: ignore[reportOptionalCall]
         least=1,
@@ -222,25 +222,25 @@ def _bench(
     )
 
 
-def _facts(bench: Bench, task: Task, settings: Any, distance: str | None) -> dict[str, Any]:  # noqa: ANN401
+def _facts(context: Context, task: Task, settings: Any, distance: str | None) -> dict[str, Any]:  # noqa: ANN401
     """Everything that decides the results, in JSON types."""
     from gpk.generator import fingerprint
     from gpk_tasks.personalize import album_digest
 
     persona = None
-    if bench.persona is not None:
+    if context.persona is not None:
         digest = hashlib.sha256()
-        for name, tensor in sorted(bench.persona.tensors().items()):
+        for name, tensor in sorted(context.persona.tensors().items()):
             digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
         persona = digest.hexdigest()
     return {
         "task": task.name,
-        "backend": bench.backend.name,
-        "card": bench.card.name,
-        "base": fingerprint(bench.generator),
+        "backend": context.backend.name,
+        "card": context.card.name,
+        "base": fingerprint(context.generator),
         "persona": persona,
-        "album": album_digest(bench.album) if len(bench.album) else None,
-        "distance": distance or bench.backend.distance,
+        "album": album_digest(context.album) if len(context.album) else None,
+        "distance": distance or context.backend.distance,
         "settings": json.loads(json.dumps(dataclasses.asdict(settings), default=str)),
     }
 

@@ -58,7 +58,7 @@ def _facts(file: Path, state: str) -> Row:
     return facts if state == "cached" else facts | own | {"licence": printable(imported.licence)}
 
 
-def told(row: Mapping[str, object]) -> str:
+def status(row: Mapping[str, object]) -> str:
     """Where a row's weights are, in words."""
     match row:
         case {"state": "bundled", "plugin": distribution}:

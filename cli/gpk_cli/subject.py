@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from gpk.errors import InputError, PersonaError, UnknownNameError
 from gpk.plugin import Backend, Card
 from gpk.registry import Registry
-from gpk_cli.bench import find_card
+from gpk_cli.context import find_card
 
 if TYPE_CHECKING:
     from gpk.persona import Persona

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from gpk.errors import InputError
-from gpk_cli.bench import make_bench
+from gpk_cli.context import make_context
 from gpk_cli.output import say
 from gpk_cli.subject import BACKEND, find_subject, persona_file
 
@@ -44,7 +44,7 @@ def view(
 
     The viewer is on this machine alone, until Ctrl-C.
     """
-    from gpk.bench import Silence
+    from gpk.logger import NullLogger
     from gpk_checkpoints.directions import read_direction
     from gpk_checkpoints.personas import load_persona
     from gpk_view.app import LOCAL, check_place, serving
@@ -59,19 +59,19 @@ def view(
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file, and pictures need a folder: give another --out")
     check_place(host, port)
-    bench = make_bench(
-        registry, family, checkpoint, None, weights=weights, device=device, journal=Silence(), compares=False
+    context = make_context(
+        registry, family, checkpoint, None, weights=weights, device=device, logger=NullLogger(), compares=False
     )
-    stage = Stage(bench, personas)
+    stage = Stage(context, personas)
     for one in directions:
         stage.add_direction(one)
-    with serving(stage, host=host, port=port, folder=out, tell=say) as (url, painter):
+    with serving(stage, host=host, port=port, folder=out, tell=say) as (url, render_thread):
         if host not in LOCAL:
             say(f"Warning: whoever reaches port {port} of this machine sees and steers the viewer; nothing asks who.")
         say(f"{', '.join(personas) or family.name}: {url} (Ctrl-C ends)")
         if show:
             webbrowser.open(url)
-        painter.wait()
+        render_thread.wait()
 
 
 def named(subjects: Sequence[Path]) -> dict[str, Path]:

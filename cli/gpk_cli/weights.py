@@ -15,7 +15,7 @@ from gpk.errors import ExtraError, InputError, UnknownNameError, WeightsError
 from gpk.plugin import Backend, Card
 from gpk.registry import Registry
 from gpk.validation import NAME
-from gpk_cli.bench import find_card
+from gpk_cli.context import find_card
 from gpk_cli.explain import explain
 from gpk_cli.output import AsJson, printable, say, show
 
@@ -43,10 +43,10 @@ def add_commands(app: typer.Typer) -> None:
 
 def list_weights(ctx: typer.Context, as_json: AsJson = False) -> None:
     """List the cards of every backend, and where the weights of each are."""
-    from gpk_cli.stock import stock, told
+    from gpk_cli.stock import status, stock
 
     rows = list(stock(ctx.obj))
-    show(rows if as_json else [row | {"weights": told(row)} for row in rows], COLUMNS, as_json=as_json)
+    show(rows if as_json else [row | {"weights": status(row)} for row in rows], COLUMNS, as_json=as_json)
 
 
 def import_file(

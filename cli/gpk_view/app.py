@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from gpk.errors import ExtraError, GpkError, InputError
+from gpk_view.browser_camera import home_distance
 from gpk_view.camera import field_of_view
-from gpk_view.eye import home_distance
-from gpk_view.lessons import Edit, known_edits, learn_edits
-from gpk_view.painter import Painter
+from gpk_view.edits import Edit, known_edits, learn_edits
 from gpk_view.panel import Panel
+from gpk_view.render_thread import RenderThread
 from gpk_view.scene import Stage
 
 if TYPE_CHECKING:
@@ -55,9 +55,14 @@ class Viewer:
     """What the browsers have in common. Its methods run on the server's event loop."""
 
     def __init__(
-        self, server: viser.ViserServer, stage: Stage, painter: Painter, folder: Path, tell: Callable[[str], None]
+        self,
+        server: viser.ViserServer,
+        stage: Stage,
+        render_thread: RenderThread,
+        folder: Path,
+        tell: Callable[[str], None],
     ) -> None:
-        self._server, self._stage, self._painter = server, stage, painter
+        self._server, self._stage, self._render_thread = server, stage, render_thread
         self._folder, self._tell = folder, tell
         self._panels: dict[int, Panel] = {}
         self._edits = known_edits(stage)
@@ -74,7 +79,7 @@ class Viewer:
             await connection.close(FOREIGN, "a page of another site")
             return
         self._panels[client.client_id] = Panel(
-            client, self._stage, self._painter, edits=self._edits, learn=self._learn, folder=self._folder,
+            client, self._stage, self._render_thread, edits=self._edits, learn=self._learn, folder=self._folder,
             tell=self._tell,
         )  # fmt: skip
 
@@ -86,18 +91,18 @@ class Viewer:
     def _learn(self) -> None:
         if not self._learning:
             self._learning = True
-            self._painter.ask("learn", self._lesson)
+            self._render_thread.ask("learn", self._learn_now)
 
-    def _lesson(self) -> None:
-        """Learns the edits, on the painter's thread."""
+    def _learn_now(self) -> None:
+        """Learns the edits, on the render thread."""
         on_loop = self._server.get_event_loop().call_soon_threadsafe
 
-        def told(share: float) -> None:
+        def progress(share: float) -> None:
             on_loop(self._told_share, share)
-            self._painter.let_through()
+            self._render_thread.let_through()
 
         try:
-            left_out = learn_edits(self._stage, told)
+            left_out = learn_edits(self._stage, progress)
         except GpkError as error:
             on_loop(self._told_share, 1.0)
             on_loop(self._say, "Nothing learned", str(error))
@@ -123,8 +128,8 @@ class Viewer:
 @contextlib.contextmanager
 def serving(
     stage: Stage, *, host: str, port: int, folder: Path, tell: Callable[[str], None]
-) -> Iterator[tuple[str, Painter]]:
-    """Serves the stage inside the block: gives the page's address, and the painter to wait for.
+) -> Iterator[tuple[str, RenderThread]]:
+    """Serves the stage inside the block: gives the page's address, and the render thread to wait for.
 
     Saved pictures go to `folder`, and `tell` is told of each. Raises as `check_place` does.
     """
@@ -136,12 +141,14 @@ def serving(
         held.enter_context(contextlib.redirect_stdout(silence))
         server = viser.ViserServer(host, port, label="gpk view", verbose=False)
         held.callback(server.stop)
-        painter = held.enter_context(Painter())  # ends before the server does, whose connections it writes to
+        render_thread = held.enter_context(
+            RenderThread()
+        )  # ends before the server does, whose connections it writes to
         _keep_private(server)
         _furnish(server, stage)
-        Viewer(server, stage, painter, folder, tell)
+        Viewer(server, stage, render_thread, folder, tell)
         shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
-        yield f"http://{shown}:{server.get_port()}", painter
+        yield f"http://{shown}:{server.get_port()}", render_thread
     stage.wear(None)
 
 
@@ -167,9 +174,9 @@ def _keep_private(server: viser.ViserServer) -> None:
 
 def _furnish(server: viser.ViserServer, stage: Stage) -> None:
     """The room: y up, the camera in front, with the generator's field of view; the panel at the side."""
-    front = stage.bench.generator.orbit()
+    front = stage.context.generator.orbit()
     server.scene.set_up_direction("+y")
-    server.initial_camera.position = (0.0, 0.0, home_distance(stage.bench.generator))
+    server.initial_camera.position = (0.0, 0.0, home_distance(stage.context.generator))
     server.initial_camera.look_at = (0.0, 0.0, 0.0)
     if front is not None:
         server.initial_camera.fov = field_of_view(front.intrinsics[0, 1, 1].item())

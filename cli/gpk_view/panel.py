@@ -13,10 +13,10 @@ from gpk.errors import GpkError
 from gpk.hull import LatentHull
 from gpk_runs.pictures import write_picture
 from gpk_runs.sheet import write_sheet
-from gpk_view.eye import Eye
+from gpk_view.browser_camera import BrowserCamera
+from gpk_view.edits import Edit, can_learn
 from gpk_view.frame import frame
-from gpk_view.lessons import Edit, can_learn
-from gpk_view.painter import Job, Painter
+from gpk_view.render_thread import Job, RenderThread
 from gpk_view.scene import Look, Stage
 from gpk_view.sections import Edits, Hull, Own, Section, Turn, Who, press
 
@@ -30,34 +30,34 @@ SHEET = 256
 
 
 class Panel:
-    """The panel of `client`. Its own code runs on the server's event loop, and the drawing on the painter's thread."""
+    """The panel of `client`. Its own code runs on the server's event loop, and the drawing on the render thread."""
 
     def __init__(
         self,
         client: viser.ClientHandle,
         stage: Stage,
-        painter: Painter,
+        render_thread: RenderThread,
         *,
         edits: tuple[Edit, ...],
         learn: Callable[[], None],
         folder: Path,
         tell: Callable[[str], None],
     ) -> None:
-        self._client, self._stage, self._painter = client, stage, painter
+        self._client, self._stage, self._render_thread = client, stage, render_thread
         self._folder, self._tell = folder, tell
         self._asked: object = None
         self._gone = False
         self._persona = next(iter(stage.personas), None)
-        generator, gui = stage.bench.generator, client.gui
-        self._eye = Eye(client, generator, self._moved)
+        generator, gui = stage.context.generator, client.gui
+        self._camera = BrowserCamera(client, generator, self._moved)
         solid = generator.orbit() is not None
-        gui.add_markdown(f"**{stage.bench.backend.name}** · {'drag to turn, ' if solid else ''}scroll to zoom")
+        gui.add_markdown(f"**{stage.context.backend.name}** · {'drag to turn, ' if solid else ''}scroll to zoom")
         self._who = Who(gui, list(stage.personas), self._chosen) if stage.personas else None
-        self._turn = Turn(gui, self._eye, self.ask) if solid else None
+        self._turn = Turn(gui, self._camera, self.ask) if solid else None
         self._hull = Hull(gui, self._current_hull, self.ask) if self._who else None
         own = Own(gui, self.ask) if self._who is None else None
         self._edits = Edits(
-            gui, edits, self.ask, learn=learn if can_learn(stage.bench) else None, subject=self._who is not None
+            gui, edits, self.ask, learn=learn if can_learn(stage.context) else None, subject=self._who is not None
         )
         parts: tuple[Section | None, ...] = (self._who, self._turn, self._hull, own, self._edits)
         self._sections = [part for part in parts if part is not None]
@@ -69,10 +69,10 @@ class Panel:
 
     def ask(self) -> None:
         """Asks for the picture of what is set now, if it is not the one that was asked for last."""
-        wanted = (self._look(), *self._eye.window, self._eye.zoom)
+        wanted = (self._look(), *self._camera.window, self._camera.zoom)
         if wanted != self._asked:
             self._asked = wanted
-            self._painter.ask(self._client.client_id, self._told(lambda: self._draw(*wanted)))
+            self._render_thread.ask(self._client.client_id, self._told(lambda: self._draw(*wanted)))
 
     def learning(self, share: float) -> None:
         """Shows how far learning the edits is."""
@@ -89,8 +89,8 @@ class Panel:
     def close(self) -> None:
         """Ends what was to come: the browser is gone."""
         self._gone = True
-        self._eye.close()
-        self._painter.forget(self._client.client_id)
+        self._camera.close()
+        self._render_thread.forget(self._client.client_id)
 
     def _look(self) -> Look:
         look = Look()
@@ -116,7 +116,7 @@ class Panel:
         self.ask()
 
     def _have(self, work: Callable[[Look], None], look: Look) -> None:
-        self._painter.ask((self._client.client_id, work.__name__), self._told(lambda: work(look)))
+        self._render_thread.ask((self._client.client_id, work.__name__), self._told(lambda: work(look)))
 
     def _told(self, work: Job) -> Job:
         """`work`, whose errors are told to the person who asked for it."""
@@ -131,7 +131,7 @@ class Panel:
 
         return job
 
-    # On the painter's thread.
+    # On the render thread.
 
     def _draw(self, look: Look, width: int, height: int, zoom: float) -> None:
         shown = frame(self._stage.pictures(look), width, height, zoom=zoom).numpy()
@@ -141,7 +141,7 @@ class Panel:
         self._client.flush()
 
     def _save(self, look: Look) -> None:
-        name = (look.persona or self._stage.bench.backend.name).replace("/", "-")
+        name = (look.persona or self._stage.context.backend.name).replace("/", "-")
         file = free_name(self._folder, name)
         write_pictures(file, self._stage.pictures(look))
         self._tell(f"Saved {file}")
@@ -149,7 +149,7 @@ class Panel:
 
     def _send(self, look: Look) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / f"{(look.persona or self._stage.bench.backend.name).replace('/', '-')}.png"
+            file = Path(folder) / f"{(look.persona or self._stage.context.backend.name).replace('/', '-')}.png"
             write_pictures(file, self._stage.pictures(look))
             self._client.send_file_download(file.name, file.read_bytes(), save_immediately=True)
 

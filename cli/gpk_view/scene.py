@@ -20,10 +20,10 @@ import torch
 from torch import Tensor
 
 from gpk.attach import attach, check_fit, detach
-from gpk.bench import Bench
+from gpk.context import Context
 from gpk.directions import Direction, check_direction, edited_codes, held_by, one_step
 from gpk.errors import InputError, PersonaError
-from gpk.generator import Sight
+from gpk.generator import ViewFunction
 from gpk.hull import LatentHull
 from gpk.latents import LatentStatistics, anchors_as_ws, latent_statistics
 from gpk.persona import Persona
@@ -55,22 +55,22 @@ class Look:
 
 
 class Stage:
-    """The bench's generator, the `personas` that it can wear, by name, and directions to edit along. For one thread.
+    """The context's generator, the `personas` that it can wear, by name, and directions to edit along. For one thread.
 
     It keeps what it wears, and what it made of the last codes, from one look to the next. Raises PersonaError for a
     persona of another generator.
     """
 
-    def __init__(self, bench: Bench, personas: Mapping[str, Persona]) -> None:
+    def __init__(self, context: Context, personas: Mapping[str, Persona]) -> None:
         check_one_base(personas)
         for persona in personas.values():
-            check_fit(bench.generator, persona)
-        like = next(bench.generator.parameters())
-        self.bench = bench
+            check_fit(context.generator, persona)
+        like = next(context.generator.parameters())
+        self.context = context
         self.personas = {name: persona.to(like.device) for name, persona in personas.items()}
         self.directions: dict[str, Direction] = {}
         self._worn: str | None = None
-        self._sights: dict[str | None, tuple[Tensor, Sight]] = {}
+        self._view_functions: dict[str | None, tuple[Tensor, ViewFunction]] = {}
         self._statistics: LatentStatistics | None = None
 
     @torch.no_grad()
@@ -84,10 +84,10 @@ class Stage:
         wearing: Sequence[str | None] = (look.persona,)
         if look.persona is not None and look.shown != "personalized":
             wearing = (None,) if look.shown == "pretrained" else (None, look.persona)
-        camera = self.bench.generator.orbit(*look.angles.pair)
+        camera = self.context.generator.orbit(*look.angles.pair)
         if camera is not None:
             camera = camera.to(w.device)
-        return torch.cat([self._sight(who, w)(camera).image.float().cpu() for who in wearing])
+        return torch.cat([self._view_function(who, w)(camera).image.float().cpu() for who in wearing])
 
     @torch.no_grad()
     def code(self, look: Look) -> Tensor:
@@ -96,7 +96,7 @@ class Stage:
         moves = [amount * self.step(name) for name, amount in edits]
         if look.persona is None:
             self.wear(None)
-            w = draw_prior(self.bench.generator, 1, look.seed, truncation=look.truncation).w
+            w = draw_prior(self.context.generator, 1, look.seed, truncation=look.truncation).w
             return w + sum(moves)
         hull = self.hull(look.persona, beta=look.beta)
         alpha = coordinates(len(hull), look.mix, look.beta).to(hull.anchors)
@@ -107,14 +107,14 @@ class Stage:
 
     def hull(self, name: str, *, beta: float = 0.0) -> LatentHull:
         """The hull of that persona's anchors [N, L, D]."""
-        return LatentHull(anchors_as_ws(self.personas[name].anchors, self.bench.generator.latent.num_ws), beta=beta)
+        return LatentHull(anchors_as_ws(self.personas[name].anchors, self.context.generator.latent.num_ws), beta=beta)
 
     def add_direction(self, direction: Direction) -> str:
         """Makes a direction one of the edits, under the name that is returned; raises InputError where it is another
         generator's.
         """
         self.wear(None)
-        check_direction(direction, self.bench.generator)
+        check_direction(direction, self.context.generator)
         name = direction.attribute or f"direction {len(self.directions) + 1}"
         self.directions[name] = direction
         return name
@@ -126,8 +126,8 @@ class Stage:
             raise InputError(f"there is no edit {name!r} yet: known are {', '.join(self.directions) or 'none'}")
         if self._statistics is None:
             self.wear(None)
-            self._statistics = latent_statistics(self.bench.generator)
-        d = self.directions[name].d.to(next(self.bench.generator.parameters()))
+            self._statistics = latent_statistics(self.context.generator)
+        d = self.directions[name].d.to(next(self.context.generator.parameters()))
         return one_step(d, self._statistics)
 
     def held(self, persona: str, name: str) -> float:
@@ -138,19 +138,19 @@ class Stage:
         """Attaches that persona, or none, in place of what is worn."""
         if name == self._worn:
             return
-        detach(self.bench.generator)
+        detach(self.context.generator)
         self._worn = None
         if name is not None:
-            attach(self.bench.generator, self.personas[name])
+            attach(self.context.generator, self.personas[name])
             self._worn = name
 
-    def _sight(self, who: str | None, w: Tensor) -> Sight:
+    def _view_function(self, who: str | None, w: Tensor) -> ViewFunction:
         """What shows w as `who`, who is worn from here on; made anew only where w is another."""
         self.wear(who)
-        known = self._sights.get(who)
+        known = self._view_functions.get(who)
         if known is None or not torch.equal(known[0], w):
-            self._sights = {other: kept for other, kept in self._sights.items() if other in (None, who)}
-            known = self._sights[who] = (w, self.bench.generator.looking_at(w))
+            self._view_functions = {other: kept for other, kept in self._view_functions.items() if other in (None, who)}
+            known = self._view_functions[who] = (w, self.context.generator.looking_at(w))
         return known[1]
 
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from gpk.hull import LatentHull
 from gpk.seeding import seeded
+from gpk_view.browser_camera import BrowserCamera
 from gpk_view.camera import ANYWHERE, TRUSTED, Angles
-from gpk_view.eye import Eye
-from gpk_view.lessons import Edit
+from gpk_view.edits import Edit
 from gpk_view.scene import Look, Mix, random_mix
 
 if TYPE_CHECKING:
@@ -88,8 +88,8 @@ class Who:
 class Turn:
     """Sliders for what the mouse does."""
 
-    def __init__(self, gui: viser.GuiApi, eye: Eye, changed: Changed) -> None:
-        self._eye, self._changed = eye, changed
+    def __init__(self, gui: viser.GuiApi, camera: BrowserCamera, changed: Changed) -> None:
+        self._camera, self._changed = camera, changed
         with gui.add_folder("View"):
             self._yaw = gui.add_slider(
                 "Yaw", -TRUSTED.yaw, TRUSTED.yaw, 0.01, 0.0, hint="Radians to the left and right of the front."
@@ -108,24 +108,24 @@ class Turn:
 
     def follow(self) -> None:
         """Shows where the mouse turned it."""
-        self._yaw.value, self._pitch.value = (round(angle, 2) for angle in self._eye.angles.pair)
+        self._yaw.value, self._pitch.value = (round(angle, 2) for angle in self._camera.angles.pair)
 
     def applied(self, look: Look) -> Look:
         """Seen from there."""
-        return replace(look, angles=self._eye.angles)
+        return replace(look, angles=self._camera.angles)
 
     def _steer(self) -> None:
-        self._eye.steer(Angles(self._yaw.value, self._pitch.value))
+        self._camera.steer(Angles(self._yaw.value, self._pitch.value))
         self._changed()
 
     def _face(self) -> None:
-        self._eye.steer(Angles())
+        self._camera.steer(Angles())
         self.follow()
         self._changed()
 
     def _widen(self) -> None:
-        self._eye.limit = limit = ANYWHERE if self._beyond.value else TRUSTED
-        self._eye.steer(self._eye.angles)
+        self._camera.limit = limit = ANYWHERE if self._beyond.value else TRUSTED
+        self._camera.steer(self._camera.angles)
         self.follow()
         for slider, most in zip((self._yaw, self._pitch), limit.pair, strict=True):
             slider.min, slider.max = -round(most, 2), round(most, 2)

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from gpk.attach import attached as attached
     from gpk.attach import merged as merged
     from gpk.attach import render_many as render_many
-    from gpk.bench import Bench as Bench
     from gpk.camera import Camera as Camera
+    from gpk.context import Context as Context
     from gpk.errors import InputError as InputError
     from gpk.generator import Generator as Generator
     from gpk.generator import LatentSpace as LatentSpace
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 HOMES: dict[str, tuple[str, ...]] = {
     "gpk.album": ("Album",),
     "gpk.attach": ("attached", "merged", "render_many"),
-    "gpk.bench": ("Bench",),
+    "gpk.context": ("Context",),
     "gpk.camera": ("Camera",),
     "gpk.errors": ("InputError",),
     "gpk.generator": ("Generator", "LatentSpace", "Render", "Site", "fingerprint"),

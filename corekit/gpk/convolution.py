@@ -27,10 +27,10 @@ from gpk.lowrank import LoRA
 
 
 class Factors(NamedTuple):
-    """A weight's change as a product: `up` [O, r], scale included, times `down` [r, C, k, k]."""
+    """A weight's change as a product: `b` [O, r], B with its scale, times `a` [r, C, k, k]."""
 
-    up: Tensor
-    down: Tensor
+    b: Tensor
+    a: Tensor
 
 
 def factors_of(module: nn.Module, name: str = "weight") -> Factors | None:
@@ -54,10 +54,10 @@ def convolved(x: Tensor, weight: Tensor, factors: Factors | None = None, *, up: 
     """`x` [B, C, H, W] convolved with `weight` [O, C, k, k] to [B, O, H, W].
 
     With `up` it is the transposed convolution of stride 2, unpadded: [B, O, 2H + k - 2, 2W + k - 2]. With `factors`
-    the weight's gradient goes to them instead: `weight` must be W0 + up · down.
+    the weight's gradient goes to them instead: `weight` must be W0 + b · a.
     """
     if factors is not None:
-        return _Factored.apply(x, weight.detach(), factors.up.to(x.dtype), factors.down.to(x.dtype), up)
+        return _Factored.apply(x, weight.detach(), factors.b.to(x.dtype), factors.a.to(x.dtype), up)
     if not weight.requires_grad and x.requires_grad and torch.is_grad_enabled():
         return _Frozen.apply(x, weight, up, weight.shape[-1] // 2, 1)
     return _convolved(x, weight, up, weight.shape[-1] // 2, 1)
@@ -111,10 +111,10 @@ class _Frozen(torch.autograd.Function):
 
 
 class _Factored(torch.autograd.Function):
-    """`_convolved` by the weight W0 + rise · down."""
+    """`_convolved` by the weight W0 + b · a."""
 
     @staticmethod
-    def forward(x: Tensor, weight: Tensor, rise: Tensor, down: Tensor, up: bool) -> Tensor:
+    def forward(x: Tensor, weight: Tensor, b: Tensor, a: Tensor, up: bool) -> Tensor:
         return _convolved(x, weight, up, weight.shape[-1] // 2, 1)
 
     @staticmethod
@@ -125,10 +125,10 @@ class _Factored(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
         (dy,) = gradients
-        x, weight, rise, down = ctx.saved_tensors
-        rows, _, k, _ = down.shape
+        x, weight, b, a = ctx.saved_tensors
+        rows, _, k, _ = a.shape
         # Read as a transposed convolution, a plain one has its kernel turned round, stride 1, and its rim cut off.
-        stride, rim, kernel = (2, 0, down) if ctx.up else (1, k // 2, down.flip(2, 3))
+        stride, rim, kernel = (2, 0, a) if ctx.up else (1, k // 2, a.flip(2, 3))
         taps = kernel.permute(2, 3, 0, 1).flatten(0, 2)  # [k k r, C]
         columns, errors = x.flatten(2), dy.flatten(2)
 
@@ -137,15 +137,15 @@ class _Factored(torch.autograd.Function):
         for i, j, window in _windows(h, k, stride, x.shape[2:]):
             window += spread[:, i, j]
         h = h[..., rim : rim + dy.shape[2], rim : rim + dy.shape[3]]
-        d_rise = (errors @ h.flatten(2).mT).sum(0)
+        db = (errors @ h.flatten(2).mT).sum(0)
 
-        g = F.pad((rise.T @ errors).unflatten(-1, dy.shape[2:]), (rim,) * 4)
+        g = F.pad((b.T @ errors).unflatten(-1, dy.shape[2:]), (rim,) * 4)
         shifted = torch.stack([window for _, _, window in _windows(g, k, stride, x.shape[2:])], 1)
         d_taps = (shifted.flatten(1, 2).flatten(2) @ columns.mT).sum(0).unflatten(0, (k, k, rows))
-        d_kernel = d_taps.permute(2, 3, 0, 1)
+        da = d_taps.permute(2, 3, 0, 1)
 
         dx = _gradient(dy, x.shape, weight, ctx.up, k // 2, 1) if ctx.needs_input_grad[0] else None
-        return dx, None, d_rise, d_kernel if ctx.up else d_kernel.flip(2, 3), None
+        return dx, None, db, da if ctx.up else da.flip(2, 3), None
 
 
 def _windows(image: Tensor, k: int, stride: int, size: torch.Size) -> Iterator[tuple[int, int, Tensor]]:

@@ -47,7 +47,7 @@ class Render(NamedTuple):
         return (self.image,) if self.raw is None else (self.image, self.raw)
 
 
-Sight = Callable[[Camera | None], Render]
+ViewFunction = Callable[[Camera | None], Render]
 """What one w looks like from a camera, the frontal one where None."""
 
 
@@ -124,7 +124,7 @@ class Generator(nn.Module, abc.ABC):
         it.
         """
 
-    def looking_at(self, w: Tensor) -> Sight:
+    def looking_at(self, w: Tensor) -> ViewFunction:
         """What shows w [B, L, D] to one camera after the other, as long as the weights stay what they are.
 
         A generator that makes the subject before it looks at it makes it here, once.
@@ -133,9 +133,9 @@ class Generator(nn.Module, abc.ABC):
 
     def views(self, w: Tensor, cameras: Camera) -> Iterator[Render]:
         """What each of the `cameras` sees of w [B, L, D], one after the other: a render [B, …] each."""
-        sight = self.looking_at(w)
+        view = self.looking_at(w)
         for index in range(len(cameras)):
-            yield sight(cameras[index].expand(len(w)))
+            yield view(cameras[index].expand(len(w)))
 
     def solid(self, w: Tensor) -> Solid | None:
         """The matter of one code w [1, L, D], as long as the weights stay what they are; None for a generator that has

@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 from gpk.album import resize
-from gpk.bench import Distance, FeatureDistance
 from gpk.generator import Render
+from gpk.judges import Distance, FeatureDistance
 
 Rows = Tensor | slice
 Degrade = Callable[[Tensor, Rows], Tensor]

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 Layout = Literal["flat", "kernel", "loralib"]
-Birth = Literal["kaiming", "normal"]
+Init = Literal["kaiming", "normal"]
 
 
 def factor_shapes(shape: tuple[int, ...], rank: int, layout: Layout) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -43,7 +43,7 @@ def factor_shapes(shape: tuple[int, ...], rank: int, layout: Layout) -> tuple[tu
 
 
 class LoRA(nn.Module):
-    """W0 → W0 + scale·(BA) in W0's shape, zero at birth: B starts at zero, A kaiming-uniform(√5) or N(0, 1)."""
+    """W0 → W0 + scale·(BA) in W0's shape, zero at init: B starts at zero, A kaiming-uniform(√5) or N(0, 1)."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class LoRA(nn.Module):
         rank: int,
         scale: float,
         layout: Layout,
-        birth: Birth = "kaiming",
+        init: Init = "kaiming",
         device: torch.device | str = "cpu",
         rng: torch.Generator | None = None,
     ) -> None:
@@ -62,7 +62,7 @@ class LoRA(nn.Module):
         self.scale = scale
         self.layout: Layout = layout
         a, b = factor_shapes(shape, rank, layout)
-        if birth == "kaiming":  # kaiming_uniform_(a=√5) is U(-1/√fan_in, 1/√fan_in)
+        if init == "kaiming":  # kaiming_uniform_(a=√5) is U(-1/√fan_in, 1/√fan_in)
             start = (2 * torch.rand(a, generator=rng) - 1) / math.sqrt(a[1])
         else:
             start = torch.randn(a, generator=rng)
@@ -79,7 +79,7 @@ class LoRA(nn.Module):
 
 
 class Offset(nn.Module):
-    """W0 → W0 + D, D zero at birth: for biases, noise strengths, the constant, and layers tuned whole."""
+    """W0 → W0 + D, D zero at init: for biases, noise strengths, the constant, and layers tuned whole."""
 
     def __init__(self, shape: tuple[int, ...], *, device: torch.device | str = "cpu") -> None:
         super().__init__()

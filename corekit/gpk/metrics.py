@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gpk.bench import Distance, FeatureDistance
+from gpk.judges import Distance, FeatureDistance
 from gpk.seeding import parts
 
 AT_ONCE = 8

@@ -70,7 +70,7 @@ class Persona:
                     rank=recipe.rank_at(site),
                     scale=recipe.scale(site),
                     layout=recipe.layout,
-                    birth=recipe.birth,
+                    init=recipe.init,
                     device=device,
                     rng=rng,
                 )
@@ -217,7 +217,7 @@ def changing_sites(generator: Generator, recipe: Recipe) -> Sequence[tuple[Site,
         if part not in parts:
             raise UnknownNameError("part", part, parts)
     blocks = {site.block for site in generator.sites()}
-    for block in recipe.ranks:
+    for block in recipe.rank_pattern:
         if block not in blocks:
             raise UnknownNameError("block", block, blocks)
     chosen: list[tuple[Site, Treated]] = []
@@ -230,7 +230,7 @@ def changing_sites(generator: Generator, recipe: Recipe) -> Sequence[tuple[Site,
     for rank in {recipe.rank_at(site) for site in full}:
         most, largest = max((full[site], site.block) for site in full if recipe.rank_at(site) == rank)
         if rank > most:
-            where = f"every layer of {largest}" if largest in recipe.ranks else "every layer"
+            where = f"every layer of {largest}" if largest in recipe.rank_pattern else "every layer"
             raise RecipeError(f"rank {rank} is beyond {where}: the largest has rank {most}")
     return chosen
 

@@ -136,8 +136,8 @@ def option(default: Any, told: str) -> Any:  # noqa: ANN401 - the field's own ty
 class Task:
     """Something one can do with a generator, a persona or photos.
 
-    `run(bench, settings, run)` does it and returns what it found, in JSON types; files go to `run.directory`, a
-    `gpk.bench.Run`. `settings` returns the frozen dataclass that such settings are, whose fields (`option`) become
+    `run(context, settings, run)` does it and returns what it found, in JSON types; files go to `run.directory`, a
+    `gpk.logger.Run`. `settings` returns the frozen dataclass that such settings are, whose fields (`option`) become
     the options of `gpk run NAME`; None for a task that has a command of its own. Both are called only when the task is
     asked for, so that they may import what they need.
 
@@ -160,7 +160,7 @@ class Task:
 @dataclass(frozen=True)
 class JudgeCard:
     """A network that looks at pictures [B, 3, R, R] in [-1, 1], and of which kind: a judge (picture → unit features
-    [B, F]), a distance (two pictures → [B]), or attributes (picture → named numbers [B, K]). `gpk.bench` has each
+    [B, F]), a distance (two pictures → [B]), or attributes (picture → named numbers [B, K]). `gpk.judges` has each
     as a type: `Judge`, `Distance`, `Attributes`.
 
     `load` takes a weights file or None, and returns the module, frozen and in evaluation mode.

@@ -1,8 +1,9 @@
-"""Which weights personalization may change, and how.
+r"""Which weights personalization may change, and how.
 
-part        "adapt": LoRA on the `lowrank` kinds and an offset on the `whole` kinds
-"whole": an offset on everything
-"frozen": nothing
+    treatment of a part     what becomes of its sites
+    "adapt"                 LoRA on the `lowrank` kinds and an offset on the `whole` kinds
+    "whole"                 an offset on everything
+    "frozen"                nothing
 
 A recipe need not know the words of every family: a part that is none of `gpk.generator.PARTS`, and that the recipe
 does not name, is treated as the backbone is.
@@ -17,13 +18,14 @@ from typing import Any, Literal, get_args
 
 from gpk.errors import RecipeError, UnknownNameError
 from gpk.generator import PARTS, Kind, Part, Site
-from gpk.lowrank import Birth, Layout
+from gpk.lowrank import Init, Layout
+from gpk.renamed import up_to_date
 
 Treatment = Literal["adapt", "whole", "frozen"]
 """What becomes of a part."""
 Treated = Literal["lora", "offset"]
 """What becomes of a site that changes."""
-MAPS = ("parts", "ranks")
+MAPS = ("parts", "rank_pattern")
 
 RELEASE_PARTS: Mapping[Part, Treatment] = {
     "mapping": "frozen",
@@ -40,23 +42,23 @@ class Recipe:
     The scale of a LoRA is alpha / rank, divided by the site's gain for the kinds in `divide_gain` (LoRA outside the
     equalised learning rate, where the release has it for affines).
 
-    `ranks` gives single blocks (`Site.block`) a rank of their own; a block of rank 0 has no LoRA.
+    `rank_pattern` gives single blocks (`Site.block`) a rank of their own; a block of rank 0 has no LoRA.
     """
 
     rank: int = 1
     alpha: float = 1.0
     layout: Layout = "kernel"
-    birth: Birth = "kaiming"
+    init: Init = "kaiming"
     lowrank: frozenset[Kind] = frozenset({"conv", "affine", "torgb", "linear"})
     whole: frozenset[Kind] = frozenset({"bias", "noise", "const"})
     divide_gain: frozenset[Kind] = frozenset({"affine"})
     parts: Mapping[Part, Treatment] = field(default_factory=lambda: dict(RELEASE_PARTS))
-    ranks: Mapping[str, int] = field(default_factory=dict)
+    rank_pattern: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if isinstance(self.rank, bool) or not isinstance(self.rank, int) or self.rank < 1:
             raise RecipeError(f"rank must be a whole number of at least 1, not {self.rank!r}")
-        for block, rank in self.ranks.items():
+        for block, rank in self.rank_pattern.items():
             if isinstance(rank, bool) or not isinstance(rank, int) or rank < 0:
                 raise RecipeError(f"the rank of {block} must be a whole number of at least 0, not {rank!r}")
         if not self.alpha > 0:
@@ -64,7 +66,7 @@ class Recipe:
         if self.alpha == math.inf:
             raise RecipeError("alpha must be finite, not inf")
         _known("layout", [self.layout], get_args(Layout))
-        _known("birth", [self.birth], get_args(Birth))
+        _known("init", [self.init], get_args(Init))
         _known("treatment of a part", self.parts.values(), get_args(Treatment))
         for kinds in (self.lowrank, self.whole, self.divide_gain):
             _known("kind of site", kinds, get_args(Kind))
@@ -83,7 +85,7 @@ class Recipe:
 
     def rank_at(self, site: Site) -> int:
         """The rank of a LoRA at `site`; 0 for none."""
-        return self.ranks.get(site.block, self.rank)
+        return self.rank_pattern.get(site.block, self.rank)
 
     def scale(self, site: Site) -> float:
         """What BA is multiplied by at `site`."""
@@ -93,15 +95,15 @@ class Recipe:
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types; `from_json` reads them back."""
         plain = {f.name: getattr(self, f.name) for f in fields(self)}
-        if not self.ranks:  # as it was before there were any: old runs and personas have the same recipe
-            del plain["ranks"]
+        if not self.rank_pattern:  # as it was before there were any: old runs and personas have the same recipe
+            del plain["rank_pattern"]
         return {k: sorted(v) if isinstance(v, frozenset) else dict(v) if k in MAPS else v for k, v in plain.items()}
 
     @staticmethod
     def from_json(plain: Mapping[str, Any]) -> Recipe:
         """The recipe of `to_json`'s mapping; raises UnknownNameError for a key that is none of a recipe's."""
-        known = {f.name for f in fields(Recipe)}
-        _known("recipe key", plain, known)
+        plain = up_to_date(plain)
+        _known("recipe key", plain, {f.name for f in fields(Recipe)})
         values: dict[str, Any] = {k: frozenset(v) if isinstance(v, list) else v for k, v in plain.items()}
         return Recipe(**values)
 

@@ -13,7 +13,8 @@ from typing import Any
 import torch
 
 from gpk.attach import attached
-from gpk.bench import Bench, Silence
+from gpk.context import Context
+from gpk.logger import NullLogger
 from gpk.precision import flush_denormals
 from gpk_bench.rows import Row
 from gpk_bench.scores import VIEWS, Instruments, judged
@@ -24,7 +25,7 @@ from gpk_checkpoints.weights import load_generator
 from gpk_minicat import distance, gpk_backends, identity, load_distance, load_identity, load_perceptual, perceptual
 from gpk_runs.allocator import keep_heap
 from gpk_tasks.invert import invert
-from gpk_tasks.personalize import newborn
+from gpk_tasks.personalize import untrained
 from gpk_tasks.placement import Placement
 from gpk_tasks.settings import Inversion
 from gpk_tasks.tune import tune
@@ -70,9 +71,9 @@ def networks(place: Place) -> dict[str, Path]:
 def find_anchors(place: Place, index: int, settings: Inversion, count: int, name: str) -> dict[str, Any]:
     """Inverts the subject's first `count` photos and keeps the anchors under `name`; returns the seconds of a core."""
     who = _subject(place.seed, index)
-    bench = _bench(place, who, count)
+    context = _bench(place, who, count)
     started = time.process_time()
-    anchors = invert(bench, settings, seed=place.seed)
+    anchors = invert(context, settings, seed=place.seed)
     seconds = time.process_time() - started
     write_safetensors(place.folder(index) / f"{name}.safetensors", {"anchors": anchors}, {})
     return {"seconds": round(seconds, 1), "photos": count}
@@ -81,29 +82,29 @@ def find_anchors(place: Place, index: int, settings: Inversion, count: int, name
 def make_row(place: Place, index: int, row: Row, anchors: str) -> dict[str, Any]:
     """Makes the row's persona of the subject, on anchors kept under a name, keeps it, and returns all its figures."""
     who = _subject(place.seed, index)
-    bench = _bench(place, who, row.photos)
+    context = _bench(place, who, row.photos)
     w = read_safetensors(place.folder(index) / f"{anchors}.safetensors")[0]["anchors"]
 
     def figures(w: torch.Tensor) -> dict[str, float]:
         views = _views(place.seed, index)
-        return judged(bench, w, who, _instruments(), views=views, placement=place.placement, seed=place.seed)
+        return judged(context, w, who, _instruments(), views=views, placement=place.placement, seed=place.seed)
 
     if not row.tuned:
         return {"numbers": 0, "bytes": 0, "seconds": 0.0, "images_seen": 0, **figures(w)}
-    persona = newborn(bench, row.settings, w)
+    persona = untrained(context, row.settings, w)
     started = time.process_time()
-    tune(bench, persona, row.settings.tuning, seed=place.seed)
+    tune(context, persona, row.settings.tuning, seed=place.seed)
     seconds = time.process_time() - started
     file = place.persona(index, row)
     save_persona(file, persona)
     costs = {"numbers": persona.numbers, "bytes": file.stat().st_size, "seconds": round(seconds, 1)}
-    with attached(bench.generator, persona):
+    with attached(context.generator, persona):
         return {**costs, "images_seen": persona.origin.images_seen, **figures(persona.anchors)}
 
 
-def _bench(place: Place, who: Subject, photos: int) -> Bench:
+def _bench(place: Place, who: Subject, photos: int) -> Context:
     album = who.train.first(photos).album()
-    return Bench(BACKEND, BACKEND.card, _generator(place.weights), _distance(), album, Silence())
+    return Context(BACKEND, BACKEND.card, _generator(place.weights), _distance(), album, NullLogger())
 
 
 @lru_cache(1)

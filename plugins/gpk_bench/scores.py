@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from gpk.album import Album
-from gpk.bench import Bench, Distance
+from gpk.context import Context
 from gpk.hull import LatentHull
+from gpk.judges import Distance
 from gpk.latents import anchors_as_ws
 from gpk.metrics import diversity, identity_similarity, psnr
 from gpk.seeding import in_parts, seeded
@@ -55,7 +56,7 @@ class Instruments:
 
 @torch.no_grad()
 def judged(
-    bench: Bench,
+    context: Context,
     anchors: Tensor,
     subject: Subject,
     instruments: Instruments,
@@ -64,41 +65,41 @@ def judged(
     placement: Placement,
     seed: int,
 ) -> dict[str, float]:
-    """The figures, by column, of the bench's generator as it is now, with `anchors` of its album.
+    """The figures, by column, of the context's generator as it is now, with `anchors` of its album.
 
     `views` are the album's photos taken anew from each of VIEWS.
     """
-    references, count = subject.train.image[:REFERENCES], len(bench.album)
-    hull = LatentHull(anchors_as_ws(anchors, bench.generator.latent.num_ws), beta=placement.beta)
+    references, count = subject.train.image[:REFERENCES], len(context.album)
+    hull = LatentHull(anchors_as_ws(anchors, context.generator.latent.num_ws), beta=placement.beta)
     with torch.enable_grad():
-        placed = place(bench, anchors, subject.held_out.album(), placement).w
+        placed = place(context, anchors, subject.held_out.album(), placement).w
     figures = {
         "train": instruments.against(
-            render_album(bench, hull.anchors, bench.album), subject.train.first(count), references
+            render_album(context, hull.anchors, context.album), subject.train.first(count), references
         ),
         "held_out": instruments.against(
-            render_album(bench, placed, subject.held_out.album()), subject.held_out, references
+            render_album(context, placed, subject.held_out.album()), subject.held_out, references
         ),
     }
     shown = min(count, len(views[0]))
     turned = [
-        instruments.against(render_album(bench, hull.anchors[:shown], view.album()), view, references)
+        instruments.against(render_album(context, hull.anchors[:shown], view.album()), view, references)
         for view in (taken.first(shown) for taken in views)
     ]
     figures["novel"] = {name: sum(view[name] for view in turned) / len(turned) for name in turned[0]}
     flat = {f"{place}_{name}": value for place, columns in figures.items() for name, value in columns.items()}
-    return flat | _invented(bench, hull, references, instruments, seed=seed)
+    return flat | _invented(context, hull, references, instruments, seed=seed)
 
 
 def _invented(
-    bench: Bench, hull: LatentHull, references: Tensor, instruments: Instruments, *, seed: int
+    context: Context, hull: LatentHull, references: Tensor, instruments: Instruments, *, seed: int
 ) -> dict[str, float]:
     """ID_sim and diversity of pictures drawn at random from the hull."""
     rng = seeded(seed, "invented")
     w = hull.points(hull.sample(INVENTED, rng))
     cameras = random_cameras(INVENTED, rng)
     pictures = Album(torch.empty(INVENTED, 3, 1, 1), ("",) * INVENTED, cameras)
-    images = render_album(bench, w, pictures)
+    images = render_album(context, w, pictures)
     return {
         "invented_id_sim": instruments.likeness(images, references),
         "invented_diversity": diversity(images, references, instruments.distance).item(),

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from gpk.camera import Camera
 from gpk.errors import InputError
-from gpk.generator import Generator, LatentSpace, Noise, Render, Sight, Site
+from gpk.generator import Generator, LatentSpace, Noise, Render, Site, ViewFunction
 from gpk.solid import Matter, Solid
 from gpk_eg3d.config import EG3DConfig
 from gpk_eg3d.decoder import Decoder
@@ -93,7 +93,7 @@ class EG3D(Generator):
         """The view from `camera`, frontal where None, with `resolution` rays a side before super-resolution."""
         return self.view(self.planes(w, noise=noise, rng=rng), w, camera, rng=rng, resolution=resolution)
 
-    def looking_at(self, w: Tensor) -> Sight:
+    def looking_at(self, w: Tensor) -> ViewFunction:
         """What shows w [B, L, D] to one camera after the other; the planes are drawn once."""
         planes = self.planes(w)
         return lambda camera: self.view(planes, w, camera)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from gpk.album import resize
-from gpk.bench import Distance
+from gpk.judges import Distance
 from gpk.metrics import diversity, identity_similarity, psnr, ssim
 from gpk.seeding import in_parts
 from gpk_tasks.renders import AT_ONCE

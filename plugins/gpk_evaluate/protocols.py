@@ -13,7 +13,7 @@ Shapes: N photos, M anchors, L latent layers, D latent width, R image side.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -23,7 +23,7 @@ from torch import Tensor
 
 from gpk.album import Album, resize
 from gpk.attach import attached, merged
-from gpk.bench import Bench
+from gpk.context import Context
 from gpk.damage import Coarse, Damage, Hole, square_hole
 from gpk.directions import edited_codes, moved_along, one_step
 from gpk.errors import InputError
@@ -49,32 +49,32 @@ FAR, HIGH = 0.35, 0.25
 
 @dataclass(frozen=True)
 class Scene:
-    """Whom a protocol looks at: the bench, whose generator is as it is to be measured and whose album was learned from;
-    anchors [M, L, D]; held-out photos; directions by attribute.
+    """Whom a protocol looks at: the context, whose generator is as it is to be measured and whose album was learned
+    from; anchors [M, L, D]; held-out photos; directions by attribute.
     """
 
-    bench: Bench
+    context: Context
     anchors: Tensor
     held_out: Album | None
     instruments: Instruments
-    numbers: Evaluation
+    settings: Evaluation
     directions: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def references(self) -> Tensor:
         """The photos learned from [N, 3, R, R]."""
-        return self.bench.album.photos
+        return self.context.album.photos
 
     def placement(self) -> Placement:
         """How photos are placed in the hull."""
-        chosen = PLACEMENTS[self.numbers.placement]
-        steps = self.numbers.placement_steps
+        chosen = PLACEMENTS[self.settings.placement]
+        steps = self.settings.placement_steps
         return chosen if steps is None else replace(chosen, steps=steps)
 
     def unseen(self) -> Album:
         """The held-out photos; raises InputError where there are none."""
         if self.held_out is None:
-            raise InputError(f"{self.bench.backend.name}: held-out photos are needed: give --album, or fewer --tasks")
+            raise InputError(f"{self.context.backend.name}: held-out photos are needed: give --album, or fewer --tasks")
         return self.held_out
 
 
@@ -93,14 +93,14 @@ class Found(NamedTuple):
 def inversion(scene: Scene) -> Found:
     """Held-out photos in the hull, and with the weights fitted to each around its code."""
     album, instruments = scene.unseen(), scene.instruments
-    codes = place(scene.bench, scene.anchors, album, scene.placement(), stage="inversion").w
-    images = render_album(scene.bench, codes, album)
+    codes = place(scene.context, scene.anchors, album, scene.placement(), stage="inversion").w
+    images = render_album(scene.context, codes, album)
 
     def measured(images: Tensor) -> Figures:
         return instruments.against(images, album.photos) | instruments.likeness(images, scene.references)
 
     figures = {"hull": measured(images)}
-    if scene.numbers.pti:
+    if scene.settings.pti:
         images = torch.cat([_with_pti(scene, codes[i : i + 1], album[i : i + 1]) for i in range(len(album))])
         figures["hull, PTI"] = measured(images)
     names = list(album.names[:EXAMPLES])
@@ -109,28 +109,28 @@ def inversion(scene: Scene) -> Found:
 
 def _with_pti(scene: Scene, pivot: Tensor, photo: Album) -> Tensor:
     """The photo's reconstruction [1, 3, R, R] after pivotal tuning."""
-    tuned = pivotal(scene.bench, pivot, photo, Pivoting(steps=scene.numbers.pti_steps), seed=scene.numbers.seed)
+    tuned = pivotal(scene.context, pivot, photo, Pivoting(steps=scene.settings.pti_steps), seed=scene.settings.seed)
     with ExitStack() as held:
-        generator = held.enter_context(merged(scene.bench.generator))
+        generator = held.enter_context(merged(scene.context.generator))
         held.enter_context(attached(generator, tuned))
-        return render_album(scene.bench, pivot, photo)
+        return render_album(scene.context, pivot, photo)
 
 
 def interpolation(scene: Scene) -> Found:
     """Codes between two anchors, each seen from the same random views."""
-    numbers, generator = scene.numbers, scene.bench.generator
-    pairs = random_pairs(len(scene.anchors), numbers.pairs, seed=numbers.seed)
-    weights = torch.linspace(0, 1, numbers.points)
+    settings, generator = scene.settings, scene.context.generator
+    pairs = random_pairs(len(scene.anchors), settings.pairs, seed=settings.seed)
+    weights = torch.linspace(0, 1, settings.points)
     path = paths(scene.anchors, pairs, weights)
-    cameras = random_views(generator, numbers.views, yaw=FAR, pitch=HIGH, seed=numbers.seed)
+    cameras = random_views(generator, settings.views, yaw=FAR, pitch=HIGH, seed=settings.seed)
     alike: dict[str, list[Tensor]] = {}
     shown = []
     for index, images in enumerate(path_views(generator, path, cameras)):
-        if index < EXAMPLES * numbers.points and index % numbers.points == numbers.points // 2:
+        if index < EXAMPLES * settings.points and index % settings.points == settings.points // 2:
             shown.append(images[0])
         for name, each in scene.instruments.likenesses(images, scene.references).items():
             alike.setdefault(name, []).append(each.mean())
-        scene.bench.journal.progress("interpolation", index + 1, len(pairs) * numbers.points, {})
+        scene.context.logger.progress("interpolation", index + 1, len(pairs) * settings.points, {})
     by_weight = {name: torch.stack(each).unflatten(0, (len(pairs), -1)).mean(0) for name, each in alike.items()}
     figures = {name: each.mean().item() for name, each in by_weight.items()}
     figures |= {f"lowest {name}": each.min().item() for name, each in by_weight.items()}
@@ -140,20 +140,20 @@ def interpolation(scene: Scene) -> Found:
     return Found({"paths": figures}, torch.stack(shown), ["halfway"] * len(shown), ends, by_place)
 
 
-def _of(scene: Scene, numbers: list[int]) -> Tensor:
+def _of(scene: Scene, indices: Sequence[int]) -> Tensor:
     """Photos [E, 3, R, R] of the anchors by number."""
-    return resize(scene.references[numbers[:EXAMPLES]], scene.bench.generator.resolution)
+    return resize(scene.references[list(indices[:EXAMPLES])], scene.context.generator.resolution)
 
 
 def synthesis(scene: Scene) -> Found:
     """Pictures drawn from the hull, each from a random view."""
-    numbers, generator, instruments = scene.numbers, scene.bench.generator, scene.instruments
-    codes = draw_hull(scene.anchors, numbers.pictures, numbers.seed, beta=numbers.beta).w
-    cameras = random_views(generator, numbers.pictures, yaw=FAR, pitch=HIGH, seed=numbers.seed)
+    settings, generator, instruments = scene.settings, scene.context.generator, scene.instruments
+    codes = draw_hull(scene.anchors, settings.pictures, settings.seed, beta=settings.beta).w
+    cameras = random_views(generator, settings.pictures, yaw=FAR, pitch=HIGH, seed=settings.seed)
     images = []
     for batch in render_rows(generator, codes, cameras):
         images.append(batch)
-        scene.bench.journal.progress("synthesis", sum(map(len, images)), numbers.pictures, {})
+        scene.context.logger.progress("synthesis", sum(map(len, images)), settings.pictures, {})
     pictures = torch.cat(images)
     figures = instruments.likeness(pictures, scene.references) | instruments.diversity(pictures, scene.references)
     return Found({"hull": figures}, pictures[:EXAMPLES], [f"picture {i}" for i in range(EXAMPLES)], {})
@@ -161,13 +161,13 @@ def synthesis(scene: Scene) -> Found:
 
 def restoration(scene: Scene) -> Found:
     """Held-out photos, damaged in a known way, made whole."""
-    album, side = scene.unseen(), scene.bench.generator.resolution
-    hole = square_hole(side, scene.numbers.hole)
+    album, side = scene.unseen(), scene.context.generator.resolution
+    hole = square_hole(side, scene.settings.hole)
     damages: dict[str, Damage] = {"hole": Hole(hole.to(album.photos.device))}
-    damages |= {f"{factor} times coarser": Coarse(side // factor) for factor in factors(scene.numbers, side)}
+    damages |= {f"{factor} times coarser": Coarse(side // factor) for factor in factors(scene.settings, side)}
     figures, shown, captions, beside = {}, [], [], {"photo": [], "damaged": []}
     for name, damage in damages.items():
-        found = restored(scene.bench, scene.anchors, album, damage, scene.placement(), stage=f"restoring, {name}")
+        found = restored(scene.context, scene.anchors, album, damage, scene.placement(), stage=f"restoring, {name}")
         figures[name] = scene.instruments.against(found.images, album.photos)
         figures[name] |= scene.instruments.likeness(found.images, scene.references)
         few = slice(EXAMPLES // 2)
@@ -178,9 +178,9 @@ def restoration(scene: Scene) -> Found:
     return Found(figures, torch.cat(shown), captions, {name: torch.cat(each) for name, each in beside.items()})
 
 
-def factors(numbers: Evaluation, side: int) -> tuple[int, ...]:
+def factors(settings: Evaluation, side: int) -> tuple[int, ...]:
     """How many times too coarse photos are; raises InputError where one does not divide the side."""
-    chosen = numbers.factors or (max(side // COARSE, LEAST_FACTOR),)
+    chosen = settings.factors or (max(side // COARSE, LEAST_FACTOR),)
     for factor in chosen:
         if factor < 2 or side % factor or factor == side:
             raise InputError(f"{side} pixels a side cannot be {factor} times coarser: give other factors")
@@ -190,16 +190,18 @@ def factors(numbers: Evaluation, side: int) -> tuple[int, ...]:
 def editing(scene: Scene) -> Found:
     """Every anchor moved in the hull along each direction by each amount, seen as in its photo."""
     if not scene.directions:
-        raise InputError(f"{scene.bench.backend.name} has no judge of attributes, so no direction can be learned here")
-    hull = LatentHull(scene.anchors, beta=scene.numbers.beta)
-    amounts = torch.tensor(scene.numbers.amounts)
+        raise InputError(
+            f"{scene.context.backend.name} has no judge of attributes, so no direction can be learned here"
+        )
+    hull = LatentHull(scene.anchors, beta=scene.settings.beta)
+    amounts = torch.tensor(scene.settings.amounts)
     eye = torch.eye(len(hull)).to(scene.anchors)
-    statistics = latent_statistics(scene.bench.generator, samples=1024)
+    statistics = latent_statistics(scene.context.generator, samples=1024)
     figures, shown, captions = {}, [], []
     for index, (name, d) in enumerate(scene.directions.items()):
         step = one_step(d, statistics)
         codes = edited_codes(hull, eye, step, amounts, edge="project")
-        images = [render_album(scene.bench, codes[:, t], scene.bench.album) for t in range(len(amounts))]
+        images = [render_album(scene.context, codes[:, t], scene.context.album) for t in range(len(amounts))]
         figures[name] = scene.instruments.likeness(torch.cat(images), scene.references)
         reached = moved_along(codes, scene.anchors, step)
         figures[name]["moved"] = (reached[:, -1] - reached[:, 0]).mean().item()
@@ -209,8 +211,8 @@ def editing(scene: Scene) -> Found:
         for t in (0, -1):
             shown.append(images[t][0])
             captions.append(f"{name} {amounts[t]:+g}")
-        scene.bench.journal.progress("editing", index + 1, len(scene.directions), {})
-    photo = resize(scene.references[:1], scene.bench.generator.resolution).expand(len(shown), -1, -1, -1)
+        scene.context.logger.progress("editing", index + 1, len(scene.directions), {})
+    photo = resize(scene.references[:1], scene.context.generator.resolution).expand(len(shown), -1, -1, -1)
     return Found(figures, torch.stack(shown), captions, {"photo": photo})
 
 

@@ -30,7 +30,7 @@ TITLES = {
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of one protocol or study: what was looked at, which way, and spreads by figure."""
+    """Rows of one protocol or study: what was looked at, which variant, and spreads by figure."""
 
     name: str
     rows: Mapping[tuple[str, str], Mapping[str, Spread]]
@@ -43,8 +43,8 @@ class Table:
         """The lines: means ± standard deviation over subjects."""
         columns = self._columns()
         return [
-            [what, way, *(row[column].spelled(_digits(column)) if column in row else "" for column in columns)]
-            for (what, way), row in self.rows.items()
+            [what, variant, *(row[column].spelled(_digits(column)) if column in row else "" for column in columns)]
+            for (what, variant), row in self.rows.items()
         ]
 
     def _columns(self) -> list[str]:
@@ -59,7 +59,7 @@ def tables(measured: Sequence[Measured]) -> list[Table]:
         rows: dict[tuple[str, str], dict[str, list[float | None]]] = {}
         for m in mine:
             for what, figures in m.figures.items():
-                place = rows.setdefault((what if m.study is None else f"{m.protocol}, {what}", m.way), {})
+                place = rows.setdefault((what if m.study is None else f"{m.protocol}, {what}", m.variant), {})
                 for column, value in figures.items():
                     place.setdefault(column, []).append(value)
         ordered = sorted(rows, key=lambda key: list(dict.fromkeys(what for what, _ in rows)).index(key[0]))
@@ -71,16 +71,17 @@ def tables(measured: Sequence[Measured]) -> list[Table]:
 
 def to_markdown(measured: Sequence[Measured], facts: Mapping[str, Any]) -> str:
     """All tables, and by whom they were judged."""
-    sitters = len({m.sitter for m in measured})
+    subjects = len({m.subject for m in measured})
     parts = [
-        f"Means over {sitters} subject{'s' * (sitters > 1)}" + (", ± standard deviation.\n" if sitters > 1 else ".\n")
+        f"Means over {subjects} subject{'s' * (subjects > 1)}"
+        + (", ± standard deviation.\n" if subjects > 1 else ".\n")
     ]
     parts += [f"## {TITLES[table.name]}\n\n{markdown(table.headings(), table.cells())}" for table in tables(measured)]
     networks = [[name, digest[:16]] for name, digest in facts["networks"].items()]
     networks += [[name, f"not here: {reason}"] for name, reason in facts["absent"].items()]
     parts.append("## Networks that judged\n\n" + markdown(["name", "sha256 of its weights"], networks))
-    ways = {m.way: m for m in measured}
-    costs = [[m.way, f"{m.numbers:,}", f"{m.images_seen:,}"] for m in ways.values()]
+    variants = {m.variant: m for m in measured}
+    costs = [[m.variant, f"{m.numbers:,}", f"{m.images_seen:,}"] for m in variants.values()]
     parts.append("## Ways\n\n" + markdown(["way", "numbers", "images seen"], costs))
     return "\n".join(parts)
 
@@ -89,8 +90,8 @@ def to_json(measured: Sequence[Measured], facts: Mapping[str, Any]) -> dict[str,
     """All of it in JSON types: facts of the evaluation, the summary, and every result."""
     summary = {
         table.name: [
-            {"of": what, "way": way, "figures": {column: _known(each) for column, each in row.items()}}
-            for (what, way), row in table.rows.items()
+            {"of": what, "way": variant, "figures": {column: _known(each) for column, each in row.items()}}
+            for (what, variant), row in table.rows.items()
         ]
         for table in tables(measured)
     }
@@ -98,41 +99,41 @@ def to_json(measured: Sequence[Measured], facts: Mapping[str, Any]) -> dict[str,
 
 
 def write_curve(path: Path, measured: Sequence[Measured]) -> bool:
-    """Fig. 4: ID_sim from one anchor to the other, a curve for each way; False where nothing was interpolated.
+    """Fig. 4: ID_sim from one anchor to the other, a curve for each variant; False where nothing was interpolated.
 
     Raises ExtraError without matplotlib.
     """
     curves: dict[str, list[tuple[float, float, float]]] = {}
-    for way in dict.fromkeys(m.way for m in measured):
-        mine = [m.curve for m in measured if m.way == way and m.curve]
+    for variant in dict.fromkeys(m.variant for m in measured):
+        mine = [m.curve for m in measured if m.variant == variant and m.curve]
         if mine:
             each = {weight: spread(curve[weight] for curve in mine) for weight in mine[0]}
-            curves[way] = [(float(weight), s.mean, s.deviation) for weight, s in each.items()]
+            curves[variant] = [(float(weight), s.mean, s.deviation) for weight, s in each.items()]
     if curves:
         write_curves(path, {"ID_sim": curves}, across="from one anchor to the other", scale="linear")
     return bool(curves)
 
 
 def write_sheets(run: Run, measured: Sequence[Measured]) -> list[Path]:
-    """A contact sheet for each subject and protocol: what it was made from, and a column for each way."""
+    """A contact sheet for each subject and protocol: what it was made from, and a column for each variant."""
     written = []
-    for sitter, protocol in dict.fromkeys((m.sitter, m.protocol) for m in measured):
+    for subject, protocol in dict.fromkeys((m.subject, m.protocol) for m in measured):
         columns: dict[str, Tensor] = {}
         captions: list[str] = []
         for m in measured:
-            if (m.sitter, m.protocol) != (sitter, protocol) or m.study is not None:
+            if (m.subject, m.protocol) != (subject, protocol) or m.study is not None:
                 continue
-            if (left := examples_of(run, sitter, m.way, protocol)) is not None:
+            if (left := examples_of(run, subject, m.variant, protocol)) is not None:
                 pictures, captions = left
                 columns = {
                     **{name.removeprefix("beside."): t for name, t in pictures.items() if name.startswith("beside.")},
                     **columns,
-                    m.way: pictures["shown"],
+                    m.variant: pictures["shown"],
                 }
         if columns:
-            path = run.pictures / f"{sitter}, {protocol}.png"
+            path = run.pictures / f"{subject}, {protocol}.png"
             rows = [list(row) for row in zip(*columns.values(), strict=True)]
-            write_sheet(path, rows, columns=list(columns), captions=captions, title=f"{sitter} · {protocol}")
+            write_sheet(path, rows, columns=list(columns), captions=captions, title=f"{subject} · {protocol}")
             written.append(path)
     return written
 

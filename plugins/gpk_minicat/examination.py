@@ -18,8 +18,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from gpk.bench import Attributes, Distance, Judge
 from gpk.camera import Camera
+from gpk.judges import Attributes, Distance, Judge
 from gpk_minicat.distortions import blurred, brighter, noisy, quantised, shifted, turned, warmer
 from gpk_minicat.individuals import PHOTOS, SETS, Individuals, render_individuals
 from gpk_minicat.parameters import IDENTITY, NAMES, PARAMETERS

@@ -77,10 +77,10 @@ class Finder(nn.Module):
         """What every cell says."""
         return self.said(self.features(image))
 
-    def said(self, seen: Tensor) -> Readings:
+    def said(self, features: Tensor) -> Readings:
         """What every cell says of its features [B, C, h, w]."""
-        heat, x, y, size, roll = self.head(seen).unbind(1)
-        across, down = (torch.arange(cells, device=seen.device) + 0.5 for cells in (heat.shape[2], heat.shape[1]))
+        heat, x, y, size, roll = self.head(features).unbind(1)
+        across, down = (torch.arange(cells, device=features.device) + 0.5 for cells in (heat.shape[2], heat.shape[1]))
         return Readings(
             heat, CELL * (across + x), CELL * (down[:, None] + y), KNOWN * size.clamp(-4, 4).exp(), LEAN * roll
         )

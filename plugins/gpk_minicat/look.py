@@ -21,8 +21,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gpk.bench import FeatureDistance, Judge
 from gpk.generator import Generator
+from gpk.judges import FeatureDistance, Judge
 from gpk.metrics import psnr
 from gpk.seeding import in_parts
 from gpk_eg3d.network import EG3D

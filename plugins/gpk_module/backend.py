@@ -99,9 +99,9 @@ def backend_of(which: str) -> Backend:
 
 
 def _look(module: nn.Module, code: Code) -> Traits:
-    told = code.told.get("z")
-    if told is not None and not (told.isdecimal() and int(told) > 0):
-        raise InputError(f"z={told} is no width of a code: give a whole number, as in z=100")
+    width = code.stated.get("z")
+    if width is not None and not (width.isdecimal() and int(width) > 0):
+        raise InputError(f"z={width} is no width of a code: give a whole number, as in z=100")
     count = fold(module.float().eval())
-    traits = recognise(module, width=None if told is None else int(told), spread=code.told.get("range"))
+    traits = recognise(module, width=None if width is None else int(width), spread=code.stated.get("range"))
     return replace(traits, folded=count)

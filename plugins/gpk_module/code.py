@@ -37,14 +37,14 @@ class Code:
     path: str
     attribute: str
     arguments: Mapping[str, Any]
-    told: Mapping[str, str]
+    stated: Mapping[str, str]
 
     @staticmethod
     def parse(text: str) -> Code:
         """The code that "package.file:factory,key=value,…" names; raises InputError for text that is none.
 
         >>> Code.parse("nets.dcgan:Generator,ngf=16,z=100")
-        Code(path='nets.dcgan', attribute='Generator', arguments={'ngf': 16}, told={'z': '100'})
+        Code(path='nets.dcgan', attribute='Generator', arguments={'ngf': 16}, stated={'z': '100'})
         """
         if (match := _NAME.fullmatch(text)) is None:
             raise InputError(
@@ -52,8 +52,8 @@ class Code:
             )
         pairs = dict(pair.split("=", 1) for pair in match["settings"].split(",") if pair)
         arguments = {key: _literal(value) for key, value in pairs.items() if key not in OURS}
-        told = {key: value for key, value in pairs.items() if key in OURS}
-        return Code(match["path"], match["attribute"], arguments, told)
+        stated = {key: value for key, value in pairs.items() if key in OURS}
+        return Code(match["path"], match["attribute"], arguments, stated)
 
     def find(self) -> object:
         """The object, with its module imported; raises InputError where it is not there."""

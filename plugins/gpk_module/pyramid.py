@@ -27,7 +27,7 @@ SMALLEST = 4
 
 @final
 class Lap1(nn.Module):
-    """The distance, a `gpk.bench.FeatureDistance`."""
+    """The distance, a `gpk.judges.FeatureDistance`."""
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """How far apart each pair is [B]: two [B, 3, R, R] in [-1, 1]."""

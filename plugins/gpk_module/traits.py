@@ -87,9 +87,9 @@ def recognise(module: nn.Module, *, width: int | None = None, spread: str | None
     return Traits(codes.shape[1], column, image.shape[-1], image.shape[1], low, high, why, sites)
 
 
-def _try(module: nn.Module, told: int | None) -> tuple[Tensor, bool, Tensor]:
+def _try(module: nn.Module, asked: int | None) -> tuple[Tensor, bool, Tensor]:
     """Two codes that the module takes, whether they are columns, and their pictures."""
-    widths = [told] if told is not None else list(dict.fromkeys(_widths(module)))
+    widths = [asked] if asked is not None else list(dict.fromkeys(_widths(module)))
     failed: list[str] = []
     misshaped: list[str] = []
     for width in widths:
@@ -194,17 +194,17 @@ def _kind(layer: nn.Module, parameter: Tensor) -> Kind:
     return "linear" if parameter.ndim == 2 else "conv"
 
 
-def _range(module: nn.Module, codes: Tensor, told: str | None, last: nn.Module | None) -> tuple[float, float, str]:
-    if told is not None:
-        if told in NAMED:
-            return *NAMED[told], "as you say"
-        low, dots, high = told.partition("..")
+def _range(module: nn.Module, codes: Tensor, stated: str | None, last: nn.Module | None) -> tuple[float, float, str]:
+    if stated is not None:
+        if stated in NAMED:
+            return *NAMED[stated], "as you say"
+        low, dots, high = stated.partition("..")
         try:
             ends = float(low), float(high)
         except ValueError:
             ends = (0.0, 0.0)
         if not dots or not ends[0] < ends[1]:
-            raise InputError(f"range={told} is no range: say sigmoid, tanh, or two numbers as in range=0..255")
+            raise InputError(f"range={stated} is no range: say sigmoid, tanh, or two numbers as in range=0..255")
         return *ends, "as you say"
     stated = getattr(module, RANGE, None)
     if stated is not None:

@@ -16,12 +16,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from gpk.bench import Journal
+from gpk.logger import Logger
 from gpk_photos import read_image
 from gpk_photos.contents import Reader
 from gpk_photos.reading import Find, Reading, sha256_of, take
-from gpk_prepare.ledger import Ledger
-from gpk_prepare.sorting import Seen
+from gpk_prepare.sorting import Features
+from gpk_prepare.state import PreparationState
 
 MOST_THREADS = 8
 """Photos of 12 megapixels that are in memory at once, at 0.2 GB each."""
@@ -29,16 +29,16 @@ MOST_THREADS = 8
 
 def take_in(
     files: Mapping[str, Reader],
-    ledger: Ledger,
+    state: PreparationState,
     out: Path,
     *,
     find: Find,
     side: int,
     judge: torch.nn.Module | None,
-    journal: Journal,
+    logger: Logger,
     tick: Callable[[], None],
 ) -> None:
-    """Brings the ledger up to these files, in the order of their names; `tick` is called after each photo.
+    """Brings the state up to these files, in the order of their names; `tick` is called after each photo.
 
     Crops [3, side, side] go into the album `out`. What was read is known by its sha256 and not read again.
     """
@@ -47,22 +47,22 @@ def take_in(
         content, sha256, trouble = sha256_of(files[name])
         if trouble:
             return Reading("", trouble=trouble)
-        known = ledger.readings.get(name)
+        known = state.readings.get(name)
         if known is not None and known.sha256 == sha256 and all((out / face.crop).exists() for face in known.faces):
             return known
         return take(name, content, sha256, find=find, side=side, album=out)
 
     workers = min(os.cpu_count() or 1, MOST_THREADS)
-    journal.progress("reading photos", 0, len(files), {})
+    logger.progress("reading photos", 0, len(files), {})
     for done, (name, reading) in enumerate(in_threads(read, list(files), workers), start=1):
-        ledger.readings[name] = reading
+        state.readings[name] = reading
         if judge is not None:
             for face in reading.faces:
-                if face.crop not in ledger.seen:
-                    ledger.seen[face.crop] = _look(judge, read_image(out / face.crop))
-        journal.progress("reading photos", done, len(files), {})
+                if face.crop not in state.features:
+                    state.features[face.crop] = _look(judge, read_image(out / face.crop))
+        logger.progress("reading photos", done, len(files), {})
         tick()
-    ledger.readings = {name: ledger.readings[name] for name in files}
+    state.readings = {name: state.readings[name] for name in files}
 
 
 def in_threads(read: Callable[[str], Reading], names: Sequence[str], workers: int) -> Iterator[tuple[str, Reading]]:
@@ -81,8 +81,8 @@ def in_threads(read: Callable[[str], Reading], names: Sequence[str], workers: in
 
 
 @torch.no_grad()
-def _look(judge: torch.nn.Module, picture: Tensor) -> Seen:
+def _look(judge: torch.nn.Module, picture: Tensor) -> Features:
     """One picture at a time, so that what is seen does not depend on the others."""
     like = next(judge.parameters(), picture)
     plain, mirrored = (judge(each[None].to(like.device))[0].float().cpu() for each in (picture, picture.flip(2)))
-    return Seen(plain, mirrored)
+    return Features(plain, mirrored)

@@ -16,17 +16,18 @@ import torch
 from torch import Tensor
 
 from gpk.album import Album
-from gpk.bench import Bench, Journal
 from gpk.camera import Camera
+from gpk.context import Context
+from gpk.logger import Logger
 from gpk_photos import read_image
 from gpk_photos.contents import Reader
 from gpk_photos.reading import Face
 from gpk_photos.validity import mask_name
 from gpk_prepare.forecast import seconds_of_posing
-from gpk_prepare.ledger import Ledger
 from gpk_prepare.recut import cut_anew, put_back
 from gpk_prepare.settings import DETECT, Preparation
 from gpk_prepare.sorting import Pose
+from gpk_prepare.state import PreparationState
 from gpk_tasks.pose import Posing, estimated
 from gpk_tasks.pose_frame import reframed
 
@@ -43,52 +44,52 @@ def posed(
     faces: Mapping[str, Face],
     files: Mapping[str, Reader],
     settings: Preparation,
-    ledger: Ledger,
-    bench: Bench,
+    state: PreparationState,
+    context: Context,
     *,
     out: Path,
-    journal: Journal,
+    logger: Logger,
     tick: Callable[[], None],
     looking: Posing | None = None,
 ) -> dict[str, Pose]:
-    """The cameras of the photos with these faces, by name, all together; from the ledger, where it has them of exactly
+    """The cameras of the photos with these faces, by name, all together; from the state, where it has them of exactly
     these. The crops in the album `out` are brought up to the squares that were found with them. `looking` says how
     cameras are looked for, as always where None.
     """
     squares = {face.crop: face.square for face in faces.values()}
     of = tuple(sorted(squares))
-    if of != ledger.posing_of:
-        ledger.posing, ledger.poses = None, {}
-        ledger.posing_of = of  # last: at any moment it may be stopped and saved
+    if of != state.posing_of:
+        state.posing, state.poses = None, {}
+        state.posing_of = of  # last: at any moment it may be stopped and saved
     refined = settings.cropped == DETECT
     how = replace(looking or Posing(), frames=refined)
-    if len(ledger.poses) != len(of):
-        ahead = seconds_of_posing(bench.generator, len(of), how)
-        journal.record("posing", {"photos": len(of), "seconds": ahead})
+    if len(state.poses) != len(of):
+        ahead = seconds_of_posing(context.generator, len(of), how)
+        logger.record("posing", {"photos": len(of), "seconds": ahead})
         put_back(out)
         album = Album(torch.stack([read_image(out / crop) for crop in of]), of, masks=real_shares(out, of))
 
-        def keep(state: Callable[[], tuple[dict[str, Tensor], dict[str, object]]]) -> None:
-            own, where = state()
+        def keep(now: Callable[[], tuple[dict[str, Tensor], dict[str, object]]]) -> None:
+            own, where = now()
             # Copies: the next step, in whose middle it may be stopped, changes the tensors themselves.
-            ledger.posing = {name: tensor.clone() for name, tensor in own.items()}, where
+            state.posing = {name: tensor.clone() for name, tensor in own.items()}, where
             tick()
 
-        told = estimated(replace(bench, journal=journal), album, how, start=ledger.posing, tick=keep)
+        told = estimated(replace(context, logger=logger), album, how, start=state.posing, tick=keep)
         rows = zip(
             told.cameras.label().tolist(), told.yaw.tolist(), told.pitch.tolist(), told.confidence.tolist(),
             told.residual.tolist(), strict=True,
         )  # fmt: skip
         frames = dict(zip(of, told.frames.tolist(), strict=True)) if refined else {}
         better = {crop: reframed(squares[crop], tuple(frame)) for crop, frame in frames.items()}
-        ledger.poses = {
+        state.poses = {
             crop: Pose(tuple(label), *rest, square=better.get(crop))
             for crop, (label, *rest) in zip(of, rows, strict=True)
         }
-        ledger.posing = None
-    poses = {name: ledger.poses[face.crop] for name, face in faces.items()}
+        state.posing = None
+    poses = {name: state.poses[face.crop] for name, face in faces.items()}
     wanted = {name: (faces[name].crop, pose.square) for name, pose in poses.items() if pose.square is not None}
-    cut_anew(wanted, files, out, side=settings.side, journal=journal, tick=tick)
+    cut_anew(wanted, files, out, side=settings.side, logger=logger, tick=tick)
     return poses
 
 

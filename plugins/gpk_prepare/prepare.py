@@ -3,7 +3,7 @@ r"""Raw photos into an album that a personalization takes.
     photos ──take in──▶ crops, measures, whose they are ──sort──▶ good ones ──pose──▶ cameras ──▶ selection.csv
 
 What is decided is drawn anew from the measures at every call, so that an edited selection.csv, a photo more, or a
-stopped run all lead to the same album. It may be stopped in the middle of anything: what the ledger has is whole at any
+stopped run all lead to the same album. It may be stopped in the middle of anything: what the state has is whole at any
 moment, and is saved on the way out.
 
 Nothing is deleted and nothing is moved: the raw photos stay as they are, every crop stays in the album, and
@@ -21,19 +21,20 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from gpk.bench import Bench, Journal
+from gpk.context import Context
 from gpk.errors import AlbumError, GpkError
+from gpk.logger import Logger
 from gpk_photos import write_labels
 from gpk_photos.album import photo_names
 from gpk_photos.contents import Reader, album_files
 from gpk_photos.reading import Find
 from gpk_photos.selection import SELECTION, Choice, read_decisions, write_selection
 from gpk_prepare.intake import take_in
-from gpk_prepare.ledger import Ledger, opened, saving
 from gpk_prepare.posing import given, posed
 from gpk_prepare.settings import Preparation
 from gpk_prepare.sheet import write_contact_sheet
 from gpk_prepare.sorting import Pose, choices, sort_photos
+from gpk_prepare.state import PreparationState, opened, saving
 from gpk_prepare.strangers import random_subjects
 from gpk_runs.interrupt import stopped_at_once
 
@@ -43,13 +44,13 @@ SHEET = "contact-sheet.png"
 
 @dataclass(frozen=True)
 class Instruments:
-    """What looks at the photos: `find` says where the squares are, `judge` who it is, and `bench` has the generator
+    """What looks at the photos: `find` says where the squares are, `judge` who it is, and `context` has the generator
     whose cameras they get; None where something is not here, and `missing` says what and how to get it.
     """
 
     find: Find
     judge: torch.nn.Module | None = None
-    bench: Bench | None = None
+    context: Context | None = None
     missing: GpkError | None = None
     labels: Mapping[str, Tensor] | None = None
 
@@ -68,7 +69,7 @@ class Prepared:
         return [each for each in self.choices if each.use]
 
 
-def prepare(source: Path, out: Path, settings: Preparation, eyes: Instruments, journal: Journal) -> Prepared:
+def prepare(source: Path, out: Path, settings: Preparation, eyes: Instruments, logger: Logger) -> Prepared:
     """The album of the photos in the folder or zip `source`, made in `out` or gone on with.
 
     Raises AlbumError where there are no photos, InputError for a selection that can't be read, RunError for a folder
@@ -76,8 +77,8 @@ def prepare(source: Path, out: Path, settings: Preparation, eyes: Instruments, j
     done; KeyboardInterrupt, with the state saved, when asked to stop.
     """
     _require_apart(source, out)
-    with album_files(source) as files, opened(out, settings) as ledger, stopped_at_once() as go_on:
-        save = saving(ledger, SAVE_EVERY, time.monotonic)
+    with album_files(source) as files, opened(out, settings) as state, stopped_at_once() as go_on:
+        save = saving(state, SAVE_EVERY, time.monotonic)
 
         def tick() -> None:
             go_on()
@@ -85,7 +86,7 @@ def prepare(source: Path, out: Path, settings: Preparation, eyes: Instruments, j
 
         try:
             photos = {name: files[name] for name in photo_names(source)}
-            return _prepared(photos, ledger, out, settings, eyes, journal, tick)
+            return _prepared(photos, state, out, settings, eyes, logger, tick)
         except KeyboardInterrupt:
             save(True)
             told = f"the work so far is saved in {out}; the same command goes on from there"
@@ -94,36 +95,36 @@ def prepare(source: Path, out: Path, settings: Preparation, eyes: Instruments, j
 
 def _prepared(
     files: Mapping[str, Reader],
-    ledger: Ledger,
+    state: PreparationState,
     out: Path,
     settings: Preparation,
     eyes: Instruments,
-    journal: Journal,
+    logger: Logger,
     tick: Callable[[], None],
 ) -> Prepared:
-    """`prepare`, which may be stopped anywhere: what the ledger has is whole at any moment."""
+    """`prepare`, which may be stopped anywhere: what the state has is whole at any moment."""
     path = out / SELECTION
     decisions, notes = read_decisions(path, list(files)) if path.exists() else ({}, [])
-    take_in(files, ledger, out, find=eyes.find, side=settings.side, judge=eyes.judge, journal=journal, tick=tick)
-    ledger.save()
-    if eyes.judge is not None and eyes.bench is not None:
-        for strangers in random_subjects(eyes.bench.generator, eyes.judge, journal, known=ledger.strangers):
-            ledger.strangers = strangers
+    take_in(files, state, out, find=eyes.find, side=settings.side, judge=eyes.judge, logger=logger, tick=tick)
+    state.save()
+    if eyes.judge is not None and eyes.context is not None:
+        for strangers in random_subjects(eyes.context.generator, eyes.judge, logger, known=state.strangers):
+            state.strangers = strangers
             tick()
-    found = sort_photos(ledger.readings, ledger.seen, ledger.strangers, settings.pick)
+    found = sort_photos(state.readings, state.features, state.strangers, settings.pick)
     poses: dict[str, Pose] = {}
     if settings.cameras:
         poses = given(eyes.labels or {}, found.faces)
         wanted = [name for name in found.faces if decisions.get(name, not found.reasons[name])]
         unlabelled = {name: found.faces[name] for name in wanted if name not in poses}
-        if eyes.bench is not None and unlabelled:
-            poses |= posed(unlabelled, files, settings, ledger, eyes.bench, out=out, journal=journal, tick=tick)
+        if eyes.context is not None and unlabelled:
+            poses |= posed(unlabelled, files, settings, state, eyes.context, out=out, logger=logger, tick=tick)
         labelled = {found.faces[name].crop: pose.label for name, pose in sorted(poses.items())}
         write_labels(out, list(labelled), torch.tensor(list(labelled.values())).reshape(-1, 25))
-    lines = choices(ledger.readings, found, poses, decisions)
+    lines = choices(state.readings, found, poses, decisions)
     write_selection(path, lines)
-    write_contact_sheet(out / SHEET, out, lines, ledger.readings)
-    ledger.save()
+    write_contact_sheet(out / SHEET, out, lines, state.readings)
+    state.save()
     if eyes.missing is not None and len(poses) < len(found.faces):
         count = f"{len(found.faces)} photo{' is' if len(found.faces) == 1 else 's are'}"
         raise type(eyes.missing)(f"{count} cut and judged in {out}, and cameras are missing still: {eyes.missing}")

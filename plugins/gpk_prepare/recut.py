@@ -15,15 +15,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from gpk.bench import Journal
 from gpk.framing import Square
+from gpk.logger import Logger
 from gpk_checkpoints.atomic import write_atomically
 from gpk_photos.contents import Reader
 from gpk_photos.crop import cropped
 from gpk_photos.decode import decode
 from gpk_photos.validity import mask_name, masks_among, write_validity
 from gpk_photos.write import write_png
-from gpk_prepare.ledger import HOME
+from gpk_prepare.state import HOME
 
 FOUND = f"{HOME}/found"
 
@@ -34,7 +34,7 @@ def cut_anew(
     out: Path,
     *,
     side: int,
-    journal: Journal,
+    logger: Logger,
     tick: Callable[[], None],
 ) -> None:
     """Brings the album's crops up to these squares: by the photo's name its crop's, and where in the photo it is.
@@ -49,7 +49,7 @@ def cut_anew(
             cut = cropped(image, square, side)
             write_validity(out, crop, cut.mask)
             write_png(out / crop, cut.picture)
-        journal.progress("cutting anew", done, len(squares), {})
+        logger.progress("cutting anew", done, len(squares), {})
         tick()
 
 

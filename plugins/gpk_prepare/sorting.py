@@ -40,7 +40,7 @@ LEAST_SPREAD = 0.1
 
 
 @dataclass(frozen=True)
-class Seen:
+class Features:
     """What the judge sees in a crop and in its mirror image: unit features [F] each."""
 
     plain: Tensor
@@ -73,18 +73,18 @@ class Sorted:
 
 
 def sort_photos(
-    readings: Mapping[str, Reading], seen: Mapping[str, Seen], strangers: Tensor | None, pick: Pick
+    readings: Mapping[str, Reading], features: Mapping[str, Features], strangers: Tensor | None, pick: Pick
 ) -> Sorted:
-    """Everything that is known before cameras are; `seen` by a crop's name, `strangers` [M, F] features of others."""
+    """Everything that is known before cameras are; `features` by crop, `strangers` [M, F] features of others."""
     reasons: dict[str, list[str]] = {name: [each.trouble] if each.trouble else [] for name, each in readings.items()}
-    identity = None if not seen else _identity(readings, seen, strangers)
-    faces = {name: chosen(each.faces, seen, identity, pick) for name, each in readings.items() if each.faces}
+    identity = None if not features else _identity(readings, features, strangers)
+    faces = {name: chosen(each.faces, features, identity, pick) for name, each in readings.items() if each.faces}
     for name, found in complaints({name: face.quality for name, face in faces.items()}).items():
         reasons[name] += found
     likeness: dict[str, float] = {}
     if identity is not None:
         for name, face in faces.items():
-            both = seen[face.crop]
+            both = features[face.crop]
             likeness[name] = float(both.plain @ identity.centre)
             if not reasons[name]:  # of a black frame nobody can tell
                 reasons[name] += _about(identity, likeness[name], float(both.mirrored @ identity.centre))
@@ -96,7 +96,7 @@ def sort_photos(
     return Sorted(faces, {name: tuple(found) for name, found in reasons.items()}, likeness, twin_of)
 
 
-def chosen(faces: Sequence[Face], seen: Mapping[str, Seen], identity: Identity | None, pick: Pick) -> Face:
+def chosen(faces: Sequence[Face], features: Mapping[str, Features], identity: Identity | None, pick: Pick) -> Face:
     """Of a photo's faces the one that is most like the album's subject, or the one that was asked for."""
     if isinstance(pick, int):
         return sorted(faces, key=lambda face: face.square.x)[min(pick, len(faces)) - 1]
@@ -104,7 +104,7 @@ def chosen(faces: Sequence[Face], seen: Mapping[str, Seen], identity: Identity |
         return max(faces, key=lambda face: face.square.side)
     if identity is None:
         return faces[0]
-    return max(faces, key=lambda face: float(seen[face.crop].plain @ identity.centre))
+    return max(faces, key=lambda face: float(features[face.crop].plain @ identity.centre))
 
 
 def about_poses(poses: Mapping[str, Pose]) -> dict[str, list[str]]:
@@ -143,19 +143,21 @@ def choices(
     return lines
 
 
-def _identity(readings: Mapping[str, Reading], seen: Mapping[str, Seen], strangers: Tensor | None) -> Identity | None:
+def _identity(
+    readings: Mapping[str, Reading], features: Mapping[str, Features], strangers: Tensor | None
+) -> Identity | None:
     import torch
 
     faces = [
         (number, face)
         for number, reading in enumerate(readings.values())
         for face in reading.faces
-        if face.crop in seen and not complaints({"": face.quality})[""]
+        if face.crop in features and not complaints({"": face.quality})[""]
     ]
     if not faces:
         return None
-    features = torch.stack([seen[face.crop].plain for _, face in faces])
-    return main_identity(features, [number for number, _ in faces], strangers)
+    rows = torch.stack([features[face.crop].plain for _, face in faces])
+    return main_identity(rows, [number for number, _ in faces], strangers)
 
 
 def _about(identity: Identity, likeness: float, mirrored: float) -> list[str]:
@@ -182,25 +184,25 @@ def _measured(reading: Reading, face: Face | None, found: Sorted, pose: Pose | N
     quality, square = (face.quality, face.square) if face else (None, None)
     square = pose.square if pose and pose.square else square
 
-    def told(value: float | None, digits: int) -> str:
+    def spelled(value: float | None, digits: int) -> str:
         return "" if value is None else f"{value:.{digits}f}"
 
     return {
-        "sharpness": told(quality and quality.sharpness, 4),
-        "dark": told(quality and quality.dark, 2),
-        "bright": told(quality and quality.bright, 2),
-        "mean": told(quality and quality.mean, 2),
-        "pixels per pixel": told(quality and quality.scale, 2),
-        "own pixels": told(face and face.real, 2),
+        "sharpness": spelled(quality and quality.sharpness, 4),
+        "dark": spelled(quality and quality.dark, 2),
+        "bright": spelled(quality and quality.bright, 2),
+        "mean": spelled(quality and quality.mean, 2),
+        "pixels per pixel": spelled(quality and quality.scale, 2),
+        "own pixels": spelled(face and face.real, 2),
         "faces": str(len(reading.faces)),
         "duplicate of": found.twin_of.get(name, ""),
-        "likeness": told(found.likeness.get(name), 3),
-        "yaw": told(pose and pose.yaw, 3),
-        "pitch": told(pose and pose.pitch, 3),
-        "confidence": told(pose and pose.confidence, 2),
-        "residual": told(pose and pose.residual, 4),
-        "left": told(square and square.x - square.side / 2, 0),
-        "top": told(square and square.y - square.side / 2, 0),
-        "side": told(square and square.side, 0),
-        "roll": told(square and square.roll, 1),
+        "likeness": spelled(found.likeness.get(name), 3),
+        "yaw": spelled(pose and pose.yaw, 3),
+        "pitch": spelled(pose and pose.pitch, 3),
+        "confidence": spelled(pose and pose.confidence, 2),
+        "residual": spelled(pose and pose.residual, 4),
+        "left": spelled(square and square.x - square.side / 2, 0),
+        "top": spelled(square and square.y - square.side / 2, 0),
+        "side": spelled(square and square.side, 0),
+        "roll": spelled(square and square.roll, 1),
     }

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from gpk.bench import Journal
 from gpk.generator import Generator
+from gpk.logger import Logger
 from gpk.seeding import seeded
 
 COUNT = 32
@@ -22,7 +22,7 @@ YAW, PITCH = 0.5, 0.2
 
 
 def random_subjects(
-    generator: Generator, judge: nn.Module, journal: Journal, *, known: Tensor | None = None, count: int = COUNT
+    generator: Generator, judge: nn.Module, logger: Logger, *, known: Tensor | None = None, count: int = COUNT
 ) -> Iterator[Tensor]:
     """The features [M, F] of random subjects, M from 1 to `count`: each time one more, and always the same ones.
 
@@ -30,11 +30,11 @@ def random_subjects(
     """
     features = [] if known is None else list(known)
     if len(features) < count:
-        journal.progress(STAGE, len(features), count, {})
+        logger.progress(STAGE, len(features), count, {})
     for index in range(len(features), count):
         features.append(_stranger(generator, judge, index))
         yield torch.stack(features)
-        journal.progress(STAGE, index + 1, count, {})
+        logger.progress(STAGE, index + 1, count, {})
 
 
 @torch.no_grad()

@@ -99,7 +99,7 @@ class SynthesisLayer(nn.Module):
             loudest = weight.detach().abs().amax((1, 2, 3)) * math.sqrt(weight[0].numel())
             brightest = style.detach().abs().amax(1, keepdim=True)
             weight, style = weight / loudest[:, None, None, None], style / brightest
-            factors = factors and factors._replace(up=factors.up / loudest[:, None])
+            factors = factors and factors._replace(b=factors.b / loudest[:, None])
             scale = scale * loudest * brightest
         y = convolved(x * style.to(x.dtype)[:, :, None, None], weight.to(x.dtype), factors, up=self.up)
         if self.up:

@@ -17,12 +17,12 @@ import torch
 from torch import Tensor
 
 from gpk.attach import attached
-from gpk.bench import Bench
+from gpk.context import Context
 from gpk.latents import anchors_as_ws
 from gpk.metrics import identity_similarity
 from gpk.persona import Persona
 from gpk.seeding import in_parts
-from gpk_tasks.renders import AT_ONCE, seen
+from gpk_tasks.renders import AT_ONCE, rendered
 
 
 @dataclass(frozen=True)
@@ -41,24 +41,24 @@ class Ablator:
     """
 
     def __init__(
-        self, bench: Bench, persona: Persona, *, count: int, yaw: Sequence[float], references: Tensor | None = None
+        self, context: Context, persona: Persona, *, count: int, yaw: Sequence[float], references: Tensor | None = None
     ) -> None:
-        self.bench = bench
+        self.context = context
         self.persona = persona
-        generator = bench.generator
+        generator = context.generator
         anchors = anchors_as_ws(persona.anchors, generator.latent.num_ws)
         self.w = anchors[torch.linspace(0, len(anchors) - 1, min(count, len(anchors))).round().long()]
         self.cameras = generator.orbit(torch.tensor(list(yaw)))
         self.whole = self._shown(persona)
         self.references = references
-        if references is None and bench.judge is not None:
+        if references is None and context.judge is not None:
             self.references = self._features(self.whole)
 
     def effect(self, keys: Collection[str] | None = None) -> Effect:
         """What the changes at these sites show, those of all sites where None."""
         shown = self.whole if keys is None else self._shown(self.persona.only(keys))
         with torch.no_grad():
-            apart = in_parts(self.bench.reporting or self.bench.distance, shown, self.whole, size=AT_ONCE)
+            apart = in_parts(self.context.reporting or self.context.distance, shown, self.whole, size=AT_ONCE)
         alike = None
         if self.references is not None:
             alike = identity_similarity(self._features(shown), self.references).mean().item()
@@ -66,19 +66,19 @@ class Ablator:
 
     def _shown(self, persona: Persona) -> Tensor:
         """Pictures [P, 3, R, R]: every view of an anchor, then those of the next."""
-        with attached(self.bench.generator, persona) as generator:
-            return torch.cat([render.image for render in seen(generator, self.w, self.cameras)])
+        with attached(self.context.generator, persona) as generator:
+            return torch.cat([render.image for render in rendered(generator, self.w, self.cameras)])
 
     @torch.no_grad()
     def _features(self, images: Tensor) -> Tensor:
-        assert self.bench.judge is not None
-        return in_parts(self.bench.judge, images, size=AT_ONCE)
+        assert self.context.judge is not None
+        return in_parts(self.context.judge, images, size=AT_ONCE)
 
 
-def blocks_of(persona: Persona, bench: Bench) -> Mapping[str, tuple[str, ...]]:
+def blocks_of(persona: Persona, context: Context) -> Mapping[str, tuple[str, ...]]:
     """The keys that the persona changes in each block of the generator, vectors included, in execution order."""
     blocks: dict[str, tuple[str, ...]] = {}
-    for site in bench.generator.sites():
+    for site in context.generator.sites():
         if site.key in persona.changes:
             blocks[site.block] = (*blocks.get(site.block, ()), site.key)
     return blocks

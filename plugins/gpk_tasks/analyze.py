@@ -13,7 +13,7 @@ from functools import cache
 
 import torch
 
-from gpk.bench import Bench
+from gpk.context import Context
 from gpk.generator import Generator
 from gpk.importance import SiteChange, measured
 from gpk.persona import Persona
@@ -49,51 +49,56 @@ class Studied:
 
 
 @dataclass(frozen=True)
-class Sitter:
+class Subject:
     """Whose persona it is. The generator is on the meta device where its weights are not here, and None where not even
-    its family is; either way there is no bench, and nothing can be shown. The bench has photos where they are known.
+    its family is; either way there is no context, and nothing can be shown. The context has photos where they are
+    known.
     """
 
     name: str
     persona: Persona
     generator: Generator | None
-    bench: Bench | None
+    context: Context | None
 
 
-def analyze(sitters: Iterable[tuple[str, Callable[[], Sitter]]], settings: Analysis, run: Run) -> list[Studied]:
-    """What is found of every sitter, in their order; each is made when it is its turn.
+def analyze(subjects: Iterable[tuple[str, Callable[[], Subject]]], settings: Analysis, run: Run) -> list[Studied]:
+    """What is found of every subject, in their order; each is made when it is its turn.
 
     Every effect stands in the run's log as soon as it is known, and the same command goes on after the last one.
     """
     known = _Effects(run)
     found = []
-    for name, make in sitters:
-        sitter = make()
-        changes = measured(sitter.persona, sitter.generator, norm=settings.norm)
-        trial = _tried(sitter, sitter.bench, settings, known) if settings.check and sitter.bench is not None else None
-        found.append(Studied(name, changes, sitter.generator is not None, trial))
+    for name, make in subjects:
+        subject = make()
+        changes = measured(subject.persona, subject.generator, norm=settings.norm)
+        trial = (
+            _tried(subject, subject.context, settings, known)
+            if settings.check and subject.context is not None
+            else None
+        )
+        found.append(Studied(name, changes, subject.generator is not None, trial))
     return found
 
 
-def _tried(sitter: Sitter, bench: Bench, settings: Analysis, known: _Effects) -> Trial:
-    persona = sitter.persona
+def _tried(subject: Subject, context: Context, settings: Analysis, known: _Effects) -> Trial:
+    persona = subject.persona
 
     @cache
     def ablator() -> Ablator:  # made when something is missing: it makes pictures
-        return Ablator(bench, persona, count=settings.anchors, yaw=settings.yaw, references=references(bench))
+        return Ablator(context, persona, count=settings.anchors, yaw=settings.yaw, references=references(context))
 
     def effect(what: str, keys: Collection[str] | None) -> Effect:
-        there = known.of(sitter.name, what)
-        return there or known.add(sitter.name, what, ablator().effect(keys))
+        there = known.of(subject.name, what)
+        return there or known.add(subject.name, what, ablator().effect(keys))
 
     whole, pretrained = effect("whole", None), effect("pretrained", ())
-    blocks = blocks_of(persona, bench)
+    blocks = blocks_of(persona, context)
     without, alone = {}, {}
     for index, (block, keys) in enumerate(blocks.items()):
         without[block] = effect(f"without {block}", persona.changes.keys() - set(keys))
         alone[block] = effect(f"{block} alone", keys)
-        known.run.progress(sitter.name, index + 1, len(blocks), {})
-    alike_to = None if bench.judge is None else "photos" if len(bench.album) else "what the whole persona shows"
+        known.run.progress(subject.name, index + 1, len(blocks), {})
+    alike_to = None if context.judge is None else "photos" if len(context.album) else "what the whole persona shows"
     return Trial(pretrained, whole, without, alone, alike_to)
 
 

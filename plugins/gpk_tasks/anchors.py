@@ -19,7 +19,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from gpk.bench import Bench
+from gpk.context import Context
 from gpk.errors import InputError
 from gpk.generator import LatentSpace
 from gpk.latents import anchors_as_ws
@@ -47,18 +47,18 @@ class Given(NamedTuple):
         return {"sha256": digest.hexdigest(), "space": "w" if numbers.ndim == 2 else "w+"}
 
 
-def given_anchors(bench: Bench, source: Path) -> Given:
-    """The anchors at `source` of the bench's album, on the generator's device.
+def given_anchors(context: Context, source: Path) -> Given:
+    """The anchors at `source` of the context's album, on the generator's device.
 
     Raises InputError where a photo has none or more than one, where a file's are not as many as the photos or photos
     were left out, so that nobody knows whose they are, and where they are not for this generator.
     """
-    album, latent = bench.album, bench.generator.latent
+    album, latent = context.album, context.generator.latent
     if source.is_dir():
         files, unused = _matched(source, album.names)
-        codes = gathered(bench.backend, latent, files)
+        codes = gathered(context.backend, latent, files)
     else:
-        codes, unused = codes_in(bench.backend, latent, source, many=True), ()
+        codes, unused = codes_in(context.backend, latent, source, many=True), ()
         left_out = [name for name, _ in album.left_out if PurePosixPath(name).suffix.lower() in PHOTOS | FOREIGN_PHOTOS]
         if left_out or len(codes) != len(album):
             without = f" and {len(left_out)} left out ({listed(left_out)})" if left_out else ""
@@ -66,7 +66,7 @@ def given_anchors(bench: Bench, source: Path) -> Given:
                 f"{source} holds {len(codes)} codes, and of the album {len(album)} photos are used{without}: whose "
                 f"they are is not told. Give a folder with a file for each photo, such as {_wanted(album.names[0])[0]}"
             )
-    return Given(plain(codes).to(next(bench.generator.parameters())), unused)
+    return Given(plain(codes).to(next(context.generator.parameters())), unused)
 
 
 def anchors_at(backend: Backend, latent: LatentSpace, source: Path) -> Tensor:

@@ -16,10 +16,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from gpk.bench import Attributes, Bench, Journal, Silence
+from gpk.context import Context
 from gpk.directions import Direction, apart_from, learn_direction
 from gpk.errors import InputError, UnknownNameError
 from gpk.generator import Generator, fingerprint
+from gpk.judges import Attributes
+from gpk.logger import Logger, NullLogger
 from gpk.seeding import in_parts, seeded
 from gpk_tasks.descent import State
 from gpk_tasks.keeping import Tick
@@ -30,7 +32,7 @@ STAGE = "reading"
 
 
 @dataclass(frozen=True)
-class Lesson:
+class DirectionFit:
     """How a direction is learned from labelled codes: see `gpk.directions.learn_direction`."""
 
     share: float = 0.2
@@ -70,7 +72,7 @@ def read_pictures(
     attributes: Attributes,
     w: Tensor,
     *,
-    journal: Journal | None = None,
+    logger: Logger | None = None,
     start: State | None = None,
     tick: Tick = lambda state: None,
 ) -> Tensor:
@@ -78,20 +80,20 @@ def read_pictures(
 
     `tick` is called with the state after every few, and `start` is such a state, to go on from.
     """
-    journal = journal or Silence()
+    logger = logger or NullLogger()
     scores = [] if start is None else [start[0]["scores"]]
     done = 0 if start is None else int(start[1]["done"])
     for images in render_rows(generator, w[done:], generator.frontal(len(w) - done)):
         scores.append(read(attributes, images).cpu())
         done += len(images)
-        journal.progress("reading pictures", done, len(w), {})
+        logger.progress("reading pictures", done, len(w), {})
         at = done
         tick(lambda: ({"scores": torch.cat(scores)}, {"stage": STAGE, "done": at}))  # noqa: B023 - called at once
     return torch.cat(scores)
 
 
 def labelled(
-    bench: Bench,
+    context: Context,
     samples: int,
     wanted: Sequence[str] = (),
     *,
@@ -100,31 +102,31 @@ def labelled(
     start: State | None = None,
     tick: Tick = lambda state: None,
 ) -> Labelled:
-    """`samples` codes of the prior, labelled by the `teacher`: the bench's attributes judge, which is the default where
-    there is one, or what is known of their noise.
+    """`samples` codes of the prior, labelled by the `teacher`: the context's attributes judge, which is the default
+    where there is one, or what is known of their noise.
 
-    The bench's generator is to be as it was pretrained; `start` and `tick` are as `read_pictures` has them. Raises
-    InputError where the bench has no such teacher, UnknownNameError where that one does not know what is `wanted`.
+    The context's generator is to be as it was pretrained; `start` and `tick` are as `read_pictures` has them. Raises
+    InputError where the context has no such teacher, UnknownNameError where that one does not know what is `wanted`.
     """
-    attributes, meaning = bench.attributes, bench.backend.meaning
+    attributes, meaning = context.attributes, context.backend.meaning
     by = teacher or ("known" if attributes is None and meaning is not None else "judge")
     if by == "judge" and attributes is None:
-        raise _unlabelled(bench, "nothing reads attributes in its pictures")
+        raise _unlabelled(context, "nothing reads attributes in its pictures")
     if by == "known" and meaning is None:
-        raise _unlabelled(bench, "nothing is known of what its noise means")
-    z, w = draw(bench.generator, samples, seed=seed)
+        raise _unlabelled(context, "nothing is known of what its noise means")
+    z, w = draw(context.generator, samples, seed=seed)
     known = {} if meaning is None else {name: value.cpu() for name, value in meaning(z).items()}
     _check(wanted, known if by == "known" or attributes is None else attributes.names)
     if by == "known" or attributes is None:
         return Labelled(w[:, 0], known, "noise", {})
-    scores = read_pictures(bench.generator, attributes, w, journal=bench.journal, start=start, tick=tick)
+    scores = read_pictures(context.generator, attributes, w, logger=context.logger, start=start, tick=tick)
     by_name = dict(zip(attributes.names, scores.unbind(1), strict=True))
     agreement = {name: _correlation(by_name[name], known[name]) for name in by_name.keys() & known.keys()}
-    return Labelled(w[:, 0], by_name, f"judge {bench.backend.attributes}", agreement)
+    return Labelled(w[:, 0], by_name, f"judge {context.backend.attributes}", agreement)
 
 
 def learned(
-    labels: Labelled, attribute: str, generator: Generator, lesson: Lesson, *, without: Sequence[str] = ()
+    labels: Labelled, attribute: str, generator: Generator, fit: DirectionFit, *, without: Sequence[str] = ()
 ) -> Direction:
     """The direction [1, D] of the attribute in the generator's W, kept off those of `without`.
 
@@ -135,15 +137,15 @@ def learned(
     if attribute in without:
         raise InputError(f"the direction of {attribute!r} cannot do without itself: leave it out of --without")
     planes = [
-        learn_direction(labels.codes, labels.scores[name], share=lesson.share, penalty=lesson.penalty, seed=lesson.seed)
+        learn_direction(labels.codes, labels.scores[name], share=fit.share, penalty=fit.penalty, seed=fit.seed)
         for name in (attribute, *without)
     ]
     own, *others = planes
     normal = apart_from(own.normal, torch.stack([plane.normal for plane in others])) if others else own.normal
     facts = {
         "by": labels.by, "codes": len(labels.codes), "learned": own.learned, "tried": own.tried,
-        "accuracy": round(own.accuracy, 4), "without": list(without), "share": lesson.share,
-        "penalty": lesson.penalty, "seed": lesson.seed,
+        "accuracy": round(own.accuracy, 4), "without": list(without), "share": fit.share,
+        "penalty": fit.penalty, "seed": fit.seed,
     }  # fmt: skip
     if without:
         facts["kept"] = round((normal @ own.normal).item(), 4)
@@ -158,8 +160,8 @@ def _check(wanted: Iterable[str], known: Collection[str]) -> None:
             raise UnknownNameError("attribute", name, known)
 
 
-def _unlabelled(bench: Bench, why: str) -> InputError:
-    return InputError(f"{bench.backend.name}: {why}; give a --direction, or --labels of pictures that you looked at")
+def _unlabelled(context: Context, why: str) -> InputError:
+    return InputError(f"{context.backend.name}: {why}; give a --direction, or --labels of pictures that you looked at")
 
 
 def _correlation(a: Tensor, b: Tensor) -> float:

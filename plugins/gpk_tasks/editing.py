@@ -10,7 +10,7 @@ from typing import Literal
 from gpk.directions import LEAST
 from gpk.errors import InputError
 from gpk.plugin import option
-from gpk_tasks.attributes import Lesson
+from gpk_tasks.attributes import DirectionFit
 from gpk_tasks.renders import check_angles
 
 
@@ -63,9 +63,9 @@ class Editing:
         check_angles(yaw=(self.yaw,), pitch=(self.pitch,))
 
     @property
-    def lesson(self) -> Lesson:
+    def fit(self) -> DirectionFit:
         """How the direction is learned."""
-        return Lesson(self.share, self.penalty, self.seed)
+        return DirectionFit(self.share, self.penalty, self.seed)
 
     @property
     def steps(self) -> tuple[float, ...]:

@@ -21,10 +21,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gpk.bench import Bench, Run
 from gpk.camera import Camera
+from gpk.context import Context
 from gpk.errors import InputError
 from gpk.generator import Generator
+from gpk.logger import Run
 from gpk.metrics import identity_similarity
 from gpk.plugin import option
 from gpk.seeding import in_parts, seeded
@@ -32,7 +33,7 @@ from gpk_runs.animation import write_animation
 from gpk_runs.sheet import contact_sheet, write_sheet
 from gpk_tasks.codes import codes_of, picked, write_codes
 from gpk_tasks.keeping import Tick, kept
-from gpk_tasks.renders import AT_ONCE, check_angles, random_angles, seen
+from gpk_tasks.renders import AT_ONCE, check_angles, random_angles, rendered
 from gpk_tasks.shots import Shots, as_bytes, as_pictures, figures_of_motion
 from gpk_tasks.views import references
 
@@ -70,41 +71,41 @@ class Interpolation:
         named_pairs(self.between)  # what cannot be read is said before any work
 
 
-def interpolate(bench: Bench, settings: Interpolation, run: Run) -> Mapping[str, Any]:
+def interpolate(context: Context, settings: Interpolation, run: Run) -> Mapping[str, Any]:
     """Writes `paths.png` (a row a pair, a column a weight, from the front), `codes.safetensors` with the codes `w`
     [P·S, L, D] path by path, their `pairs` and `weights`, and the animation `paths.webp`.
 
-    Returns for each pair the change from frame to frame, and ID_sim of its views to the bench's album where there are
+    Returns for each pair the change from frame to frame, and ID_sim of its views to the context's album where there are
     both that and a judge.
     """
-    codes, kind = codes_of(bench, settings.codes)
+    codes, kind = codes_of(context, settings.codes)
     pairs = named_pairs(settings.between) or random_pairs(len(codes), settings.pairs, seed=settings.seed)
     picked(codes, [number for pair in pairs for number in pair], kind)
     weights = torch.linspace(0, 1, settings.steps)
     path = paths(codes, pairs, weights)
     write_codes(
         run.directory / "codes.safetensors",
-        bench,
+        context,
         {"w": path.flatten(0, 1), "pairs": torch.tensor(pairs), "weights": weights},
     )
-    known = references(bench)
+    known = references(context)
     shots = Shots(path, run.load_state())
-    with bench.personalized(), kept(run) as tick:
-        _show_paths(bench, settings, path, shots, tick, judged=known is not None)
+    with context.personalized(), kept(run) as tick:
+        _show_paths(context, settings, path, shots, tick, judged=known is not None)
         if settings.frames:
             loop, begun = paths(codes, pairs[:MOVING], there(settings.frames)), shots.done - len(pairs) * settings.steps
-            _show_loops(bench, settings, loop, shots, tick, begun=begun)
-    return _told(bench, settings, run, shots, names=[f"{kind} {i} to {j}" for i, j in pairs], known=known)
+            _show_loops(context, settings, loop, shots, tick, begun=begun)
+    return _told(context, settings, run, shots, names=[f"{kind} {i} to {j}" for i, j in pairs], known=known)
 
 
-def named_pairs(told: Sequence[str]) -> list[Pair]:
+def named_pairs(names: Sequence[str]) -> list[Pair]:
     """The pairs that are written as 0:5; raises InputError for what is none.
 
     >>> named_pairs(["0:5", "2:7"])
     [(0, 5), (2, 7)]
     """
     pairs: list[Pair] = []
-    for text in told:
+    for text in names:
         first, _, second = text.partition(":")
         if not (first.strip().isdecimal() and second.strip().isdecimal()):
             raise InputError(f"a pair is two numbers counted from 0, such as 0:5, not {text!r}")
@@ -138,7 +139,7 @@ def path_views(generator: Generator, codes: Tensor, cameras: Camera | None) -> I
 
     The planes of a code are drawn once.
     """
-    return (render.image for render in seen(generator, codes.flatten(0, 1), cameras))
+    return (render.image for render in rendered(generator, codes.flatten(0, 1), cameras))
 
 
 def there(frames: int) -> Tensor:
@@ -146,44 +147,48 @@ def there(frames: int) -> Tensor:
     return torch.tensor([(1 - math.cos(2 * math.pi * k / frames)) / 2 for k in range(frames // 2 + 1)])
 
 
-def _show_paths(bench: Bench, settings: Interpolation, path: Tensor, shots: Shots, tick: Tick, *, judged: bool) -> None:
+def _show_paths(
+    context: Context, settings: Interpolation, path: Tensor, shots: Shots, tick: Tick, *, judged: bool
+) -> None:
     """Takes every code of `path` from the front and, where they are judged, from random views, the same for all."""
     count = settings.views if judged else 0
     angles = random_angles(count, yaw=settings.yaw, pitch=settings.pitch, seed=settings.seed)
-    cameras = bench.generator.orbit(*torch.cat([torch.zeros(2, 1), angles], dim=1))
+    cameras = context.generator.orbit(*torch.cat([torch.zeros(2, 1), angles], dim=1))
     left = path.flatten(0, 1)[shots.done :]
-    for image in path_views(bench.generator, left[None], cameras):
+    for image in path_views(context.generator, left[None], cameras):
         looks = {}
-        if judged and bench.judge is not None:
+        if judged and context.judge is not None:
             with torch.no_grad():
-                features = in_parts(bench.judge, image if cameras is None else image[1:], size=AT_ONCE)
+                features = in_parts(context.judge, image if cameras is None else image[1:], size=AT_ONCE)
             looks = {"features": features[None]}
         shots.add(fronts=as_bytes(image[:1], SIDE), **looks)
-        bench.journal.progress("paths", shots.done, path.shape[0] * path.shape[1], {})
+        context.logger.progress("paths", shots.done, path.shape[0] * path.shape[1], {})
         tick(shots.state)
 
 
-def _show_loops(bench: Bench, settings: Interpolation, path: Tensor, shots: Shots, tick: Tick, *, begun: int) -> None:
+def _show_loops(
+    context: Context, settings: Interpolation, path: Tensor, shots: Shots, tick: Tick, *, begun: int
+) -> None:
     """Takes the animation's codes [P, F // 2 + 1, L, D], each as it is met on the way there and on the way back; the
     first `begun` of them are taken already.
     """
     left = path.flatten(0, 1)[begun:]
     for index, row in enumerate(left, begun):
         phase = 2 * math.pi * (index % path.shape[1]) / settings.frames
-        cameras = bench.generator.orbit(settings.turn * math.sin(phase) * torch.tensor([1.0, -1.0]))
-        (image,) = path_views(bench.generator, row[None, None], cameras)
+        cameras = context.generator.orbit(settings.turn * math.sin(phase) * torch.tensor([1.0, -1.0]))
+        (image,) = path_views(context.generator, row[None, None], cameras)
         shots.add(frames=as_bytes(image, FRAME).expand(2, -1, -1, -1)[None])
-        bench.journal.progress("animation", index + 1, path.shape[0] * path.shape[1], {})
+        context.logger.progress("animation", index + 1, path.shape[0] * path.shape[1], {})
         tick(shots.state)
 
 
 def _told(
-    bench: Bench, settings: Interpolation, run: Run, shots: Shots, *, names: Sequence[str], known: Tensor | None
+    context: Context, settings: Interpolation, run: Run, shots: Shots, *, names: Sequence[str], known: Tensor | None
 ) -> Mapping[str, Any]:
     """Writes what was shown, and returns the task's facts."""
     steps, weights = settings.steps, torch.linspace(0, 1, settings.steps).tolist()
     rows = [list(row) for row in as_pictures(shots.rows("fronts")).split(steps)]
-    columns, title = [f"{weight:.2f}" for weight in weights], f"{bench.backend.name} · paths"
+    columns, title = [f"{weight:.2f}" for weight in weights], f"{context.backend.name} · paths"
     write_sheet(run.directory / "paths.png", rows, columns=columns, captions=names, title=title, side=SIDE)
     figures: dict[str, dict[str, float]] = {name: {} for name in names}
     pictures = ["paths.png"]

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gpk.album import Album, resize
-from gpk.bench import Bench
+from gpk.context import Context
 from gpk.generator import Noise, Render
 from gpk.latents import LatentStatistics, latent_statistics
 from gpk.loss import Loss, Reconstruction
@@ -27,7 +27,7 @@ from gpk_tasks.settings import Inversion
 
 
 def invert(
-    bench: Bench,
+    context: Context,
     settings: Inversion,
     *,
     seed: int = 0,
@@ -35,12 +35,12 @@ def invert(
     start: State | None = None,
     tick: Callable[[Callable[[], State]], None] = lambda state: None,
 ) -> Tensor:
-    """Anchors [N, D], or [N, L, D] in W+, of the bench's album.
+    """Anchors [N, D], or [N, L, D] in W+, of the context's album.
 
     `memory` is what a step may take, in GiB. `tick` is called after every step with a function that gives the state;
     `start` is such a state, to go on from.
     """
-    album, generator = bench.album, bench.generator
+    album, generator = context.album, context.generator
     statistics = latent_statistics(generator, seed=seed)
     layers = generator.latent.num_ws if settings.space == "w+" else 1
     anchors = statistics.mean.expand(len(album), layers, -1).clone()
@@ -55,7 +55,7 @@ def invert(
         if number < first:
             continue
         rows = slice(begin, begin + settings.batch)
-        descent = _Descent(bench, album[rows], statistics, settings, layers)
+        descent = _Descent(context, album[rows], statistics, settings, layers)
         if at_once is None:  # every photo keeps as much
             at_once = photos_at_once(descent.first_loss, generator, memory, most=min(settings.batch, len(album)))
         if start is not None and number == first:
@@ -65,9 +65,9 @@ def invert(
         for now in range(step, settings.steps):
             figures = descent.step(now, at_once=at_once, seed=seed, batch=number)
             total = settings.steps * len(batches)
-            bench.journal.progress("anchors", number * settings.steps + now + 1, total, figures)
+            context.logger.progress("anchors", number * settings.steps + now + 1, total, figures)
             if (now + 1) % 20 == 0 or now + 1 == settings.steps:
-                bench.journal.record("invert", {"batch": number, "step": now + 1, **figures})
+                context.logger.record("invert", {"batch": number, "step": now + 1, **figures})
             here = {"stage": "invert", "batch": number, "step": now + 1}
             tick(lambda here=here, descent=descent: ({"anchors": anchors, **descent.tensors()}, here))
         anchors[rows] = descent.w(0.0, None).detach()[:, :layers]
@@ -78,14 +78,14 @@ class _Descent:
     """One batch of photos on its way to w: free coordinates, noise maps where they are fitted, and Adam."""
 
     def __init__(
-        self, bench: Bench, photos: Album, statistics: LatentStatistics, settings: Inversion, layers: int
+        self, context: Context, photos: Album, statistics: LatentStatistics, settings: Inversion, layers: int
     ) -> None:
-        self.generator, self.cameras = bench.generator, photos.cameras
+        self.generator, self.cameras = context.generator, photos.cameras
         self.statistics, self.settings = statistics, settings
         self.num_ws = self.generator.latent.num_ws
         count = len(photos)
         self.reconstruction = Reconstruction(
-            photos.photos, bench.distance, l2=settings.l2, perceptual=settings.perceptual, masks=photos.masks
+            photos.photos, context.distance, l2=settings.l2, perceptual=settings.perceptual, masks=photos.masks
         )
         self.free = statistics.mean.new_zeros(count, layers, len(statistics.mean)).requires_grad_()
         maps = self.generator.noise_maps() if settings.noise == "regularised" else {}

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from torch import Tensor
 
-from gpk.bench import Run
+from gpk.logger import Run
 from gpk_runs.interrupt import asked_to_stop
 from gpk_tasks.descent import State
 

@@ -1,6 +1,6 @@
 """An analysis as files: JSON with everything, CSV with a line for each group and subject, plots.
 
-Ranks are suggested as settings, `recipe: {ranks: {…}}`, which `gpk personalize --config` takes.
+Ranks are suggested as settings, `recipe: {rank_pattern: {…}}`, which `gpk personalize --config` takes.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def write_files(
     written = ("layers.json", "layers.csv")
     if plain["suggestion"] is None:
         return written
-    write_config(folder / "ranks.yaml", {"recipe": {"ranks": plain["suggestion"]["ranks"]}})
+    write_config(folder / "ranks.yaml", {"recipe": {"rank_pattern": plain["suggestion"]["ranks"]}})
     return (*written, "ranks.yaml")
 
 

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from gpk.album import resize
 from gpk.camera import Camera
 from gpk.generator import Render
-from gpk_runs.raster import seen
+from gpk_runs.raster import rasterized
 from gpk_runs.surface import Surface
 from gpk_tasks.views import greys
 
@@ -48,7 +48,7 @@ def apart(surface: Surface, colours: Tensor, front: Render, camera: Camera) -> A
     assert front.depth is not None
     depth = front.depth[0].float().cpu()
     values = torch.cat([surface.vertices - camera.pose[0, :3, 3].to(surface.vertices), colours], 1)
-    mixed, there = seen(surface.vertices, surface.faces, values, camera, depth.shape[-1])
+    mixed, there = rasterized(surface.vertices, surface.faces, values, camera, depth.shape[-1])
     there &= depth < values[:, :3].norm(dim=1).max()
     if not there.any():
         return Apart(math.nan, math.nan)
@@ -65,7 +65,7 @@ def portraits(surface: Surface, colours: Tensor, front: Render, cameras: Camera)
     values = torch.cat([colours, surface.normals], 1)
     rows: tuple[list[Tensor], list[Tensor]] = ([], [])
     for camera in (cameras[i] for i in range(len(cameras))):
-        mixed, there = seen(surface.vertices, surface.faces, values, camera, 2 * SIDE)
+        mixed, there = rasterized(surface.vertices, surface.faces, values, camera, 2 * SIDE)
         light = F.normalize(camera.pose[0, :3, :3].to(values) @ values.new_tensor(LAMP), dim=0)
         shade = (F.normalize(mixed[3:], dim=0) * light[:, None, None]).sum(0).clamp_min(0)
         for row, picture in zip(rows, (mixed[:3], (1.6 * shade - 0.8).expand(3, -1, -1)), strict=True):

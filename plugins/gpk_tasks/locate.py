@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from gpk.album import Album
-from gpk.bench import Bench
+from gpk.context import Context
 from gpk.errors import InputError, RecipeError
 from gpk.latents import anchors_as_ws
 from gpk.persona import Persona
@@ -108,7 +108,7 @@ class Location:
 
 
 def locate(
-    bench: Bench,
+    context: Context,
     anchors: Tensor | None,
     album: Album,
     settings: Location,
@@ -123,15 +123,15 @@ def locate(
     """
     space = settings.space or ("w" if anchors is None else "hull")
     if space != "hull":
-        there, s = dataclasses.replace(bench, album=album), settings
-        with frozen(bench.generator):
+        there, s = dataclasses.replace(context, album=album), settings
+        with frozen(context.generator):
             w = invert(there, s.inversion(space), seed=s.seed, memory=s.memory, start=start, tick=tick)
-        codes = {"w": anchors_as_ws(w, bench.generator.latent.num_ws).contiguous()}
+        codes = {"w": anchors_as_ws(w, context.generator.latent.num_ws).contiguous()}
     elif anchors is None:
         raise InputError("there is no hull without a subject: give a persona, or --space w")
     else:
         s = settings.placement()
-        codes = place(bench, anchors, album, s, memory=settings.memory, start=start, tick=tick)._asdict()
+        codes = place(context, anchors, album, s, memory=settings.memory, start=start, tick=tick)._asdict()
     if not all(torch.isfinite(code).all() for code in codes.values()):
         raise RecipeError("the codes diverged: numbers that are not finite. Try a lower --lr, and another --out")
     return codes

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from gpk.album import Album
-from gpk.bench import Bench
+from gpk.context import Context
 from gpk_runs.animation import write_animation
 from gpk_runs.pictures import to_image, write_small
 from gpk_tasks.motion import turntable
@@ -27,7 +27,7 @@ SIDE = 256
 
 
 def write_looks(
-    directory: Path, bench: Bench, albums: Mapping[str, Album], columns: Mapping[str, Mapping[str, Tensor]]
+    directory: Path, context: Context, albums: Mapping[str, Album], columns: Mapping[str, Mapping[str, Tensor]]
 ) -> None:
     """Writes the pictures [N, 3, R, R] of each album, by album and heading, into a run's folder, and records them.
 
@@ -40,21 +40,21 @@ def write_looks(
             for index, picture in enumerate(pictures):
                 write_small(directory / look_file(name, index, heading), picture, synthetic=heading != PHOTO)
                 done += 1
-                bench.journal.progress("small pictures", done, total, {})
+                context.logger.progress("small pictures", done, total, {})
     told = {name: {"columns": list(columns[name]), "photos": list(album.names)} for name, album in albums.items()}
-    bench.journal.record("looks", {"albums": told})
+    context.logger.record("looks", {"albums": told})
 
 
 @torch.no_grad()
-def turn(bench: Bench, w: Tensor, label: str) -> Tensor | None:
+def turn(context: Context, w: Tensor, label: str) -> Tensor | None:
     """Frames [F, 3, R, R] of one code w [1, L, D] of the generator as it is now, all round; None for a 2D generator."""
-    cameras = bench.generator.orbit(*ROUND)
+    cameras = context.generator.orbit(*ROUND)
     if cameras is None:
         return None
     frames = []
-    for render in bench.generator.views(w, cameras.to(w.device)):
+    for render in context.generator.views(w, cameras.to(w.device)):
         frames.append(render.image.float().cpu())
-        bench.journal.progress(f"turntable, {label}", len(frames), len(cameras), {})
+        context.logger.progress(f"turntable, {label}", len(frames), len(cameras), {})
     return torch.cat(frames)
 
 

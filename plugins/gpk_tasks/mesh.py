@@ -20,8 +20,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from gpk.bench import Bench, Run
+from gpk.context import Context
 from gpk.errors import InputError
+from gpk.logger import Run
 from gpk.plugin import option
 from gpk.seeding import in_parts
 from gpk_runs.mesh import write_glb, write_ply
@@ -69,28 +70,28 @@ class Meshing:
             raise InputError("a mesh is of at least one anchor or code: name one")
 
 
-def mesh(bench: Bench, settings: Meshing, run: Run) -> Mapping[str, Any]:
+def mesh(context: Context, settings: Meshing, run: Run) -> Mapping[str, Any]:
     """Writes a GLB or PLY for each code, and `mesh.png` that shows them. Meshes that are done are kept.
 
     Returns the `FIGURES` of each mesh, and how far its frontal view is from the generator's own (`likeness.Apart`).
     Raises InputError for a generator without a field, or where it is nowhere dense enough.
     """
-    cameras = orbit(bench, list(TURNS.values()), [0.0] * len(TURNS))
-    codes, kind = codes_of(bench, settings.codes)
+    cameras = orbit(context, list(TURNS.values()), [0.0] * len(TURNS))
+    codes, kind = codes_of(context, settings.codes)
     w = picked(codes, settings.anchors, kind)
     names = [f"{kind} {number}" for number in settings.anchors]
     formats = ("glb", "ply") if settings.format == "both" else (settings.format,)
     files = [[f"{name.replace(' ', '-')}.{form}" for form in formats] for name in names]
     shots = Shots(w, run.load_state())
-    with bench.personalized() as generator, kept(run) as tick, torch.no_grad():
+    with context.personalized() as generator, kept(run) as tick, torch.no_grad():
         for index in range(shots.done, len(w)):
             row = w[index : index + 1]
 
             def layers(done: int, of: int, before: int = index) -> None:
-                bench.journal.progress("surface", before * of + done, len(w) * of, {})
+                context.logger.progress("surface", before * of + done, len(w) * of, {})
                 tick(shots.state)
 
-            surface, colours, figures = meshed(bench, row, settings, layers)
+            surface, colours, figures = meshed(context, row, settings, layers)
             for name in files[index]:
                 WRITERS[Path(name).suffix](run.directory / name, surface, colours)
             front = next(iter(generator.views(row, cameras[:1].to(w.device))))
@@ -100,7 +101,7 @@ def mesh(bench: Bench, settings: Meshing, run: Run) -> Mapping[str, Any]:
                 portraits=as_bytes(portraits(surface, colours, front, cameras), SIDE)[None],
             )
             tick(shots.state)
-    title = f"{bench.backend.name} · surface at density {settings.level:g}"
+    title = f"{context.backend.name} · surface at density {settings.level:g}"
     shown = as_pictures(shots.rows("portraits")).flatten(0, 1).split(1 + len(TURNS))
     captions = [caption for name in names for caption in (name, "shape")]
     write_sheet(
@@ -114,11 +115,11 @@ def mesh(bench: Bench, settings: Meshing, run: Run) -> Mapping[str, Any]:
     }
 
 
-def meshed(bench: Bench, w: Tensor, settings: Meshing, tick: Tick) -> tuple[Surface, Tensor, list[float]]:
+def meshed(context: Context, w: Tensor, settings: Meshing, tick: Tick) -> tuple[Surface, Tensor, list[float]]:
     """The surface of one code w [1, L, D], its vertices' colours [V, 3] in [-1, 1], and its `FIGURES`."""
-    solid = bench.generator.solid(w)
+    solid = context.generator.solid(w)
     if solid is None:
-        raise InputError(f"{bench.backend.name} has views and no field behind them: no surface can be found in it")
+        raise InputError(f"{context.backend.name} has views and no field behind them: no surface can be found in it")
     side = float((solid.box[1] - solid.box[0]).amax()) * CROP if settings.side is None else settings.side
     solid = solid.cropped(side)
     found = surface_of(solid, settings.resolution, level=settings.level, pieces=settings.pieces, tick=tick)

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from gpk.album import Album
-from gpk.bench import Bench
+from gpk.context import Context
 from gpk.errors import RecipeError
 from gpk.generator import fingerprint
 from gpk.importance import by_block, gathered, measured
@@ -71,7 +71,7 @@ class Outcome:
         }
 
 
-def describe(bench: Bench, settings: Settings, given: Given | None = None) -> dict[str, Any]:
+def describe(context: Context, settings: Settings, given: Given | None = None) -> dict[str, Any]:
     """Everything that decides the persona, in JSON types: a run's config, compared when the same command comes
     again. Where anchors are given, how they would be found decides nothing.
     """
@@ -80,27 +80,27 @@ def describe(bench: Bench, settings: Settings, given: Given | None = None) -> di
         plain = {"anchors": given.to_json(), **{key: value for key, value in plain.items() if key != "inversion"}}
     return {
         "task": "personalize",
-        "backend": bench.backend.name,
-        "card": bench.card.name,
-        "base": fingerprint(bench.generator),
-        "album": album_digest(bench.album),
+        "backend": context.backend.name,
+        "card": context.card.name,
+        "base": fingerprint(context.generator),
+        "album": album_digest(context.album),
         **plain,
     }
 
 
-def provenance(bench: Bench) -> dict[str, Any]:
+def provenance(context: Context) -> dict[str, Any]:
     """What a persona is made from and judged by, in JSON types: the base's licence and size, and every network that
     looks at pictures, with the sha256 of its weights.
     """
     networks = {
-        "loss": (bench.backend.distance, bench.distance),
-        "reporting": (bench.backend.reporting, bench.reporting),
-        "identity": (bench.backend.judge, bench.judge),
+        "loss": (context.backend.distance, context.distance),
+        "reporting": (context.backend.reporting, context.reporting),
+        "identity": (context.backend.judge, context.judge),
     }
     return {
-        "title": bench.card.title,
-        "licence": bench.card.licence,
-        "numbers": sum(parameter.numel() for parameter in bench.generator.parameters()),
+        "title": context.card.title,
+        "licence": context.card.licence,
+        "numbers": sum(parameter.numel() for parameter in context.generator.parameters()),
         "judges": {
             role: {"name": name, "sha256": fingerprint(network)}
             for role, (name, network) in networks.items()
@@ -110,7 +110,7 @@ def provenance(bench: Bench) -> dict[str, Any]:
 
 
 def personalize(
-    bench: Bench,
+    context: Context,
     settings: Settings,
     run: Run,
     *,
@@ -118,31 +118,31 @@ def personalize(
     held_out: Album | None = None,
     masks: Mapping[str, Tensor] | None = None,
 ) -> Outcome:
-    """Makes the persona of the bench's album in `run`, or goes on where an earlier process stopped.
+    """Makes the persona of the context's album in `run`, or goes on where an earlier process stopped.
 
     With `given` anchors nothing is inverted. `held_out` photos are scored too, placed in the hull; `masks` [N, 1, R, R]
     by "train" and "held-out" add figures inside the subject. Raises KeyboardInterrupt, with the state saved, when asked
     to stop.
     """
-    file = run.directory / f"{file_name(bench.backend.name)}.persona.safetensors"
+    file = run.directory / f"{file_name(context.backend.name)}.persona.safetensors"
     with asked_to_stop() as stopping:
         state = run.load_state()
         if state is None:
-            run.record("album", {"photos": list(bench.album.names), "left_out": dict(bench.album.left_out)})
-            run.record("provenance", provenance(bench))
+            run.record("album", {"photos": list(context.album.names), "left_out": dict(context.album.left_out)})
+            run.record("provenance", provenance(context))
         clock = _Clock(0.0 if state is None else state[1]["seconds"])
         tick = _keeper(run, clock, stopping)
-        anchors = _anchors(bench, settings, run, clock, state, tick, given)
-        persona = newborn(bench, settings, anchors)
+        anchors = _anchors(context, settings, run, clock, state, tick, given)
+        persona = untrained(context, settings, anchors)
         tuning = state if state is not None and state[1].get("stage") == "tune" else None
-        tune(bench, persona, settings.tuning, seed=settings.seed, memory=settings.memory, start=tuning, tick=tick)
+        tune(context, persona, settings.tuning, seed=settings.seed, memory=settings.memory, start=tuning, tick=tick)
         _require_finite(persona.tensors())
         # Nothing is left to descend, so Adam's moments need not be kept: a kill from here on costs the report alone.
         end = {"stage": "tune", "step": settings.tuning.steps, "seconds": clock.seconds()}
         run.save_state({**persona.tensors(), INVERTED: anchors}, end)
     save_persona(file, persona)
     figures, pictures = report(
-        bench,
+        context,
         persona,
         run.directory,
         inverted=anchors,
@@ -150,7 +150,7 @@ def personalize(
         masks=masks or {},
         memory=settings.memory,
     )
-    blocks = gathered(measured(persona, bench.generator), by_block)
+    blocks = gathered(measured(persona, context.generator), by_block)
     told = [{"name": name, "percent": each.percent} for name, each in blocks.items() if each.tuned]
     run.record("importance", {"norm": "frobenius", "blocks": told})
     outcome = Outcome(persona, file, figures, pictures, clock.seconds())
@@ -199,7 +199,7 @@ def _require_finite(tensors: Mapping[str, Tensor]) -> None:
 
 
 def _anchors(
-    bench: Bench,
+    context: Context,
     settings: Settings,
     run: Run,
     clock: _Clock,
@@ -208,31 +208,33 @@ def _anchors(
     given: Given | None,
 ) -> Tensor:
     if state is not None and state[1]["stage"] != "invert":
-        return state[0].get(INVERTED, state[0]["anchors"]).to(bench.album.photos.device)
+        return state[0].get(INVERTED, state[0]["anchors"]).to(context.album.photos.device)
     if given is not None:
         anchors = given.anchors
     else:
-        anchors = invert(bench, settings.inversion, seed=settings.seed, memory=settings.memory, start=state, tick=tick)
+        anchors = invert(
+            context, settings.inversion, seed=settings.seed, memory=settings.memory, start=state, tick=tick
+        )
     _require_finite({"anchors": anchors})
     run.save_state({"anchors": anchors}, {"stage": "anchors", "seconds": clock.seconds()})
     return anchors
 
 
-def newborn(bench: Bench, settings: Settings, anchors: Tensor) -> Persona:
-    """The persona of the bench's album that has learned nothing yet."""
-    album = bench.album
+def untrained(context: Context, settings: Settings, anchors: Tensor) -> Persona:
+    """The persona of the context's album that has learned nothing yet."""
+    album = context.album
     batch = min(settings.tuning.batch, len(album))
     origin = Origin(
-        backend=bench.backend.name,
-        card=bench.card.name,
-        base=fingerprint(bench.generator),
-        licence=bench.card.licence,
+        backend=context.backend.name,
+        card=context.card.name,
+        base=fingerprint(context.generator),
+        licence=context.card.licence,
         album_size=len(album),
         images_seen=settings.tuning.steps * batch,
         versions={"gpk": version("gpk"), "torch": torch.__version__, "python": platform.python_version()},
     )
     return Persona.create(
-        bench.generator,
+        context.generator,
         settings.recipe,
         origin=origin,
         anchors=anchors.clone(),

@@ -25,7 +25,7 @@ from torch.func import functional_call
 
 from gpk.album import Album
 from gpk.attach import attached, merged
-from gpk.bench import Bench
+from gpk.context import Context
 from gpk.errors import RecipeError
 from gpk.generator import Generator, Render, fingerprint
 from gpk.loss import Loss, Reconstruction
@@ -86,7 +86,7 @@ class Pivoting:
 
 
 def pivotal(
-    bench: Bench,
+    context: Context,
     pivots: Tensor,
     album: Album,
     settings: Pivoting,
@@ -104,18 +104,18 @@ def pivotal(
     function that gives the state; `start` is such a state, to go on from.
     """
     s, cameras, count = settings, album.cameras, len(album)
-    stop = LPIPS_STOP if s.stop is None and bench.backend.distance.startswith("lpips") else s.stop
-    reconstruction = Reconstruction(album.photos, bench.distance, l2=s.l2, perceptual=s.perceptual, masks=album.masks)
+    stop = LPIPS_STOP if s.stop is None and context.backend.distance.startswith("lpips") else s.stop
+    reconstruction = Reconstruction(album.photos, context.distance, l2=s.l2, perceptual=s.perceptual, masks=album.masks)
     levels = 1
 
     def loss(rows: slice) -> Loss:
         nonlocal levels
-        render = bench.generator(pivots[rows], None if cameras is None else cameras[rows])
+        render = context.generator(pivots[rows], None if cameras is None else cameras[rows])
         levels = len(render.pyramid)
         return reconstruction(render, rows)
 
-    with merged(bench.generator) as generator:
-        persona = _newborn(bench, pivots, album, s, seed)
+    with merged(context.generator) as generator:
+        persona = _untrained_persona(context, pivots, album, s, seed)
         optimizer = adam([(list(persona.parameters()), s.rate)], beta1=0.9, beta2=0.999)
         step = 0
         if start is not None:
@@ -133,30 +133,30 @@ def pivotal(
                     (losses[-1].total.sum() / count).backward()
                 figures = figures_of(losses, stage=stage, step=step, remedy="a lower rate")
                 if stop is not None and figures["perceptual"] / levels <= stop:
-                    bench.journal.progress(stage, s.steps, s.steps, figures)
+                    context.logger.progress(stage, s.steps, s.steps, figures)
                     break
                 if s.locality:
-                    (s.locality * _drift(bench, pivots, album, s, seed=seed, step=step)).backward()
+                    (s.locality * _drift(context, pivots, album, s, seed=seed, step=step)).backward()
                 optimizer.step()
                 step += 1
-                bench.journal.progress(stage, step, s.steps, figures)
+                context.logger.progress(stage, step, s.steps, figures)
                 tick(lambda step=step: ({**persona.tensors(), **adam_tensors(optimizer)}, {"step": step}))
     persona.origin = dataclasses.replace(persona.origin, images_seen=step * count)
     return persona
 
 
-def _newborn(bench: Bench, pivots: Tensor, album: Album, s: Pivoting, seed: int) -> Persona:
+def _untrained_persona(context: Context, pivots: Tensor, album: Album, s: Pivoting, seed: int) -> Persona:
     """The persona of the generator's weights as they are that changes nothing yet; its anchors are the pivots."""
     origin = Origin(
-        backend=bench.backend.name,
-        card=bench.card.name,
-        base=fingerprint(bench.generator),
-        licence=bench.card.licence,
+        backend=context.backend.name,
+        card=context.card.name,
+        base=fingerprint(context.generator),
+        licence=context.card.licence,
         album_size=len(album),
         versions={"gpk": version("gpk"), "torch": torch.__version__, "python": platform.python_version()},
     )
     return Persona.create(
-        bench.generator,
+        context.generator,
         dataclasses.replace(RECIPES[s.recipe], rank=s.rank),
         origin=origin,
         anchors=pivots.detach().clone(),
@@ -165,9 +165,9 @@ def _newborn(bench: Bench, pivots: Tensor, album: Album, s: Pivoting, seed: int)
     )
 
 
-def _drift(bench: Bench, pivots: Tensor, album: Album, s: Pivoting, *, seed: int, step: int) -> Tensor:
+def _drift(context: Context, pivots: Tensor, album: Album, s: Pivoting, *, seed: int, step: int) -> Tensor:
     """L_R at one random code near one of the pivots, each in its turn; a scalar."""
-    generator, index = bench.generator, step % len(pivots)
+    generator, index = context.generator, step % len(pivots)
     pivot, camera = pivots[index : index + 1], None if album.cameras is None else album.cameras[index]
     z = torch.randn(1, generator.latent.z_dim, generator=seeded(seed, "locality", step)).to(pivot)
     front = generator.frontal()
@@ -177,7 +177,7 @@ def _drift(bench: Bench, pivots: Tensor, album: Album, s: Pivoting, *, seed: int
         before = _untuned(generator, near, camera)
     after = generator(near, camera)
     terms = [
-        s.perceptual * bench.distance(new.float(), old.float()).sum() + s.l2 * (new - old).float().square().mean()
+        s.perceptual * context.distance(new.float(), old.float()).sum() + s.l2 * (new - old).float().square().mean()
         for new, old in zip(after.pyramid, before.pyramid, strict=True)
     ]
     return torch.stack(terms).sum()

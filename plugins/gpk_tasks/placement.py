@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from gpk.album import Album
-from gpk.bench import Bench
+from gpk.context import Context
 from gpk.errors import RecipeError
 from gpk.hull import LatentHull
 from gpk.latents import anchors_as_ws, latent_statistics
@@ -110,7 +110,7 @@ class Placed(NamedTuple):
 
 
 def place(
-    bench: Bench,
+    context: Context,
     anchors: Tensor,
     album: Album,
     settings: Placement,
@@ -128,16 +128,16 @@ def place(
     state; `start` is such a state, to go on from.
     """
     s = settings
-    descent = _Descent(bench, anchors, album, s, degrade)
+    descent = _Descent(context, anchors, album, s, degrade)
     first = 0
     if start is not None:
         descent.load(start[0])
         first = int(start[1]["step"])
-    with frozen(bench.generator):
-        at_once = photos_at_once(descent.first_loss, bench.generator, memory, most=len(album))
+    with frozen(context.generator):
+        at_once = photos_at_once(descent.first_loss, context.generator, memory, most=len(album))
         for step in range(first, s.steps):
             figures = descent.step(step, at_once=at_once)
-            bench.journal.progress(stage, step + 1, s.steps, figures)
+            context.logger.progress(stage, step + 1, s.steps, figures)
             tick(lambda step=step: (descent.tensors(), {"step": step + 1}))
     return descent.placed()
 
@@ -146,9 +146,9 @@ class _Descent:
     """The photos on their way: free coordinates, offsets, and Adam."""
 
     def __init__(
-        self, bench: Bench, anchors: Tensor, album: Album, settings: Placement, degrade: Degrade | None
+        self, context: Context, anchors: Tensor, album: Album, settings: Placement, degrade: Degrade | None
     ) -> None:
-        self.generator, self.cameras, self.settings = bench.generator, album.cameras, settings
+        self.generator, self.cameras, self.settings = context.generator, album.cameras, settings
         self.hull = LatentHull(anchors_as_ws(anchors, self.generator.latent.num_ws), beta=settings.beta)
         spread = latent_statistics(self.generator, samples=1024).spread
         self.unit = spread if settings.unit == "spread" else torch.ones_like(spread)
@@ -157,7 +157,7 @@ class _Descent:
         self.adam = adam([([self.free], settings.lr), ([self.away], settings.lr_offset)], beta1=0.9, beta2=0.999)
         self.reconstruction = Reconstruction(
             album.photos,
-            bench.distance,
+            context.distance,
             l2=settings.l2,
             perceptual=settings.perceptual,
             degrade=degrade,

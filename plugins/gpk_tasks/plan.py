@@ -95,7 +95,7 @@ def plan(
     else:
         anchors = anchors_at(backend, generator.latent, given)
         photos, settings = len(anchors), replace(settings, inversion=replace(settings.inversion, steps=0))
-    # LoRA's birth draws its numbers on the CPU; they are few
+    # LoRA's init draws its numbers on the CPU; they are few
     persona = Persona.create(generator, settings.recipe, origin=Origin(backend.name, card.name, ""), anchors=anchors)
     rows, totals = _numbers(generator, persona)
     weights = 4 * totals["generator"]

@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 from gpk.album import Album
-from gpk.bench import Bench
 from gpk.camera import Camera
+from gpk.context import Context
 from gpk.errors import AlbumError, InputError
 from gpk.generator import Generator
 from gpk.latents import LatentStatistics, anchors_as_ws, latent_statistics
@@ -43,7 +43,7 @@ class Posed(NamedTuple):
     it is too small to trust, `doubtful` [N]; the codes `w` [N, L, D] that were found with them, and what is left of
     Eq. 1, `residual` [N].
 
-    `mirrored` [N] says, where the bench has a judge, how much more each photo's mirror image is like the other photos
+    `mirrored` [N] says, where the context has a judge, how much more each photo's mirror image is like the other photos
     than the photo is: above `gpk_tasks.pose_mirror.SURE` it is mirrored. Cameras are those of the photos as they
     are.
     """
@@ -60,7 +60,7 @@ class Posed(NamedTuple):
 
 
 def estimated(
-    bench: Bench,
+    context: Context,
     photos: Tensor | Album,
     settings: Posing,
     *,
@@ -76,7 +76,7 @@ def estimated(
     after every step with a function that gives the state; `start` is such a state, to go on from. What an album knows
     of its cameras is not looked at. Raises InputError for a 2D generator.
     """
-    s, generator = settings, bench.generator
+    s, generator = settings, context.generator
     like = next(generator.parameters())
     album = photos if isinstance(photos, Album) else Album(photos, tuple(map(str, range(len(photos)))))
     album = album.to(like.device)
@@ -87,22 +87,22 @@ def estimated(
     coarse = grid_within(s.yaw, s.pitch, columns=s.columns, rows=s.rows)
     # The subject is one code, so it is seen from four times as many places.
     fine = grid_within(s.yaw, s.pitch, columns=2 * s.columns - 1, rows=2 * s.rows - 1)
-    orbit(bench, [0.0], [0.0])  # what a 2D generator cannot is said before any work
+    orbit(context, [0.0], [0.0])  # what a 2D generator cannot is said before any work
     statistics = latent_statistics(generator, seed=s.seed)
     chain = Chain(start, tick)
 
     def search(name: str, codes: Tensor, grid: Grid) -> Tensor:
-        cameras = orbit(bench, *grid.angles().tolist())
+        cameras = orbit(context, *grid.angles().tolist())
 
         def work(start: State | None, tick: Tick) -> dict[str, Tensor]:
-            return searched(bench, album, codes, cameras, side=s.side, stage=name, start=start, tick=tick)
+            return searched(context, album, codes, cameras, side=s.side, stage=name, start=start, tick=tick)
 
         return chain.link(name, work)["distances"].to(like)
 
     def descend(name: str, begin: Hypotheses) -> tuple[Hypotheses, Tensor]:
         def work(start: State | None, tick: Tick) -> dict[str, Tensor]:
             return descended(
-                bench, album, begin, statistics, s, steps=s.steps, stage=name, memory=memory, start=start, tick=tick
+                context, album, begin, statistics, s, steps=s.steps, stage=name, memory=memory, start=start, tick=tick
             )
 
         found = {key: tensor.to(like) for key, tensor in chain.link(name, work).items()}
@@ -123,8 +123,8 @@ def estimated(
     yaw, pitch = found.angles
     confidence = certainty(scores, fine.angles().to(like), found.angles) * likeness(residual)
     w = anchors_as_ws(statistics.place(found.free), generator.latent.num_ws).contiguous()
-    mirrored = None if bench.judge is None else mirroring(bench.judge, album.photos)
-    cameras = orbit(bench, yaw.tolist(), pitch.tolist())
+    mirrored = None if context.judge is None else mirroring(context.judge, album.photos)
+    cameras = orbit(context, yaw.tolist(), pitch.tolist())
     return Posed(cameras, yaw, pitch, confidence, confidence < s.doubt, w, found.frames, residual, mirrored)
 
 

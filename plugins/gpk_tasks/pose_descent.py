@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from gpk.album import Album
-from gpk.bench import Bench
+from gpk.context import Context
 from gpk.latents import LatentStatistics
 from gpk.loss import Loss, Reconstruction
 from gpk.seeding import parts
@@ -44,7 +44,7 @@ from gpk_tasks.renders import STEEPEST
 
 
 def descended(
-    bench: Bench,
+    context: Context,
     album: Album,
     begin: Hypotheses,
     statistics: LatentStatistics,
@@ -62,16 +62,16 @@ def descended(
     `memory` is what a step may take, in GiB. `tick` is called after every step with a function that gives the state;
     `start` is such a state, to go on from.
     """
-    descent = _Descent(bench, album, begin, statistics, settings)
+    descent = _Descent(context, album, begin, statistics, settings)
     first = 0
     if start is not None:
         descent.load(start[0])
         first = int(start[1]["step"])
-    with frozen(bench.generator):
-        at_once = photos_at_once(descent.first_loss, bench.generator, memory, most=len(begin.which))
+    with frozen(context.generator):
+        at_once = photos_at_once(descent.first_loss, context.generator, memory, most=len(begin.which))
         for step in range(first, steps):
             figures = descent.step(step, steps, at_once=at_once)
-            bench.journal.progress(stage, step + 1, steps, figures)
+            context.logger.progress(stage, step + 1, steps, figures)
             tick(lambda step=step: (descent.tensors(), {"step": step + 1}))
         return descent.found(at_once)
 
@@ -81,13 +81,18 @@ class _Descent:
 
     def __init__(
         self,
-        bench: Bench,
+        context: Context,
         album: Album,
         begin: Hypotheses,
         statistics: LatentStatistics,
         settings: Posing,
     ) -> None:
-        self.generator, self.which, self.statistics, self.settings = bench.generator, begin.which, statistics, settings
+        self.generator, self.which, self.statistics, self.settings = (
+            context.generator,
+            begin.which,
+            statistics,
+            settings,
+        )
         self.spread = begin.frames.new_tensor(SPREAD)
         self.angles, self.free, self.off = (
             tensor.detach().clone().requires_grad_()
@@ -97,16 +102,16 @@ class _Descent:
         groups += [([self.off], settings.lr_frame)] if settings.frames else []
         self.adam = adam(groups, beta1=0.9, beta2=0.999)
         self.reconstruction = Reconstruction(
-            album.photos, bench.distance, l2=settings.l2, perceptual=settings.perceptual, masks=album.masks
+            album.photos, context.distance, l2=settings.l2, perceptual=settings.perceptual, masks=album.masks
         )
 
-    def numbers(self) -> Tensor:
+    def unknowns(self) -> Tensor:
         """Codes, angles and frames in one [M, D + 6], of which each part of a step takes its rows."""
         return torch.cat([self.statistics.place(self.free), self.angles.mT, self.off * self.spread], dim=1)
 
-    def loss(self, numbers: Tensor, rows: slice) -> Loss:
-        """Eq. 1 of `rows`, whose codes, angles and frames are `numbers` [B, D + 6]."""
-        w, (yaw, pitch), frames = numbers[:, None, :-6], numbers[:, -6:-4].mT, numbers[:, -4:]
+    def loss(self, unknowns: Tensor, rows: slice) -> Loss:
+        """Eq. 1 of `rows`, whose codes, angles and frames are `unknowns` [B, D + 6]."""
+        w, (yaw, pitch), frames = unknowns[:, None, :-6], unknowns[:, -6:-4].mT, unknowns[:, -4:]
         camera = self.generator.orbit(yaw, pitch)
         if self.settings.frames and camera is not None:
             camera = seen_through(camera, frames)
@@ -122,13 +127,13 @@ class _Descent:
 
     def first_loss(self) -> Tensor:
         """The first descent's loss, where it stands."""
-        return self.loss(self.numbers()[:1], slice(0, 1)).total
+        return self.loss(self.unknowns()[:1], slice(0, 1)).total
 
     def step(self, now: int, steps: int, *, at_once: int) -> dict[str, float]:
         """One step of Adam, the photos rendered `at_once`; returns the mean figures before it."""
         set_rate(self.adam, rate_at(now, steps, warmup=0.05, decay=0.5))
         self.adam.zero_grad()
-        losses = backward_in_parts(self.numbers(), self.loss, at_once=at_once)
+        losses = backward_in_parts(self.unknowns(), self.loss, at_once=at_once)
         self.regularity().backward()
         figures = figures_of(losses, stage="finding poses", step=now, remedy="lower rates")
         self.adam.step()
@@ -139,8 +144,8 @@ class _Descent:
     @torch.no_grad()
     def found(self, at_once: int) -> dict[str, Tensor]:
         """Where the descents are, and the loss there."""
-        numbers = self.numbers()
-        residual = [self.loss(numbers[r], slice(r.start, r.stop)).total for r in parts(len(numbers), at_once)]
+        unknowns = self.unknowns()
+        residual = [self.loss(unknowns[r], slice(r.start, r.stop)).total for r in parts(len(unknowns), at_once)]
         return {
             "angles": self.angles.detach(),
             "free": self.free.detach(),

@@ -16,7 +16,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gpk.bench import Judge
+from gpk.judges import Judge
 from gpk.seeding import in_parts
 from gpk_tasks.renders import AT_ONCE
 

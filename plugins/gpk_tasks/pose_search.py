@@ -22,8 +22,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gpk.album import Album, resize
-from gpk.bench import Bench, Distance, FeatureDistance
 from gpk.camera import Camera
+from gpk.context import Context
+from gpk.judges import Distance, FeatureDistance
 from gpk.seeding import parts
 from gpk_tasks.descent import State
 from gpk_tasks.keeping import Tick
@@ -56,7 +57,7 @@ def grid_within(yaw: float, pitch: float, *, columns: int, rows: int) -> Grid:
 
 @torch.no_grad()
 def searched(
-    bench: Bench,
+    context: Context,
     album: Album,
     codes: Tensor,
     cameras: Camera,
@@ -74,13 +75,13 @@ def searched(
     """
     photos = album.photos
     album = album.resized(min(side, photos.shape[-1]))
-    apart = against(bench.distance, album.photos, album.masks)
+    apart = against(context.distance, album.photos, album.masks)
     known = photos.new_zeros(len(photos), 0, len(cameras)) if start is None else start[0]["distances"].to(photos)
     for index in range(known.shape[1], len(codes)):
-        views = bench.generator.views(codes[index : index + 1], cameras)
+        views = context.generator.views(codes[index : index + 1], cameras)
         row = torch.stack([apart(view.image.float()) for view in views], dim=1)
         known = torch.cat([known, row[:, None]], dim=1)
-        bench.journal.progress(stage, index + 1, len(codes), {"distance": row.amin(1).mean().item()})
+        context.logger.progress(stage, index + 1, len(codes), {"distance": row.amin(1).mean().item()})
         tick(lambda known=known, index=index: ({"distances": known}, {"code": index + 1}))
     return {"distances": known}
 
@@ -94,17 +95,17 @@ def against(distance: Distance, photos: Tensor, masks: Tensor | None = None) -> 
     whole = torch.ones(len(photos), dtype=torch.bool) if masks is None else (masks == 1).all(3).all(2).all(1).cpu()
     places = [torch.nonzero(chosen)[:, 0] for chosen in (whole, ~whole)]
     rows = [place[part] for place in places for part in parts(len(place), AT_ONCE)]
-    seen = distance.features if isinstance(distance, FeatureDistance) else lambda images: (images,)
-    known: list[Sequence[Tensor]] = [seen(photos[row]) for row in rows]
+    look_at = distance.features if isinstance(distance, FeatureDistance) else lambda images: (images,)
+    known: list[Sequence[Tensor]] = [look_at(photos[row]) for row in rows]
 
     def apart(picture: Tensor) -> Tensor:
         picture = resize(picture, photos.shape[-1])
-        levels = seen(picture)
+        levels = look_at(picture)
         found = photos.new_zeros(len(photos))
         for row, there in zip(rows, known, strict=True):
             here = levels
             if masks is not None and not whole[row[0]]:
-                here = seen(torch.lerp(photos[row], picture, masks[row]))
+                here = look_at(torch.lerp(photos[row], picture, masks[row]))
             here = [level.expand_as(other) for level, other in zip(here, there, strict=True)]
             found[row] = (
                 distance.between(here, there) if isinstance(distance, FeatureDistance) else distance(*here, *there)

@@ -22,7 +22,7 @@ PRESETS: dict[str, Settings] = {
     ),
     "fast": Settings(
         recipe=Recipe(
-            rank=2, layout="flat", birth="normal", divide_gain=frozenset(), parts={**RELEASE_PARTS, "decoder": "whole"}
+            rank=2, layout="flat", init="normal", divide_gain=frozenset(), parts={**RELEASE_PARTS, "decoder": "whole"}
         ),
         inversion=Inversion(steps=50, lr=0.3, whiten=True, jitter=0.0, decay=0.75),
         tuning=Tuning(

@@ -17,7 +17,8 @@ from torch import Tensor
 
 from gpk.album import resize
 from gpk.attach import attached, merged
-from gpk.bench import Bench, Run
+from gpk.context import Context
+from gpk.logger import Run
 from gpk.persona import Persona
 from gpk_checkpoints.personas import SUFFIX, load_persona, save_persona
 from gpk_runs.pictures import write_picture
@@ -41,30 +42,30 @@ class Tuned(NamedTuple):
     steps: int
 
 
-def reconstruct(bench: Bench, settings: Location, run: Run) -> Mapping[str, Any]:
+def reconstruct(context: Context, settings: Location, run: Run) -> Mapping[str, Any]:
     """Writes `codes.safetensors`; for each photo its reconstruction and other views in `pictures` and, with pivotal
     tuning, NAME.pti.persona.safetensors (one for all where they are tuned together); and a contact sheet.
 
     Returns figures by photo and their mean.
     """
-    names, count = stems(bench.album.names), len(bench.album)
+    names, count = stems(context.album.names), len(context.album)
     figures = {}
-    with bench.personalized():
+    with context.personalized():
         with kept(run) as tick:
-            codes = _codes(bench, settings, run, tick)
-            tunings = _tune(bench, codes, names, settings, run, tick) if settings.pti else []
+            codes = _codes(context, settings, run, tick)
+            tunings = _tune(context, codes, names, settings, run, tick) if settings.pti else []
         total = count * (2 if tunings else 1)
 
         def look(index: int, done: int) -> _Look:
-            bench.journal.progress("pictures", done + index, total, {})
-            return _look(bench, codes["w"], settings, index)
+            context.logger.progress("pictures", done + index, total, {})
+            return _look(context, codes["w"], settings, index)
 
         looks = [look(index, 1) for index in range(count)]
-        columns = {"photo": list(resize(bench.album.photos, bench.generator.resolution)), "code": _images(looks)}
+        columns = {"photo": list(resize(context.album.photos, context.generator.resolution)), "code": _images(looks)}
         if tunings:
             figures["mean of the codes"] = _mean(looks)
             for tuning in tunings:
-                with merged(bench.generator) as generator, attached(generator, _loaded(tuning, bench)):
+                with merged(context.generator) as generator, attached(generator, _loaded(tuning, context)):
                     for index in range(count)[tuning.rows]:
                         looks[index] = look(index, count + 1)
             columns["tuned"] = _images(looks)
@@ -73,11 +74,11 @@ def reconstruct(bench: Bench, settings: Location, run: Run) -> Mapping[str, Any]
             write_picture(run.pictures / (f"{name}.{view}.png" if view else f"{name}.png"), picture)
     columns |= {view: [seen.pictures[view] for seen in looks] for view in looks[0].pictures if view}
     rows = [list(row) for row in zip(*columns.values(), strict=True)][:SHOWN]
-    title = f"{bench.backend.name} · {settings.space_of(bench.persona)}{' · pivotal tuning' if tunings else ''}"
+    title = f"{context.backend.name} · {settings.space_of(context.persona)}{' · pivotal tuning' if tunings else ''}"
     write_sheet(run.directory / "sheet.png", rows, columns=list(columns), captions=names[:SHOWN], title=title)
     own = {name: seen.figures for name, seen in zip(names, looks, strict=True)}
     return {
-        "space": settings.space_of(bench.persona),
+        "space": settings.space_of(context.persona),
         "figures": {**own, **figures, "mean": _mean(looks)},
         "steps": {tuning.file.name: tuning.steps for tuning in tunings},
         "pictures": ["sheet.png", "pictures"],
@@ -98,15 +99,15 @@ def stems(names: Sequence[str]) -> list[str]:
     return [stem if often[stem] == 1 else name.replace("/", "-") for stem, name in zip(short, names, strict=True)]
 
 
-def _codes(bench: Bench, settings: Location, run: Run, tick: Tick) -> dict[str, Tensor]:
+def _codes(context: Context, settings: Location, run: Run, tick: Tick) -> dict[str, Tensor]:
     """The codes: found now, or as the run's state has them; also written to their file."""
     state = run.load_state()
     if state is not None and state[1]["stage"] == "tuning":
-        like = bench.album.photos
+        like = context.album.photos
         return {name.removeprefix(CODE): code.to(like) for name, code in state[0].items() if name.startswith(CODE)}
-    anchors = None if bench.persona is None else bench.anchors()
-    codes = locate(bench, anchors, bench.album, settings, start=state, tick=within(tick, {}, stage="codes"))
-    write_codes(run.directory / "codes.safetensors", bench, codes)
+    anchors = None if context.persona is None else context.anchors()
+    codes = locate(context, anchors, context.album, settings, start=state, tick=within(tick, {}, stage="codes"))
+    write_codes(run.directory / "codes.safetensors", context, codes)
     run.save_state(_known(codes), {"stage": "tuning", "part": 0})
     return codes
 
@@ -120,10 +121,10 @@ def _known(codes: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _tune(
-    bench: Bench, codes: Mapping[str, Tensor], names: Sequence[str], settings: Location, run: Run, tick: Tick
+    context: Context, codes: Mapping[str, Tensor], names: Sequence[str], settings: Location, run: Run, tick: Tick
 ) -> list[Tuned]:
     """The pivotal tunings, of each photo or of all together; those that ended before are taken from their files."""
-    count, album, s = len(names), bench.album, settings
+    count, album, s = len(names), context.album, settings
     parts = {"album": slice(0, count)} if s.together else {names[i]: slice(i, i + 1) for i in range(count)}
     known, tunings = _known(codes), []
     state = run.load_state()
@@ -134,7 +135,7 @@ def _tune(
         if number >= begun:
             start = state if number == begun and "step" in state[1] else None
             persona = pivotal(
-                bench,
+                context,
                 codes["w"][rows],
                 album[rows],
                 s.pivoting(),
@@ -151,8 +152,8 @@ def _tune(
     return tunings
 
 
-def _loaded(tuning: Tuned, bench: Bench) -> Persona:
-    return load_persona(tuning.file).to(bench.album.photos.device)
+def _loaded(tuning: Tuned, context: Context) -> Persona:
+    return load_persona(tuning.file).to(context.album.photos.device)
 
 
 class _Look(NamedTuple):
@@ -162,21 +163,21 @@ class _Look(NamedTuple):
     figures: dict[str, float]
 
 
-def _look(bench: Bench, w: Tensor, settings: Location, index: int) -> _Look:
+def _look(context: Context, w: Tensor, settings: Location, index: int) -> _Look:
     """What the generator as it is now shows of photo `index`, whose code is w[index]."""
     one = slice(index, index + 1)
-    album = bench.album[one]
-    image = render_album(bench, w[one], album)
-    figures = score(image, album.photos, bench, references=album.photos, real=album.masks)
+    album = context.album[one]
+    image = render_album(context, w[one], album)
+    figures = score(image, album.photos, context, references=album.photos, real=album.masks)
     pictures = {"": image[0].cpu()}
     angles = _angles(settings)
     yaw, pitch = (torch.tensor(turns) for turns in zip(*angles.values(), strict=True)) if angles else (None, None)
-    cameras = None if yaw is None or pitch is None else bench.generator.orbit(yaw, pitch)
+    cameras = None if yaw is None or pitch is None else context.generator.orbit(yaw, pitch)
     if cameras is not None:
-        views = views_of(bench.generator, w[one], cameras)
+        views = views_of(context.generator, w[one], cameras)
         pictures |= dict(zip(angles, views.cpu(), strict=True))
-        if bench.judge is not None:
-            figures["id_sim of views"] = similarity(bench.judge, views, album.photos)
+        if context.judge is not None:
+            figures["id_sim of views"] = similarity(context.judge, views, album.photos)
     return _Look(pictures, figures)
 
 

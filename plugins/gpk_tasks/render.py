@@ -18,11 +18,12 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from gpk.bench import Bench, Run
 from gpk.camera import Camera
+from gpk.context import Context
 from gpk.errors import InputError, RunError
 from gpk.generator import Generator, Render
 from gpk.hull import LatentHull
+from gpk.logger import Run
 from gpk.plugin import option
 from gpk_checkpoints.files import read_safetensors
 from gpk_runs.video import Format, Frame, check_format, write_video
@@ -102,54 +103,54 @@ class Shot:
     reel: Reel
 
 
-def render(bench: Bench, settings: Rendering, run: Run) -> Mapping[str, Any]:
+def render(context: Context, settings: Rendering, run: Run) -> Mapping[str, Any]:
     """Writes a video of that motion in each format, the strip `grid.png`, every frame as a PNG in `pictures`, and
     `codes.safetensors`: the codes `w` [N, L, D], their `weights` [K, N] on the way through them, the cameras' labels.
 
     Returns how each scene moves (`figures_of_loop`), measured on the frames in the generator's own size, and the number
     of samples along a ray. Raises InputError or ExtraError before anything is rendered, where it cannot be.
     """
-    s, generator = settings, bench.generator
+    s, generator = settings, context.generator
     for name in s.formats:
         check_format(name)
-    scenes, codes = scenes_of(bench, s)
-    looks = looks_of(bench, s)
+    scenes, codes = scenes_of(context, s)
+    looks = looks_of(context, s)
     shots = [_shot(run, s, scene, look, alone=len(looks) == 1) for scene in scenes for look in looks]
     with generator.finer(s.samples or (2 if generator.depth_samples else 1)), kept(run) as tick, torch.no_grad():
         samples = generator.depth_samples
-        _claim(bench, run.directory / CODES, codes)
+        _claim(context, run.directory / CODES, codes)
         left = {shot.name: shot.reel.missing() for shot in shots}
         total = sum(shot.reel.count for shot in shots)
         done = total - sum(map(len, left.values()))
         for look in looks:
-            with nullcontext() if look == "pretrained" else bench.personalized():
+            with nullcontext() if look == "pretrained" else context.personalized():
                 for shot in (shot for shot in shots if shot.look == look):
                     frames = left[shot.name]
                     for index, view in zip(frames, taken(generator, shot.scene, frames), strict=True):
                         shot.reel.add(index, view)
                         done += 1
-                        bench.journal.progress("frames", done, total, {})
+                        context.logger.progress("frames", done, total, {})
                         tick(lambda: ({}, {}))  # the frames are the state
-    return _told(bench, s, run, shots, looks) | {"samples along a ray": samples}
+    return _told(context, s, run, shots, looks) | {"samples along a ray": samples}
 
 
-def scenes_of(bench: Bench, settings: Rendering) -> tuple[list[Scene], dict[str, Tensor]]:
+def scenes_of(context: Context, settings: Rendering) -> tuple[list[Scene], dict[str, Tensor]]:
     """What the video shows, a picture each, and the codes behind it as they are told to others.
 
     Raises InputError for codes that are not there, and for views or depths of a 2D generator.
     """
     s = settings
-    codes, kind = codes_of(bench, s.codes)
+    codes, kind = codes_of(context, s.codes)
     still = s.motion != "interpolation"
     numbers = s.anchors or tuple(range(min(1 if still else FIRST, len(codes))))
     w = picked(codes, numbers, kind)
     if not still and len(w) < 2:
         raise InputError(f"an interpolation goes from one code to another, and there is {len(w)}: give two --anchors")
     count = s.frames if still else s.frames * len(w)
-    cameras = bench.generator.orbit(*turntable(count, turn=s.turn, nod=0.0 if s.motion == "swing" else s.nod))
+    cameras = context.generator.orbit(*turntable(count, turn=s.turn, nod=0.0 if s.motion == "swing" else s.nod))
     if cameras is None and (still or s.depth):
         what, instead = ("views", "give --motion interpolation") if still else ("depth", "leave out --depth")
-        raise InputError(f"{bench.backend.name} is a 2D generator and has no {what}: {instead}")
+        raise InputError(f"{context.backend.name} is a 2D generator and has no {what}: {instead}")
     cameras = None if cameras is None else cameras.to(w.device)
     told = {"w": w} | ({} if cameras is None else {"cameras": cameras.label()})
     if still:
@@ -159,9 +160,9 @@ def scenes_of(bench: Bench, settings: Rendering) -> tuple[list[Scene], dict[str,
     return [Scene("path", LatentHull(w).points(weights.to(w)), cameras, count)], told | {"weights": weights}
 
 
-def looks_of(bench: Bench, settings: Rendering) -> list[Look]:
+def looks_of(context: Context, settings: Rendering) -> list[Look]:
     """The generators that show each scene, from left to right; raises InputError where there is none to compare."""
-    if bench.persona is not None:
+    if context.persona is not None:
         return ["pretrained", "personalized"] if settings.compare == "pretrained" else ["personalized"]
     if settings.compare == "pretrained":
         raise InputError("there is no persona to compare with the pretrained generator: give SUBJECT")
@@ -184,34 +185,36 @@ def _shot(run: Run, settings: Rendering, scene: Scene, look: Look, *, alone: boo
     return Shot(name, scene, look, Reel(folder, scene.count, depth=settings.depth))
 
 
-def _claim(bench: Bench, file: Path, codes: Mapping[str, Tensor]) -> None:
+def _claim(context: Context, file: Path, codes: Mapping[str, Tensor]) -> None:
     """Writes the codes, or raises RunError where the frames that are there already are of others."""
     if not file.exists():
-        write_codes(file, bench, codes)
+        write_codes(file, context, codes)
     elif not torch.equal(read_safetensors(file)[0]["w"], codes["w"].cpu()):
         raise RunError("the codes have changed since this run began: give another --out")
 
 
-def _told(bench: Bench, settings: Rendering, run: Run, shots: Sequence[Shot], looks: Sequence[Look]) -> dict[str, Any]:
+def _told(
+    context: Context, settings: Rendering, run: Run, shots: Sequence[Shot], looks: Sequence[Look]
+) -> dict[str, Any]:
     """Writes the videos and the strip, and returns the task's facts."""
     s, reels = settings, {shot.name: shot.reel for shot in shots}
-    film = Film(reels, looks=looks, side=s.side or max(LEAST, bench.generator.resolution))
+    film = Film(reels, looks=looks, side=s.side or max(LEAST, context.generator.resolution))
     files, pictures = [CODES], ["pictures"]
     for name in dict.fromkeys(s.formats):
         file, loops = f"{s.motion}.{name}", s.loops if name == "mp4" else 1
-        stills = _shown(bench, file, film.stills(loops=loops), loops * film.count)
+        stills = _shown(context, file, film.stills(loops=loops), loops * film.count)
         write_video(run.directory / file, stills, rate=s.fps)
         files.insert(-1, file)
     if s.grid:
-        title = f"{bench.backend.name} · {s.motion}"
+        title = f"{context.backend.name} · {s.motion}"
         film.write_strip(run.directory / "grid.png", s.grid, rate=s.fps, title=title)
         pictures.insert(0, "grid.png")
     figures = {name: figures_of_loop(reel.pictures()) for name, reel in reels.items()}
     return {"figures": figures, "pictures": pictures, "files": files}
 
 
-def _shown(bench: Bench, file: str, stills: Iterator[Frame], total: int) -> Iterator[Frame]:
+def _shown(context: Context, file: str, stills: Iterator[Frame], total: int) -> Iterator[Frame]:
     """The stills as they are, each told as progress when the next one is asked for."""
     for done, still in enumerate(stills, 1):
         yield still
-        bench.journal.progress(file, done, total, {})
+        context.logger.progress(file, done, total, {})

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from gpk.album import Album
-from gpk.bench import Bench
 from gpk.camera import Camera
+from gpk.context import Context
 from gpk.errors import InputError
 from gpk.generator import Generator, Render
 from gpk.seeding import parts, seeded
@@ -37,7 +37,7 @@ def render_rows(
 
 
 @torch.no_grad()
-def seen(generator: Generator, w: Tensor, cameras: Camera | None) -> Iterator[Render]:
+def rendered(generator: Generator, w: Tensor, cameras: Camera | None) -> Iterator[Render]:
     """What all V cameras see of w [N, L, D], a render [V, …] for each code; the frontal view alone where None.
 
     What is common to the views of a code is made once.
@@ -48,30 +48,32 @@ def seen(generator: Generator, w: Tensor, cameras: Camera | None) -> Iterator[Re
         yield Render(image, _together(r.raw for r in renders), _together(r.depth for r in renders))
 
 
-def render_album(bench: Bench, w: Tensor, album: Album) -> Tensor:
+def render_album(context: Context, w: Tensor, album: Album) -> Tensor:
     """Images [N, 3, R, R] of w [N, L, D], each from its photo's camera."""
-    return torch.cat(list(render_rows(bench.generator, w, album.cameras)))
+    return torch.cat(list(render_rows(context.generator, w, album.cameras)))
 
 
-def novel_views(bench: Bench, w: Tensor, *, yaw: Sequence[float] = (-0.35, 0.35), pitch: float = 0.0) -> Tensor | None:
+def novel_views(
+    context: Context, w: Tensor, *, yaw: Sequence[float] = (-0.35, 0.35), pitch: float = 0.0
+) -> Tensor | None:
     """Images [N·len(yaw), 3, R, R] of every w [N, L, D] at each yaw, row by row of w; None for 2D generators."""
-    cameras = bench.generator.orbit(torch.tensor(list(yaw)), pitch)
+    cameras = context.generator.orbit(torch.tensor(list(yaw)), pitch)
     if cameras is None:
         return None
-    return torch.cat([render.image for render in seen(bench.generator, w, cameras)])
+    return torch.cat([render.image for render in rendered(context.generator, w, cameras)])
 
 
 def views_of(generator: Generator, w: Tensor, cameras: Camera) -> Tensor:
     """Images [V, 3, R, R] of one w [1, L, D] from each camera; what is common to them is made once."""
-    return next(seen(generator, w, cameras)).image
+    return next(rendered(generator, w, cameras)).image
 
 
-def orbit(bench: Bench, yaw: Sequence[float], pitch: Sequence[float]) -> Camera:
+def orbit(context: Context, yaw: Sequence[float], pitch: Sequence[float]) -> Camera:
     """The cameras at these angles off the frontal view, in radians; raises InputError for a 2D generator."""
-    cameras = bench.generator.orbit(torch.tensor(list(yaw)), torch.tensor(list(pitch)))
+    cameras = context.generator.orbit(torch.tensor(list(yaw)), torch.tensor(list(pitch)))
     if cameras is None:
         raise InputError(
-            f"{bench.backend.name} is a 2D generator and has no views: use a 3D backend, such as eg3d-minicat"
+            f"{context.backend.name} is a 2D generator and has no views: use a 3D backend, such as eg3d-minicat"
         )
     return cameras
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from gpk.album import Album, resize
 from gpk.attach import attached
-from gpk.bench import Bench
+from gpk.context import Context
 from gpk.latents import anchors_as_ws
 from gpk.persona import Persona
 from gpk_runs.sheet import write_sheet
@@ -31,7 +31,7 @@ TURN = 0.35
 
 
 def report(
-    bench: Bench,
+    context: Context,
     persona: Persona,
     directory: Path,
     *,
@@ -48,9 +48,9 @@ def report(
     its changes. `masks` [N, 1, R, R] by "train" and "held-out" are where the subject is, as far as that is known;
     `memory` is what a step of placing held-out photos may take, in GiB.
     """
-    albums = {"train": bench.album} | ({} if held_out is None else {"held-out": held_out})
+    albums = {"train": context.album} | ({} if held_out is None else {"held-out": held_out})
     figures: Figures = {name: {} for name in albums}
-    columns = {name: {PHOTO: resize(album.photos, bench.generator.resolution)} for name, album in albums.items()}
+    columns = {name: {PHOTO: resize(album.photos, context.generator.resolution)} for name, album in albums.items()}
     loops: list[Tensor] = []
 
     def look(label: str, anchors: Tensor) -> None:
@@ -58,44 +58,44 @@ def report(
             stage = f"{name} photos, {label}"
             w = anchors
             if name != "train":
-                w = place(bench, anchors, album, Placement(), memory=memory, stage=stage).w
-            images = render_album(bench, w, album)
+                w = place(context, anchors, album, Placement(), memory=memory, stage=stage).w
+            images = render_album(context, w, album)
             columns[name][label] = images
             mask = masks.get(name)
             figures[name][label] = score(
-                images, album.photos, bench, references=bench.album.photos, masks=mask, real=album.masks
+                images, album.photos, context, references=context.album.photos, masks=mask, real=album.masks
             )
-        views = novel_views(bench, anchors, yaw=(-TURN, TURN))
-        if bench.judge is not None and views is not None:
-            alike = similarity(bench.judge, views, bench.album.photos)
+        views = novel_views(context, anchors, yaw=(-TURN, TURN))
+        if context.judge is not None and views is not None:
+            alike = similarity(context.judge, views, context.album.photos)
             figures.setdefault("novel views", {})[label] = {"id_sim": alike}
-        if (loop := turn(bench, anchors[:1], label)) is not None:
+        if (loop := turn(context, anchors[:1], label)) is not None:
             loops.append(loop)
 
-    before, after = (anchors_as_ws(w, bench.generator.latent.num_ws) for w in (inverted, persona.anchors))
+    before, after = (anchors_as_ws(w, context.generator.latent.num_ws) for w in (inverted, persona.anchors))
     look(PRETRAINED, before)
-    with attached(bench.generator, persona):
+    with attached(context.generator, persona):
         look(PERSONALIZED, after)
-        columns["train"] |= _unseen(bench, after)
+        columns["train"] |= _unseen(context, after)
     paths = []
     for name, shown in columns.items():
         path = directory / "pictures" / f"{name}.png"
         rows = [list(row) for row in zip(*shown.values(), strict=True)]
-        title = f"{name} photos · {bench.backend.name} · {persona.numbers:,} numbers"
+        title = f"{name} photos · {context.backend.name} · {persona.numbers:,} numbers"
         write_sheet(path, rows, columns=list(shown), captions=albums[name].names, title=title)
         paths.append(path)
-    write_looks(directory, bench, albums, columns)
+    write_looks(directory, context, albums, columns)
     if loops:
         write_turntable(directory, loops)
     return figures, tuple(paths)
 
 
-def _unseen(bench: Bench, anchors: Tensor) -> dict[str, Tensor]:
+def _unseen(context: Context, anchors: Tensor) -> dict[str, Tensor]:
     """Pictures [N, 3, R, R] that no photo shows, under their heading: every anchor turned, left and right by turns;
     in 2D halfway to the next one.
     """
-    turned = [novel_views(bench, row[None], yaw=(TURN if index % 2 else -TURN,)) for index, row in enumerate(anchors)]
+    turned = [novel_views(context, row[None], yaw=(TURN if index % 2 else -TURN,)) for index, row in enumerate(anchors)]
     views = [view for view in turned if view is not None]
     if views:
         return {"novel view": torch.cat(views)}
-    return {"halfway to the next": render_album(bench, (anchors + anchors.roll(-1, 0)) / 2, bench.album)}
+    return {"halfway to the next": render_album(context, (anchors + anchors.roll(-1, 0)) / 2, context.album)}

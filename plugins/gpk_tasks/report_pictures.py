@@ -63,10 +63,10 @@ def shown_of(record: Record, *, budget: int) -> Shown:
     """The pictures in the run's folder, of no more than `budget` characters together."""
     turntable = _turntable(record)
     room = budget - sum(map(len, turntable.values()))
-    told: Mapping[str, Any] = record.last("looks").get("albums", {})
+    looks: Mapping[str, Any] = record.last("looks").get("albums", {})
     wanted = {
         (album, index, column): Picture(record.directory / look_file(album, index, column), plain=column == PHOTO)
-        for album, facts in told.items()
+        for album, facts in looks.items()
         for index in range(len(facts["photos"]))
         for column in facts["columns"]
     }
@@ -75,7 +75,7 @@ def shown_of(record: Record, *, budget: int) -> Shown:
         sheets = _sheets(record, room)
         return Shown((), sheets, turntable, (NO_LOOKS,) if sheets else ())
     albums = []
-    for album, facts in told.items():
+    for album, facts in looks.items():
         rows = (
             Row(photo, {c: found[album, index, c] for c in facts["columns"] if (album, index, c) in found})
             for index, photo in enumerate(facts["photos"])

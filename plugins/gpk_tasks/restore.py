@@ -18,9 +18,10 @@ import torch
 from torch import Tensor
 
 from gpk.album import Album
-from gpk.bench import Bench, Run
+from gpk.context import Context
 from gpk.damage import Coarse, Damage, Hole, Together, in_blocks
 from gpk.errors import RunError
+from gpk.logger import Run
 from gpk.metrics import psnr
 from gpk_checkpoints.files import write_safetensors
 from gpk_runs.pictures import write_picture
@@ -50,7 +51,7 @@ class Restored(NamedTuple):
 
 
 def restored(
-    bench: Bench,
+    context: Context,
     anchors: Tensor,
     album: Album,
     damage: Damage,
@@ -64,17 +65,19 @@ def restored(
     """The photos of `album`, damaged or whole, as the generator as it is now and the hull of `anchors` [M, D] or
     [M, L, D] restore them from what `damage` leaves of them; what else is given is as `place` has it.
     """
-    codes = place(bench, anchors, album, placement, degrade=damage, memory=memory, stage=stage, start=start, tick=tick)
-    return shown(bench, album, damage, codes)
+    codes = place(
+        context, anchors, album, placement, degrade=damage, memory=memory, stage=stage, start=start, tick=tick
+    )
+    return shown(context, album, damage, codes)
 
 
-def shown(bench: Bench, album: Album, damage: Damage, codes: Placed) -> Restored:
+def shown(context: Context, album: Album, damage: Damage, codes: Placed) -> Restored:
     """The photos as `codes` restore them."""
-    renders = render_album(bench, codes.w, album)
+    renders = render_album(context, codes.w, album)
     return Restored(damage.mended(damage(album.photos), renders), renders, codes)
 
 
-def compared(bench: Bench, album: Album, damage: Damage, found: Restored, *, whole: bool) -> dict[str, float]:
+def compared(context: Context, album: Album, damage: Damage, found: Restored, *, whole: bool) -> dict[str, float]:
     """Mean figures: the PSNR of the renders where the photos are `known` and, of `whole` photos, how near the restored
     ones are, in the hole and all over; ID_sim to the photos, each its own reference where it is alone.
     """
@@ -83,7 +86,7 @@ def compared(bench: Bench, album: Album, damage: Damage, found: Restored, *, who
     figures = {"psnr_known": psnr(damage(found.renders), damage(album.photos), known).mean().item()}
     if whole:
         masks = None if hole is None else hole.float()
-        figures |= score(found.images, album.photos, bench, references=album.photos, masks=masks, real=album.masks)
+        figures |= score(found.images, album.photos, context, references=album.photos, masks=masks, real=album.masks)
     return figures
 
 
@@ -98,36 +101,36 @@ def missing(damage: Damage) -> Tensor | None:
             return None
 
 
-def restore(bench: Bench, settings: Restoration, run: Run) -> Mapping[str, Any]:
+def restore(context: Context, settings: Restoration, run: Run) -> Mapping[str, Any]:
     """Writes each photo restored, in 3D with other views, a contact sheet, and `codes.safetensors`.
 
     Returns figures by photo and their mean (see `compared`).
     """
-    side, device = bench.generator.resolution, bench.album.photos.device
-    album = replace(bench.album, photos=in_blocks(bench.album.photos, side))
+    side, device = context.generator.resolution, context.album.photos.device
+    album = replace(context.album, photos=in_blocks(context.album.photos, side))
     names, damage = stems(album.names), damage_of(settings, album.names, side, device=device)
     figures: dict[str, dict[str, float]] = {}
     columns: dict[str, list[Tensor]] = {}
-    with bench.personalized(), kept(run) as tick:
-        codes = _Codes(bench, settings, run, damage, tick)
+    with context.personalized(), kept(run) as tick:
+        codes = _Codes(context, settings, run, damage, tick)
         for index, name in enumerate(names):
             one = slice(index, index + 1)
             photo, its = album[one], damage.at(one)
             found = codes.found(photo, its, index, stage=f"restoring photo {index + 1} of {len(names)}")
-            figures[name] = compared(bench, photo, its, found, whole=settings.whole)
+            figures[name] = compared(context, photo, its, found, whole=settings.whole)
             pictures = {"damaged": its(photo.photos), "restored": found.images}
             write_picture(run.pictures / f"{name}.png", found.images[0])
             if settings.whole:
                 pictures["photo"] = photo.photos
             for view, yaw in VIEWS.items() if settings.views else ():
-                if (turned := novel_views(bench, found.codes.w, yaw=(yaw,))) is not None:
+                if (turned := novel_views(context, found.codes.w, yaw=(yaw,))) is not None:
                     write_picture(run.pictures / f"{name}.{view}.png", turned[0])
                     pictures[view] = turned
             for column, picture in pictures.items():
                 columns.setdefault(column, []).append(picture[0].cpu())
     write_safetensors(run.directory / "codes.safetensors", codes.known, {})
     rows = [list(row) for row in zip(*columns.values(), strict=True)][:SHOWN]
-    title = f"{bench.backend.name} · {', '.join(settings.kind)}"
+    title = f"{context.backend.name} · {', '.join(settings.kind)}"
     write_sheet(run.directory / "sheet.png", rows, columns=list(columns), captions=names[:SHOWN], title=title)
     mean = {key: sum(row[key] for row in figures.values()) / len(figures) for key in next(iter(figures.values()))}
     return {
@@ -141,9 +144,9 @@ def restore(bench: Bench, settings: Restoration, run: Run) -> Mapping[str, Any]:
 class _Codes:
     """The codes, found photo by photo: `known` [N, …] by name, some of them from the run's state."""
 
-    def __init__(self, bench: Bench, settings: Restoration, run: Run, damage: Damage, tick: Tick) -> None:
-        self.bench, self.settings, self.run, self.tick = bench, settings, run, tick
-        self.anchors = bench.anchors()
+    def __init__(self, context: Context, settings: Restoration, run: Run, damage: Damage, tick: Tick) -> None:
+        self.context, self.settings, self.run, self.tick = context, settings, run, tick
+        self.anchors = context.anchors()
         self.masks = digest(damage)
         self.known: dict[str, Tensor] = {}
         self.done, self.start = 0, run.load_state()
@@ -151,7 +154,7 @@ class _Codes:
             tensors, position = self.start
             if position["masks"] != self.masks:
                 raise RunError(f"{run.directory} was begun with other masks: give another --out, or those masks again")
-            like = bench.album.photos
+            like = context.album.photos
             self.known = {n.removeprefix(CODE): code.to(like) for n, code in tensors.items() if n.startswith(CODE)}
             self.done = int(position["photo"])
 
@@ -159,11 +162,11 @@ class _Codes:
         """The photo `index`, restored now or as it was before."""
         if index < self.done:
             one = slice(index, index + 1)
-            return shown(self.bench, photo, damage, Placed(**{name: code[one] for name, code in self.known.items()}))
+            return shown(self.context, photo, damage, Placed(**{name: code[one] for name, code in self.known.items()}))
         kept_ = {f"{CODE}{name}": code for name, code in self.known.items()}
         half = self.start if self.start is not None and index == self.done and "step" in self.start[1] else None
         found = restored(
-            self.bench,
+            self.context,
             self.anchors,
             photo,
             damage,

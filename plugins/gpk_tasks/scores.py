@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from gpk.album import resize
-from gpk.bench import Bench, Judge
+from gpk.context import Context
+from gpk.judges import Judge
 from gpk.metrics import identity_similarity, psnr, ssim
 from gpk.seeding import in_parts
 from gpk_tasks.renders import AT_ONCE
@@ -19,14 +20,14 @@ from gpk_tasks.renders import AT_ONCE
 def score(
     images: Tensor,
     photos: Tensor,
-    bench: Bench,
+    context: Context,
     *,
     references: Tensor | None = None,
     masks: Tensor | None = None,
     real: Tensor | None = None,
 ) -> dict[str, float]:
     """Mean figures of renders [N, 3, R, R] against photos: PSNR and SSIM, the distance that reports, PSNR inside
-    `masks` [N, 1, R, R], and ID_sim to the reference photos where the bench has a judge.
+    `masks` [N, 1, R, R], and ID_sim to the reference photos where the context has a judge.
 
     Of photos that were cropped beyond their edge `real` [N, 1, r, r] tells which pixels are their own. PSNR and SSIM
     leave the others out; the distance sees the photo's in the render too, and so nothing of them.
@@ -40,9 +41,9 @@ def score(
     if masks is not None:
         figures["psnr_inside"] = psnr(images, photos, masks * whole).mean().item()
     figures["ssim"] = ssim(shown, photos, None if real is None else whole).nanmean().item()
-    figures["distance"] = in_parts(bench.reporting or bench.distance, shown, photos, size=AT_ONCE).mean().item()
-    if bench.judge is not None and references is not None:
-        figures["id_sim"] = similarity(bench.judge, images, references)
+    figures["distance"] = in_parts(context.reporting or context.distance, shown, photos, size=AT_ONCE).mean().item()
+    if context.judge is not None and references is not None:
+        figures["id_sim"] = similarity(context.judge, images, references)
     return figures
 
 

@@ -20,10 +20,11 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from gpk.bench import Bench, Run
+from gpk.context import Context
 from gpk.errors import InputError
 from gpk.generator import Generator
 from gpk.hull import LatentHull
+from gpk.logger import Run
 from gpk.plugin import option
 from gpk.seeding import parts, seeded
 from gpk_photos.decode import read_image
@@ -69,34 +70,36 @@ class Drawn(NamedTuple):
     origin: Tensor
 
 
-def synthesize(bench: Bench, settings: Synthesis, run: Run) -> Mapping[str, Any]:
+def synthesize(context: Context, settings: Synthesis, run: Run) -> Mapping[str, Any]:
     """Writes `settings.count` pictures, a contact sheet of the first, and `codes.safetensors`: their w and, from a
     hull, their coordinates `alpha`, else their `z`, and their cameras' labels. Pictures that are there are kept.
     """
-    s, generator = settings, bench.generator
+    s, generator = settings, context.generator
     files = [run.pictures / f"{index:05}.png" for index in range(s.count)]
-    with bench.personalized(), kept(run) as tick:
+    with context.personalized(), kept(run) as tick:
         if s.source == "hull":
-            drawn = draw_hull(bench.anchors(), s.count, s.seed, beta=s.beta, corners=s.corners, truncation=s.truncation)
+            drawn = draw_hull(
+                context.anchors(), s.count, s.seed, beta=s.beta, corners=s.corners, truncation=s.truncation
+            )
         else:
             drawn = draw_prior(generator, s.count, s.seed, truncation=s.truncation)
         cameras = random_views(generator, s.count, yaw=s.yaw, pitch=s.pitch, seed=s.seed)
         codes = {"w": drawn.w, "alpha" if s.source == "hull" else "z": drawn.origin}
         codes |= {} if cameras is None else {"cameras": cameras.label()}
-        write_codes(run.directory / "codes.safetensors", bench, codes)
+        write_codes(run.directory / "codes.safetensors", context, codes)
         for rows in parts(s.count, s.batch):  # whole ones: a picture's last bits may depend on its neighbours
             if not all(file.exists() for file in files[rows]):
                 seen = None if cameras is None else cameras[rows]
                 (images,) = render_rows(generator, drawn.w[rows], seen, at_once=s.batch)
                 for file, image in zip(files[rows], images, strict=True):
                     write_picture(file, image)
-            bench.journal.progress("pictures", rows.stop, s.count, {})
+            context.logger.progress("pictures", rows.stop, s.count, {})
             tick(lambda: ({}, {}))  # the pictures are the state
     first = [read_image(file) for file in files[:SHOWN]]
     shown = [first[i : i + ACROSS] for i in range(0, len(first), ACROSS)]
     captions = [files[i].stem for i in range(0, len(first), ACROSS)]
     whence = f"the subject's hull, beta {s.beta:g}" if s.source == "hull" else "the generator's own codes"
-    title = f"{bench.backend.name} · {whence}" + (f", truncation {s.truncation:g}" if s.truncation != 1 else "")
+    title = f"{context.backend.name} · {whence}" + (f", truncation {s.truncation:g}" if s.truncation != 1 else "")
     write_sheet(run.directory / "sheet.png", shown, captions=captions, title=title, side=128)
     return {"count": s.count, "pictures": ["sheet.png", "pictures"], "files": ["codes.safetensors"]}
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from gpk.attach import attached
-from gpk.bench import Bench
+from gpk.context import Context
 from gpk.latents import anchors_as_ws, latent_statistics
 from gpk.loss import Loss, Reconstruction
 from gpk.lowrank import LoRA, Offset
@@ -24,7 +24,7 @@ from gpk_tasks.settings import Tuning
 
 
 def tune(
-    bench: Bench,
+    context: Context,
     persona: Persona,
     settings: Tuning,
     *,
@@ -33,14 +33,14 @@ def tune(
     start: State | None = None,
     tick: Callable[[Callable[[], State]], None] = lambda state: None,
 ) -> None:
-    """Tunes `persona` in place on the bench's album.
+    """Tunes `persona` in place on the context's album.
 
     `memory` is what a step may take, in GiB. `tick` is called after every step with a function that gives the state;
     `start` is such a state, to go on from.
     """
-    album, s = bench.album, settings
-    anchors = _Anchors(bench, persona, moving=s.lr_anchors > 0, seed=seed)
-    groups = [*_groups(bench, persona, s), (anchors.leaves, s.lr_anchors)]
+    album, s = context.album, settings
+    anchors = _Anchors(context, persona, moving=s.lr_anchors > 0, seed=seed)
+    groups = [*_groups(context, persona, s), (anchors.leaves, s.lr_anchors)]
     optimizer = adam(groups, beta1=s.beta1, beta2=s.beta2)
     first = 0
     if start is not None:
@@ -51,16 +51,16 @@ def tune(
         first = int(position["step"])
     batch = min(s.batch, len(album))
 
-    reconstruction = Reconstruction(album.photos, bench.distance, l2=s.l2, perceptual=s.perceptual, masks=album.masks)
+    reconstruction = Reconstruction(album.photos, context.distance, l2=s.l2, perceptual=s.perceptual, masks=album.masks)
 
     def loss(rows: Tensor) -> Loss:
         cameras = None if album.cameras is None else album.cameras[rows]
-        return reconstruction(bench.generator(anchors.at(rows), cameras), rows)
+        return reconstruction(context.generator(anchors.at(rows), cameras), rows)
 
     def state(step: int) -> State:
         return {**persona.tensors(), **anchors.tensors(), **adam_tensors(optimizer)}, {"stage": "tune", "step": step}
 
-    with attached(bench.generator, persona) as generator:
+    with attached(context.generator, persona) as generator:
         one = torch.zeros(1, dtype=torch.long)
         at_once = photos_at_once(lambda: loss(one).total, generator, memory, most=batch, tuned=persona.numbers)
         for step in range(first, s.steps):
@@ -73,9 +73,9 @@ def tune(
                 (losses[-1].total.sum() / batch).backward()
             figures = figures_of(losses, stage="tuning", step=step, remedy="a lower --lr")
             optimizer.step()
-            bench.journal.progress("tuning", step + 1, s.steps, figures)
+            context.logger.progress("tuning", step + 1, s.steps, figures)
             if (step + 1) % 20 == 0 or step + 1 == s.steps:
-                bench.journal.record("tune", {"step": step + 1, "images_seen": (step + 1) * batch, **figures})
+                context.logger.record("tune", {"step": step + 1, "images_seen": (step + 1) * batch, **figures})
             tick(lambda step=step: state(step + 1))
     anchors.settle()
 
@@ -83,11 +83,11 @@ def tune(
 class _Anchors:
     """The persona's anchors and how far each has moved in round coordinates, where one rate suits every direction."""
 
-    def __init__(self, bench: Bench, persona: Persona, *, moving: bool, seed: int) -> None:
-        self.persona, self.num_ws = persona, bench.generator.latent.num_ws
+    def __init__(self, context: Context, persona: Persona, *, moving: bool, seed: int) -> None:
+        self.persona, self.num_ws = persona, context.generator.latent.num_ws
         self.leaves: list[Tensor] = []
         if moving:
-            self.root = latent_statistics(bench.generator, seed=seed).root
+            self.root = latent_statistics(context.generator, seed=seed).root
             self.leaves = [torch.zeros_like(persona.anchors).requires_grad_()]
 
     def at(self, rows: Tensor | slice) -> Tensor:
@@ -116,9 +116,9 @@ class _Anchors:
             moves.zero_()
 
 
-def _groups(bench: Bench, persona: Persona, s: Tuning) -> list[tuple[list[Tensor], float]]:
+def _groups(context: Context, persona: Persona, s: Tuning) -> list[tuple[list[Tensor], float]]:
     groups: dict[float, list[Tensor]] = {}
-    for site in bench.generator.sites():
+    for site in context.generator.sites():
         match persona.changes.get(site.key):
             case LoRA() as change:
                 groups.setdefault(s.lr, []).append(change.A)

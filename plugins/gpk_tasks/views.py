@@ -15,9 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gpk.bench import Bench, Run
 from gpk.camera import Camera
+from gpk.context import Context
 from gpk.errors import InputError
+from gpk.logger import Run
 from gpk.metrics import identity_similarity
 from gpk.plugin import option
 from gpk.seeding import in_parts
@@ -57,23 +58,23 @@ class Views:
             raise InputError(f"frames must be at least 0 and seconds above 0, not {self.frames} and {self.seconds}")
 
 
-def views(bench: Bench, settings: Views, run: Run) -> Mapping[str, Any]:
+def views(context: Context, settings: Views, run: Run) -> Mapping[str, Any]:
     """Writes every view to `pictures`, `views.png` and `depth.png`, `depth.safetensors` with the depths [N, V, 1, r, r]
     in world units, the cameras' labels and the codes `w`, and the animation `turntable.webp`.
 
-    Returns for each code how far its frames differ, and ID_sim of its views to the bench's album where there are both
+    Returns for each code how far its frames differ, and ID_sim of its views to the context's album where there are both
     that and a judge.
     """
     grid = grid_of(settings.yaw, settings.pitch)
     loop = turntable(settings.frames, turn=settings.turn, nod=settings.nod)
-    cameras = orbit(bench, *torch.cat([grid, loop], dim=1).tolist())
-    w, kind = codes_of(bench, settings.codes)
+    cameras = orbit(context, *torch.cat([grid, loop], dim=1).tolist())
+    w, kind = codes_of(context, settings.codes)
     numbers = settings.anchors or tuple(range(min(FIRST, len(w))))
     w = picked(w, numbers, kind)
     names = [f"{kind} {number}" for number in numbers]
-    known = references(bench)
+    known = references(context)
     shots = Shots(w, run.load_state())
-    with bench.personalized() as generator, kept(run) as tick, torch.no_grad():
+    with context.personalized() as generator, kept(run) as tick, torch.no_grad():
         for index, row in enumerate(w):
             begun = max(0, shots.done - index * len(cameras))
             left = range(begun, len(cameras))
@@ -85,11 +86,11 @@ def views(bench: Bench, settings: Views, run: Run) -> Mapping[str, Any]:
                 else:
                     write_picture(run.pictures / _file(names[index], settings, view), image[0])
                     assert render.depth is not None
-                    looks = {} if bench.judge is None or known is None else {"features": bench.judge(image)}
+                    looks = {} if context.judge is None or known is None else {"features": context.judge(image)}
                     shots.add(views=as_bytes(image, SIDE), depths=render.depth.float(), **looks)
-                bench.journal.progress("views", shots.done, len(w) * len(cameras), {})
+                context.logger.progress("views", shots.done, len(w) * len(cameras), {})
                 tick(shots.state)
-    return _told(bench, settings, run, shots, grid=cameras[: grid.shape[1]], names=names, known=known, w=w)
+    return _told(context, settings, run, shots, grid=cameras[: grid.shape[1]], names=names, known=known, w=w)
 
 
 def grid_of(yaw: Sequence[float], pitch: Sequence[float]) -> Tensor:
@@ -97,12 +98,12 @@ def grid_of(yaw: Sequence[float], pitch: Sequence[float]) -> Tensor:
     return torch.tensor([[y for _ in pitch for y in yaw], [p for p in pitch for _ in yaw]])
 
 
-def references(bench: Bench) -> Tensor | None:
-    """What the judge sees [n, F] in the bench's album; None where either is missing."""
-    if bench.judge is None or not len(bench.album):
+def references(context: Context) -> Tensor | None:
+    """What the judge sees [n, F] in the context's album; None where either is missing."""
+    if context.judge is None or not len(context.album):
         return None
     with torch.no_grad():
-        return in_parts(bench.judge, bench.album.photos, size=AT_ONCE)
+        return in_parts(context.judge, context.album.photos, size=AT_ONCE)
 
 
 def greys(depths: Tensor) -> Tensor:
@@ -121,7 +122,7 @@ def _file(name: str, settings: Views, view: int) -> str:
 
 
 def _told(
-    bench: Bench,
+    context: Context,
     settings: Views,
     run: Run,
     shots: Shots,
@@ -138,10 +139,10 @@ def _told(
     pictures, depths = as_pictures(shots.rows("views")), shots.rows("depths")
     for file, shown, told in (("views.png", pictures, ""), ("depth.png", greys(depths), " · depth, near is white")):
         rows = [list(row) for row in shown.split(across)]
-        title = f"{bench.backend.name} · views{told}"
+        title = f"{context.backend.name} · views{told}"
         write_sheet(run.directory / file, rows, columns=columns, captions=captions, title=title, side=SIDE)
     depths = depths.unflatten(0, (len(w), each))
-    write_codes(run.directory / "depth.safetensors", bench, {"depth": depths, "cameras": grid.label(), "w": w})
+    write_codes(run.directory / "depth.safetensors", context, {"depth": depths, "cameras": grid.label(), "w": w})
     figures: dict[str, dict[str, float]] = {name: {} for name in names}
     written = ["views.png", "depth.png", "pictures"]
     if settings.frames:

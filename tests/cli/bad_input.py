@@ -408,9 +408,17 @@ OPTIONS = [
     configured(
         "`inversion: {batch: many}` in `--config`", "inversion: {batch: many}", "where a whole number is needed"
     ),
-    configured("`recipe: {ranks: {backbone.7: 1}}`", "recipe: {ranks: {backbone.7: 1}}", "unknown block 'backbone.7'"),
-    configured("`recipe: {ranks: {decoder: -1}}`", "recipe: {ranks: {decoder: -1}}", "must be a whole number"),
-    configured("`recipe: {ranks: {superres.64: 999}}`", "recipe: {ranks: {superres.64: 999}}", "of superres.64"),
+    configured(
+        "`recipe: {rank_pattern: {backbone.7: 1}}`",
+        "recipe: {rank_pattern: {backbone.7: 1}}",
+        "unknown block 'backbone.7'",
+    ),
+    configured(
+        "`recipe: {rank_pattern: {decoder: -1}}`", "recipe: {rank_pattern: {decoder: -1}}", "must be a whole number"
+    ),
+    configured(
+        "`recipe: {rank_pattern: {superres.64: 999}}`", "recipe: {rank_pattern: {superres.64: 999}}", "of superres.64"
+    ),
     configured("a key twice in `--config`", "seed: 1\nseed: 2", "a.yaml, line 2"),
     configured(
         "`seed: !!python/object/apply:os.mkdir [poisoned]` in `--config`",

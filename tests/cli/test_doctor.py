@@ -71,7 +71,7 @@ AILING = {
         r"unknown hook 'gpk_backend': did you mean 'gpk_backends'\?.*\nDo: correct the name; .* @hookimpl\(optional",
     ),
     "unknown-argument": (
-        hook("gpk_tasks(bench)", "return []"),
+        hook("gpk_tasks(context)", "return []"),
         r"are declared in the hookimpl .*\nDo: take only the arguments that the hook has \(docs/plugins\.md\), in ",
     ),
     "hook-raises": (
@@ -183,9 +183,11 @@ class Tomorrow(Hooks):
         """Goes."""
 
     @pluggy.HookspecMarker("gpk")(
-        warn_on_impl_args={"colour": GpkDeprecationWarning("gpk_frames: colour goes with gpk 0.3: read it of `bench`")}
+        warn_on_impl_args={
+            "colour": GpkDeprecationWarning("gpk_frames: colour goes with gpk 0.3: read it of `context`")
+        }
     )
-    def gpk_frames(self, bench: object, colour: object) -> None:
+    def gpk_frames(self, context: object, colour: object) -> None:
         """Stays."""
 
 
@@ -193,8 +195,8 @@ class Tomorrow(Hooks):
     ("signature", "told"),
     [
         ("gpk_paintings()", ("gpk_paintings goes with gpk 0.3: offer tasks from gpk_tasks",)),
-        ("gpk_frames(bench, colour)", ("gpk_frames: colour goes with gpk 0.3: read it of `bench`",)),
-        ("gpk_frames(bench)", ()),
+        ("gpk_frames(context, colour)", ("gpk_frames: colour goes with gpk 0.3: read it of `context`",)),
+        ("gpk_frames(context)", ()),
     ],
 )
 def test_deprecated_hooks_and_arguments(

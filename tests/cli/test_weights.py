@@ -26,7 +26,7 @@ from gpk_checkpoints.cache import card_file, source_file
 from gpk_checkpoints.files import write_safetensors
 from gpk_checkpoints.imports import import_weights
 from gpk_checkpoints.weights import load_generator
-from gpk_cli.bench import find_card
+from gpk_cli.context import find_card
 from gpk_stylegan2.network import StyleGAN2
 
 Gpk = Callable[..., subprocess.CompletedProcess[str]]

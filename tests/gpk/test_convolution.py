@@ -37,15 +37,15 @@ def tensors(k: int, rows: int, dtype: torch.dtype = torch.float64) -> list[Tenso
 @pytest.mark.parametrize("up", [False, True])
 @pytest.mark.parametrize(("k", "rows"), [(1, 1), (3, 1), (3, 3)])
 def test_factors_get_the_gradients_that_the_weight_would_hand_on(k: int, rows: int, up: bool) -> None:
-    x, base, rise, down = tensors(k, rows)
-    weight = base + torch.einsum("or,rikl->oikl", rise, down)
+    x, base, b, a = tensors(k, rows)
+    weight = base + torch.einsum("or,rikl->oikl", b, a)
     expected = plain(x, weight, up)
-    found = convolved(x, weight, Factors(rise, down), up=up)
+    found = convolved(x, weight, Factors(b, a), up=up)
     assert torch.equal(found, expected)
     upstream = torch.randn(expected.shape, generator=seeded(1), dtype=expected.dtype)
     for ours, theirs in zip(
-        torch.autograd.grad(found, (x, rise, down), upstream, retain_graph=True),
-        torch.autograd.grad(expected, (x, rise, down), upstream),
+        torch.autograd.grad(found, (x, b, a), upstream, retain_graph=True),
+        torch.autograd.grad(expected, (x, b, a), upstream),
         strict=True,
     ):
         torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from gpk.album import Album, resize
-from gpk.bench import Distance
 from gpk.errors import AlbumError
 from gpk.generator import Generator, Render, fingerprint
+from gpk.judges import Distance
 from gpk.latents import latent_statistics
 from gpk.loss import Reconstruction
 from gpk.metrics import diversity, identity_similarity, psnr, ssim

@@ -185,6 +185,6 @@ def test_suggested_ranks_are_a_recipe(generator: Generator) -> None:
     changes = measured(persona, generator)
     worth = dict.fromkeys((site.block for site in generator.sites()), 1.0)
     found = allocated([changes], worth, numbers=persona.numbers // 2)
-    smaller = born(generator, replace(recipe, ranks=found.ranks))
+    smaller = born(generator, replace(recipe, rank_pattern=found.ranks))
     assert smaller.numbers == found.numbers
     assert 0 < smaller.numbers <= persona.numbers // 2

@@ -1,4 +1,4 @@
-"""A persona's invariants: zero at birth, W0 back bit for bit, one meaning however it is applied, gradients only on
+"""A persona's invariants: zero at init, W0 back bit for bit, one meaning however it is applied, gradients only on
 it."""
 
 from __future__ import annotations

@@ -103,7 +103,7 @@ BROKEN = {
         "gpk_tasks offers more than one task named x",
     ),
     "misspelt-hook": ("gpk_backend: return []", "unknown hook 'gpk_backend': did you mean 'gpk_backends'?"),
-    "misspelt-argument": ("gpk_tasks(bench): return []", "{'bench'} are declared in the hookimpl"),
+    "misspelt-argument": ("gpk_tasks(context): return []", "{'context'} are declared in the hookimpl"),
 }
 """Sources, or one hook and what it does, and a part of what the doctor must say."""
 

@@ -24,16 +24,17 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from gpk import portable
 from gpk.album import Album
 from gpk.attach import render_many
-from gpk.bench import Bench, Silence
+from gpk.context import Context
 from gpk.errors import InputError
 from gpk.generator import fingerprint
 from gpk.hull import LatentHull
+from gpk.logger import NullLogger
 from gpk.persona import Origin, Persona
 from gpk.plugin import Backend
 from gpk.recipe import RELEASE_PARTS, Recipe
 from gpk.registry import Registry
 from gpk.seeding import seeded
-from gpk_cli.bench import find_device
+from gpk_cli.context import find_device
 from gpk_judges import load_lpips
 from gpk_minicat import load_distance, load_identity
 from gpk_tasks.invert import invert
@@ -135,8 +136,8 @@ def late(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> fro
     return frozenset(name for name, since in LATE.items() if old and since > (2, 11))
 
 
-def pretended(backend: str) -> tuple[Bench, Persona]:
-    """A bench of the backend's first card, made small, and a persona for it, both on the pretended device."""
+def pretended(backend: str) -> tuple[Context, Persona]:
+    """A context of the backend's first card, made small, and a persona for it, both on the pretended device."""
     known: Backend = Registry.discover().backend(backend)
     with torch.random.fork_rng(devices=()):
         small = {**(known.tiny if backend == "eg3d-ffhq" else {}), **BACKENDS[backend]}
@@ -148,7 +149,9 @@ def pretended(backend: str) -> tuple[Bench, Persona]:
     anchors = torch.zeros(2, generator.latent.w_dim, device="meta")
     persona = Persona.create(generator, RECIPE, origin=origin, anchors=anchors, rng=seeded(0))
     judge = load_identity().to("meta")
-    return Bench(known, known.card, generator, load_distance().to("meta"), album.to("meta"), Silence(), judge), persona
+    return Context(
+        known, known.card, generator, load_distance().to("meta"), album.to("meta"), NullLogger(), judge
+    ), persona
 
 
 def checked(watch: Watch, late: frozenset[str]) -> None:
@@ -161,23 +164,23 @@ def checked(watch: Watch, late: frozenset[str]) -> None:
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_job_asks_for_nothing_that_mps_lacks(backend: str, late: frozenset[str]) -> None:
     with Watch() as watch:
-        bench, persona = pretended(backend)
+        context, persona = pretended(backend)
         regularised = Inversion(steps=1, noise="regularised", whiten=True, side=16)
-        anchors = invert(bench, regularised)
-        invert(bench, Inversion(steps=1, space="w+"))
+        anchors = invert(context, regularised)
+        invert(context, Inversion(steps=1, space="w+"))
         before = watch.called.copy()
-        tune(bench, persona, Tuning(steps=1, batch=2))
+        tune(context, persona, Tuning(steps=1, batch=2))
         assert watch.called - before, "the step of tuning was not seen"
         assert {"convolution", "convolution_backward", "lerp_.Scalar"} <= watch.called  # forward, backward, Adam
 
-        w = place(bench, anchors, bench.album, Placement(steps=1, side=16)).w
-        images = render_album(bench, w, bench.album)
-        score(images, bench.album.photos, bench, references=bench.album.photos, masks=images[:, :1])
-        novel_views(bench, w)
-        bench.generator(w, noise="random", rng=seeded(0))
-        if bench.generator.orbit() is not None:
-            bench.generator(w, bench.generator.orbit(torch.zeros(2, device="meta"), 0.1), rng=seeded(0))
-        render_many(bench.generator, [persona, persona], w, bench.album.cameras)
+        w = place(context, anchors, context.album, Placement(steps=1, side=16)).w
+        images = render_album(context, w, context.album)
+        score(images, context.album.photos, context, references=context.album.photos, masks=images[:, :1])
+        novel_views(context, w)
+        context.generator(w, noise="random", rng=seeded(0))
+        if context.generator.orbit() is not None:
+            context.generator(w, context.generator.orbit(torch.zeros(2, device="meta"), 0.1), rng=seeded(0))
+        render_many(context.generator, [persona, persona], w, context.album.cameras)
 
         hull = LatentHull(anchors, beta=0.1)
         alpha = hull.project(hull.points(hull.sample(2, seeded(0))), steps=2)
@@ -206,9 +209,9 @@ def test_lpips_asks_for_nothing_that_mps_lacks(
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_kernels_are_whole_pieces_of_memory(backend: str) -> None:
     with Watch() as watch:
-        bench, persona = pretended(backend)
-        invert(bench, Inversion(steps=1))
-        tune(bench, persona, Tuning(steps=1, batch=2))
+        context, persona = pretended(backend)
+        invert(context, Inversion(steps=1))
+        tune(context, persona, Tuning(steps=1, batch=2))
     assert "convolution" in watch.called
     assert watch.loose == set()
 

@@ -20,11 +20,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrize
 
-from gpk.bench import Bench, Run
 from gpk.camera import Camera
 from gpk.checkpoint import Adopted, Stored
+from gpk.context import Context
 from gpk.errors import InputError
-from gpk.generator import Generator, LatentSpace, Noise, Render, Sight, Site
+from gpk.generator import Generator, LatentSpace, Noise, Render, Site, ViewFunction
+from gpk.logger import Run
 from gpk.plugin import Backend, Card, JudgeCard, Task, option
 from gpk.solid import Matter, Solid
 from gpk.testing import (
@@ -37,7 +38,7 @@ from gpk.testing import (
     TaskSpecimen,
     verdicts,
 )
-from gpk.testing.workbench import Pixels
+from gpk.testing.contexts import Pixels
 
 SAMPLES = 3
 
@@ -322,14 +323,14 @@ broken(
 
 @broken("shows_views_as_one_by_one", "`looking_at` keeps its first camera", "looking_at shows .* from camera 1 off by")
 class Staring(Good):
-    def looking_at(self, w: Tensor) -> Sight:
+    def looking_at(self, w: Tensor) -> ViewFunction:
         kept: list[Camera | None] = []
 
-        def sight(camera: Camera | None) -> Render:
+        def view(camera: Camera | None) -> Render:
             kept.append(camera)
             return self(w, kept[0])
 
-        return sight
+        return view
 
     def views(self, w: Tensor, cameras: Camera) -> Iterator[Render]:
         return (self(w, cameras[i].expand(len(w))) for i in range(len(cameras)))
@@ -427,9 +428,9 @@ class Backwards(Good):
 
 
 @broken(
-    "is_itself_at_a_personas_birth",
+    "is_itself_at_a_personas_init",
     "another way where a weight is parametrized",
-    r"a newborn persona \(layout flat, rank 1\) changes the picture by",
+    r"an untrained persona \(layout flat, rank 1\) changes the picture by",
 )
 class Wary(Good):
     def image(self, raw: Tensor) -> Tensor:
@@ -854,10 +855,10 @@ def failing(
     return add
 
 
-def colours(bench: Bench, settings: Count, run: Run) -> Mapping[str, Any]:
+def colours(context: Context, settings: Count, run: Run) -> Mapping[str, Any]:
     """A good task, to be spoiled."""
-    z = torch.randn(settings.count, bench.generator.latent.z_dim, generator=torch.Generator().manual_seed(0))
-    with bench.personalized() as generator, torch.no_grad():
+    z = torch.randn(settings.count, context.generator.latent.z_dim, generator=torch.Generator().manual_seed(0))
+    with context.personalized() as generator, torch.no_grad():
         found = generator(generator.mapping(z)).image.mean((2, 3)).tolist()
     (run.directory / "colours.txt").write_text(str(found))
     return {
@@ -887,23 +888,23 @@ failing(
 @failing(
     "returns_what_can_be_kept", "tensors in what it returns", "not in JSON types: .*Tensor is not JSON serializable"
 )
-def tensors(bench: Bench, settings: Count, run: Run) -> Mapping[str, Any]:
+def tensors(context: Context, settings: Count, run: Run) -> Mapping[str, Any]:
     return {"mean": torch.zeros(3)}
 
 
 @failing("writes_only_into_its_folder", "a file in the working directory", "it wrote stray.txt beside the run's folder")
-def littering(bench: Bench, settings: Count, run: Run) -> Mapping[str, Any]:
+def littering(context: Context, settings: Count, run: Run) -> Mapping[str, Any]:
     Path("stray.txt").write_text("here")
-    return colours(bench, settings, run)
+    return colours(context, settings, run)
 
 
 @failing(
     "leaves_the_generator_as_it_was", "weights that it tunes in place", "the generator's weights are not what they were"
 )
-def tuning(bench: Bench, settings: Count, run: Run) -> Mapping[str, Any]:
+def tuning(context: Context, settings: Count, run: Run) -> Mapping[str, Any]:
     with torch.no_grad():
-        found = colours(bench, settings, run)
-        next(bench.generator.parameters()).add_(0.1)
+        found = colours(context, settings, run)
+        next(context.generator.parameters()).add_(0.1)
     return found
 
 
@@ -912,14 +913,14 @@ def tuning(bench: Bench, settings: Count, run: Run) -> Mapping[str, Any]:
     "gradients that it leaves asked for",
     r"requires_grad of strength is True, and it was False",
 )
-def asking(bench: Bench, settings: Count, run: Run) -> Mapping[str, Any]:
-    found = colours(bench, settings, run)
-    bench.generator.requires_grad_()
+def asking(context: Context, settings: Count, run: Run) -> Mapping[str, Any]:
+    found = colours(context, settings, run)
+    context.generator.requires_grad_()
     return found
 
 
 @failing("repeats_itself", "torch's global randomness", "it draws from torch's global randomness")
-def random(bench: Bench, settings: Count, run: Run) -> Mapping[str, Any]:
+def random(context: Context, settings: Count, run: Run) -> Mapping[str, Any]:
     return {"figures": {"number": {"value": torch.randn([]).item()}}}
 
 
@@ -928,9 +929,9 @@ def random(bench: Bench, settings: Count, run: Run) -> Mapping[str, Any]:
     "a persona that is taken for granted",
     "without a persona it raised AttributeError",
 )
-def presuming(bench: Bench, settings: Count, run: Run) -> Mapping[str, Any]:
-    anchors = len(bench.persona.anchors)  # pyright: ignore[reportOptionalMemberAccess]
-    return {**colours(bench, settings, run), "anchors": anchors}
+def presuming(context: Context, settings: Count, run: Run) -> Mapping[str, Any]:
+    anchors = len(context.persona.anchors)  # pyright: ignore[reportOptionalMemberAccess]
+    return {**colours(context, settings, run), "anchors": anchors}
 
 
 @failing(
@@ -938,17 +939,17 @@ def presuming(bench: Bench, settings: Count, run: Run) -> Mapping[str, Any]:
     "a file that it names and did not write",
     "it names missing.png, which is not in the run's folder",
 )
-def missing(bench: Bench, settings: Count, run: Run) -> Mapping[str, Any]:
+def missing(context: Context, settings: Count, run: Run) -> Mapping[str, Any]:
     return {"pictures": ["missing.png"]}
 
 
 @failing("returns_what_can_be_kept", "a number that is none", "not in JSON types: Out of range float values")
-def undefined(bench: Bench, settings: Count, run: Run) -> Mapping[str, Any]:
+def undefined(context: Context, settings: Count, run: Run) -> Mapping[str, Any]:
     return {"figures": {"mean": {"value": float("nan")}}}
 
 
 @failing("repeats_itself", "the time of day", "run twice, it finds another figures.at.value")
-def timed(bench: Bench, settings: Count, run: Run) -> Mapping[str, Any]:
+def timed(context: Context, settings: Count, run: Run) -> Mapping[str, Any]:
     return {"figures": {"at": {"value": next(TICKS)}}}
 
 

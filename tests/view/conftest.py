@@ -15,7 +15,7 @@ from viser import _messages
 from websockets.sync.client import connect
 from websockets.typing import Origin, Subprotocol
 
-from gpk_view.eye import REST
+from gpk_view.browser_camera import REST
 
 Point = tuple[float, float, float]
 

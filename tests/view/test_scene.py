@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from gpk.attach import attached, is_attached
-from gpk.bench import Bench
+from gpk.context import Context
 from gpk.directions import Direction
 from gpk.errors import InputError, PersonaError
 from gpk.generator import fingerprint
@@ -24,13 +24,13 @@ LOOK = Look("cat", mix=((1, 0.5), (3, 1.5)), angles=Angles(0.3, -0.1))
 
 
 @pytest.fixture
-def persona(subject: Bench) -> Persona:
+def persona(subject: Context) -> Persona:
     assert subject.persona is not None
     return subject.persona
 
 
 @pytest.fixture
-def stage(subject: Bench, persona: Persona) -> Stage:
+def stage(subject: Context, persona: Persona) -> Stage:
     """A stage with one persona, and one direction to edit along."""
     stage = Stage(subject, {"cat": persona})
     d = torch.randn(1, subject.generator.latent.w_dim, generator=seeded(4))
@@ -39,7 +39,7 @@ def stage(subject: Bench, persona: Persona) -> Stage:
 
 
 def test_a_look_is_the_personas_or_the_pretrained_picture_of_one_code(stage: Stage, persona: Persona) -> None:
-    generator = stage.bench.generator
+    generator = stage.context.generator
     anchors = stage.hull("cat").anchors
     w = (0.25 * anchors[1] + 0.75 * anchors[3])[None]
     camera = generator.orbit(0.3, -0.1)
@@ -57,7 +57,7 @@ def test_a_look_is_the_personas_or_the_pretrained_picture_of_one_code(stage: Sta
 
 
 def test_the_same_look_is_the_same_picture_whatever_was_looked_at_before(stage: Stage) -> None:
-    base = fingerprint(stage.bench.generator)
+    base = fingerprint(stage.context.generator)
     own, first = stage.pictures(Look(None, seed=5)), stage.pictures(LOOK)
     for other in (
         replace(LOOK, shown="pretrained"),
@@ -70,11 +70,11 @@ def test_the_same_look_is_the_same_picture_whatever_was_looked_at_before(stage: 
     assert torch.equal(stage.pictures(LOOK), first)
     assert torch.equal(stage.pictures(Look(None, seed=5)), own)
     stage.wear(None)
-    assert fingerprint(stage.bench.generator) == base
+    assert fingerprint(stage.context.generator) == base
 
 
 def test_the_planes_of_a_code_are_drawn_once_while_it_turns(stage: Stage) -> None:
-    generator = stage.bench.generator
+    generator = stage.context.generator
     if not isinstance(generator, EG3D):
         pytest.skip("a 2D generator has no planes")
     drawn = []
@@ -89,7 +89,7 @@ def test_the_planes_of_a_code_are_drawn_once_while_it_turns(stage: Stage) -> Non
 def test_without_a_subject_the_codes_are_the_generators_own(stage: Stage) -> None:
     stage.pictures(LOOK)  # leaves the persona on
     w = stage.code(Look(None, seed=3, truncation=0.5))
-    assert torch.equal(w, draw_prior(stage.bench.generator, 1, 3, truncation=0.5).w)
+    assert torch.equal(w, draw_prior(stage.context.generator, 1, 3, truncation=0.5).w)
     assert not torch.equal(w, stage.code(Look(None, seed=4, truncation=0.5)))
     assert len(stage.pictures(Look(None, shown="both"))) == 1
 
@@ -149,7 +149,7 @@ def test_an_edit_moves_along_its_direction_in_the_hull_or_freely(stage: Stage) -
 
 
 def test_a_direction_without_a_name_gets_one(stage: Stage) -> None:
-    d = torch.ones(1, stage.bench.generator.latent.w_dim)
+    d = torch.ones(1, stage.context.generator.latent.w_dim)
     assert stage.add_direction(Direction(d)) == "direction 2"
     with pytest.raises(InputError, match="the direction belongs to weights ffff"):
         stage.add_direction(Direction(d, "other", "ffff"))
@@ -160,7 +160,7 @@ def test_personas_of_two_generators_are_not_shown_together(stage: Stage, persona
     stranger = Persona(persona.changes, persona.recipe, origin, persona.anchors, persona.cameras)
     message = r"stranger was made for eg3d-ffhq \(ffhq-512, weights ffffffffffff…\), and cat for small"
     with pytest.raises(PersonaError, match=message):
-        Stage(stage.bench, {"cat": persona, "stranger": stranger})
+        Stage(stage.context, {"cat": persona, "stranger": stranger})
     with pytest.raises(PersonaError, match="the persona belongs to weights ffffffffffff"):
-        Stage(stage.bench, {"stranger": stranger})
+        Stage(stage.context, {"stranger": stranger})
     check_one_base({})

@@ -19,9 +19,9 @@ from viser._image_encoding import cv2_imencode_with_fallback
 from websockets.exceptions import ConnectionClosed
 
 from gpk.attach import is_attached
-from gpk.bench import Bench
+from gpk.context import Context
 from gpk.errors import InputError
-from gpk_view import lessons
+from gpk_view import edits
 from gpk_view.app import is_own, serving
 from gpk_view.camera import Angles, angles_from, position_at
 from gpk_view.frame import frame
@@ -33,7 +33,7 @@ Sees = Callable[[Any, Look], None]
 
 
 @pytest.fixture
-def stage(subject: Bench) -> Stage:
+def stage(subject: Context) -> Stage:
     """Two personas of one generator, of whose noise something is known."""
     assert subject.persona is not None
     known = replace(subject.backend, meaning=lambda z: {"size": z[:, 0], "ears": z[:, 1]})
@@ -46,12 +46,12 @@ def stage(subject: Bench) -> Stage:
 
 @pytest.fixture(autouse=True)
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lessons, "KNOWN", 256)
+    monkeypatch.setattr(edits, "KNOWN", 256)
 
 
 @pytest.fixture
 def solid(stage: Stage) -> Stage:
-    if stage.bench.generator.orbit() is None:
+    if stage.context.generator.orbit() is None:
         pytest.skip("a 2D generator has no views")
     return stage
 
@@ -78,7 +78,7 @@ def served(stage: Stage, browser: Open, port: int, tmp_path: Path) -> Iterator[O
 def sent(stage: Stage) -> Callable[[Look], bytes]:
     """The picture of a look as a browser gets it, by a stage of the test's own: a stage is for one thread."""
     personas = {name: copy.deepcopy(persona) for name, persona in stage.personas.items()}
-    twin = Stage(replace(stage.bench, generator=copy.deepcopy(stage.bench.generator)), personas)
+    twin = Stage(replace(stage.context, generator=copy.deepcopy(stage.context.generator)), personas)
 
     def made(look: Look) -> bytes:
         twin.directions = dict(stage.directions)
@@ -111,7 +111,7 @@ def test_the_page_is_served_here_and_nothing_stays_behind(
 ) -> None:
     with (
         nothing_left_behind(),
-        serving(stage, host="127.0.0.1", port=port, folder=tmp_path, tell=print) as (url, painter),
+        serving(stage, host="127.0.0.1", port=port, folder=tmp_path, tell=print) as (url, render_thread),
     ):
         assert url == f"http://127.0.0.1:{port}"
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -122,13 +122,13 @@ def test_the_page_is_served_here_and_nothing_stays_behind(
         one.look_from((3.0, 3.0, 3.0))
         one.until(lambda: one.pictures)
         one.close()
-    painter.wait()
-    assert not is_attached(stage.bench.generator)
+    render_thread.wait()
+    assert not is_attached(stage.context.generator)
     assert capsys.readouterr() == ("", "")
 
 
 def test_the_mouse_turns_and_the_sliders_follow(solid: Stage, served: Open, sees: Sees) -> None:
-    generator, one = solid.bench.generator, served()
+    generator, one = solid.context.generator, served()
     assert one.position == pytest.approx((0, 0, 2.7), abs=1e-5)
     sees(one, Look("cat"))
     one.look_from(position_at(generator, Angles(0.4, -0.2)))
@@ -147,7 +147,7 @@ def test_the_mouse_turns_and_the_sliders_follow(solid: Stage, served: Open, sees
 def test_a_slow_page_that_tells_late_where_its_camera_began_is_not_followed(
     solid: Stage, served: Open, sees: Sees
 ) -> None:
-    front, one = position_at(solid.bench.generator, Angles()), served()
+    front, one = position_at(solid.context.generator, Angles()), served()
     one.look_from((3.0, 3.0, 3.0))
     one.until(lambda: one.position == pytest.approx(front, abs=1e-5))  # it is put back
     assert one.part("Yaw")["value"] == 0
@@ -155,7 +155,7 @@ def test_a_slow_page_that_tells_late_where_its_camera_began_is_not_followed(
 
 
 def test_beyond_the_range_the_picture_stops_and_the_camera_comes_back(solid: Stage, served: Open, sees: Sees) -> None:
-    generator, one = solid.bench.generator, served()
+    generator, one = solid.context.generator, served()
     one.look_from(position_at(generator, Angles(1.6, 0.0)), look_at=(0.0, 0.0, 0.0))
     sees(one, Look("cat", angles=Angles(0.8, 0.0)))
     one.until(lambda: one.position == pytest.approx(position_at(generator, Angles(0.8, 0.0)), abs=1e-5))
@@ -226,7 +226,7 @@ def test_pictures_are_saved_marked_and_none_is_replaced(stage: Stage, served: Op
         one.until(lambda: one.told)
         assert one.told == [f"Saved: {tmp_path / 'pictures' / name}"]
     with Image.open(tmp_path / "pictures/cat-002.png") as saved:
-        assert saved.size == (stage.bench.generator.resolution,) * 2
+        assert saved.size == (stage.context.generator.resolution,) * 2
         assert "trainedAlgorithmicMedia" in saved.info["XML:com.adobe.xmp"]
     one.press("Download picture")
     one.until(lambda: one.files)
@@ -253,13 +253,13 @@ def test_a_picture_that_cannot_be_saved_is_told(served: Open, tmp_path: Path, se
 def test_without_a_subject_there_are_the_generators_own(
     stage: Stage, browser: Open, port: int, tmp_path: Path, sees: Sees
 ) -> None:
-    alone = Stage(stage.bench, {})
+    alone = Stage(stage.context, {})
     with serving(alone, host="127.0.0.1", port=port, folder=tmp_path, tell=print) as (url, _):
         one = browser(url)
         one.look_from((3.0, 3.0, 3.0))
         one.until(lambda: one.pictures)
         assert {"Pretrained", "Anchor", "Beta"}.isdisjoint(one.labels())
-        assert ("Yaw" in one.labels()) == (stage.bench.generator.orbit() is not None)
+        assert ("Yaw" in one.labels()) == (stage.context.generator.orbit() is not None)
         sees(one, Look(None, truncation=0.7))
         one.press("Another one")
         sees(one, Look(None, seed=1, truncation=0.7))
@@ -324,12 +324,12 @@ def test_what_fails_unforeseen_ends_the_viewer(
     def fail(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(stage.bench.generator, "looking_at", fail)
-    with serving(stage, host="127.0.0.1", port=port, folder=tmp_path, tell=print) as (url, painter):
+    monkeypatch.setattr(stage.context.generator, "looking_at", fail)
+    with serving(stage, host="127.0.0.1", port=port, folder=tmp_path, tell=print) as (url, render_thread):
         one = browser(url)
         one.look_from((3.0, 3.0, 3.0))
         with pytest.raises(ZeroDivisionError):
-            painter.wait()
+            render_thread.wait()
         one.close()
 
 

@@ -220,8 +220,8 @@ def _in_a_fresh_interpreter(name: str, value: str) -> dict[str, object]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def _seconds(told: dict[str, object]) -> float:
-    return float(str(told["seconds"]))
+def _seconds(report: dict[str, object]) -> float:
+    return float(str(report["seconds"]))
 
 
 RULES = (Rule(imports_lightly), Rule(names_what_exists), Rule(builds_small, basic=True))

@@ -67,14 +67,14 @@ def shows_views_as_one_by_one(specimen: Specimen) -> None:
     for count in (1, 2):
         w = specimen.codes(count)
         with torch.no_grad():
-            sight = generator.looking_at(w)
+            view = generator.looking_at(w)
             together = list(generator.views(w, cameras))
             if len(together) != len(cameras):
                 raise ContractError(f"views of {len(cameras)} cameras are {len(together)} renders: it is one for each")
             for index in (0, 1, 2, 0):
                 camera = cameras[index].expand(count)
                 alone = generator(w, camera)
-                for how, shown in (("views", together[index]), ("looking_at", sight(camera))):
+                for how, shown in (("views", together[index]), ("looking_at", view(camera))):
                     for name, level in alone._asdict().items():
                         other = getattr(shown, name)
                         if (level is None) != (other is None):

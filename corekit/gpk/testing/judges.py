@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gpk.bench import Attributes, FeatureDistance
 from gpk.errors import ExtraError
 from gpk.generator import fingerprint
+from gpk.judges import Attributes, FeatureDistance
 from gpk.plugin import JudgeCard
 from gpk.seeding import seeded
 from gpk.testing.alike import NOTHING, alike, off
@@ -43,7 +43,7 @@ class JudgeSpecimen:
         except ExtraError as error:
             raise NotPromisedError(str(error)) from error
 
-    def seen(self, *pictures: Tensor) -> Tensor:
+    def judged(self, *pictures: Tensor) -> Tensor:
         """What the network says of pictures [B, 3, R, R], a distance of each from its neighbour in the batch, too."""
         if self.card.kind == "distance" and len(pictures) == 1:
             return self.network(pictures[0], pictures[0].roll(1, 3))
@@ -80,7 +80,7 @@ def answers_by_its_kind(specimen: JudgeSpecimen) -> None:
     """
     card, network = specimen.card, specimen.network
     with torch.no_grad():
-        seen = specimen.seen(pictures(3))
+        seen = specimen.judged(pictures(3))
     wanted = {"distance": "[B]", "judge": "[B, F]", "attributes": "[B, K]"}[card.kind]
     if seen.ndim != (1 if card.kind == "distance" else 2) or len(seen) != 3:
         raise ContractError(f"of 3 pictures it says {list(seen.shape)}: a {card.kind} gives {wanted}, one row each")
@@ -116,7 +116,7 @@ def tells_pictures_apart(specimen: JudgeSpecimen) -> None:
                 )
             if not far.min() > 0:
                 raise ContractError(f"two unlike pictures are {far.min():.2g} apart: a distance is above 0 there")
-        elif alike(specimen.seen(a), specimen.seen(b), within=NOTHING):
+        elif alike(specimen.judged(a), specimen.judged(b), within=NOTHING):
             raise ContractError("of any picture it says the same: look at what it does with its input")
 
 
@@ -128,16 +128,16 @@ def judges_each_alone(specimen: JudgeSpecimen) -> None:
     given, _ = shown.clone(), specimen.network  # now it is loaded, which may have drawn first weights at random
     state = torch.random.get_rng_state()
     with torch.no_grad():
-        together = specimen.seen(shown)
+        together = specimen.judged(shown)
         for i in range(3):
-            alone = specimen.seen(shown[i : i + 1])[0]
+            alone = specimen.judged(shown[i : i + 1])[0]
             if not alike(alone, together[i], together):
                 raise ContractError(
                     f"of a picture alone it says something {off(alone, together[i], together):.2g} of its size off "
                     "what it says of it in a batch of 3: each is judged by itself. Look for BatchNorm in training "
                     "mode, and statistics over the batch"
                 )
-        again = specimen.seen(shown)
+        again = specimen.judged(shown)
     if not torch.equal(again, together):
         raise ContractError(
             f"asked twice, it says things {off(again, together):.2g} of their size apart: look for dropout and for "
@@ -155,10 +155,10 @@ def stays_in_evaluation_mode(specimen: JudgeSpecimen) -> None:
     """Whatever is around it calls `train()`, it says the same, and keeps its running averages."""
     shown = pictures(3)
     with torch.no_grad():
-        before = specimen.seen(shown)
+        before = specimen.judged(shown)
         stored = fingerprint(specimen.network)
         specimen.network.train()
-        after = specimen.seen(shown)
+        after = specimen.judged(shown)
     if not torch.equal(before, after):
         raise ContractError(
             f"after train() it says things {off(after, before):.2g} of their size off: a judge is what it is, also "
@@ -173,7 +173,7 @@ def takes_any_side(specimen: JudgeSpecimen) -> None:
     for side in SIDES:
         try:
             with torch.no_grad():
-                seen = specimen.seen(pictures(2, side))
+                seen = specimen.judged(pictures(2, side))
         except RuntimeError as error:
             raise ContractError(
                 f"of pictures of side {side} it raised: {str(error).splitlines()[0]}. Any side is to do: resize first, "
@@ -190,7 +190,7 @@ def lets_gradients_through(specimen: JudgeSpecimen) -> None:
     judge, where it can be.
     """
     shown = pictures(2).requires_grad_()
-    seen = specimen.seen(shown)
+    seen = specimen.judged(shown)
     if not seen.requires_grad:
         if specimen.card.kind == "judge":
             raise NotPromisedError("it has no gradients, which a judge need not have")

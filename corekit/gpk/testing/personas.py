@@ -1,4 +1,4 @@
-"""Rules of personas on a generator: nothing changes at birth, much after it, and it comes off without a trace.
+"""Rules of personas on a generator: nothing changes at init, much after it, and it comes off without a trace.
 
 A persona's factors are given values at random, as if learned: what is looked at is whether the generator reads its
 weights through it, not whether that is a likeness.
@@ -29,7 +29,7 @@ EVERYTHING = Recipe(parts={"mapping": "adapt", "backbone": "adapt", "decoder": "
 """A recipe that changes every site."""
 
 
-def newborn(specimen: Specimen, recipe: Recipe = EVERYTHING) -> Persona:
+def untrained(specimen: Specimen, recipe: Recipe = EVERYTHING) -> Persona:
     """A persona of three anchors on the specimen's generator, which changes nothing yet."""
     generator = specimen.generator
     origin = Origin(specimen.backend.name, specimen.card.name, fingerprint(generator))
@@ -39,7 +39,7 @@ def newborn(specimen: Specimen, recipe: Recipe = EVERYTHING) -> Persona:
 @torch.no_grad()
 def learned(specimen: Specimen, recipe: Recipe = EVERYTHING, *, seed: int = 3) -> Persona:
     """A persona that changes every site that the recipe lets change."""
-    persona, rng = newborn(specimen, recipe), seeded(seed)
+    persona, rng = untrained(specimen, recipe), seeded(seed)
     for key, change in persona.changes.items():
         moved = change.B if isinstance(change, LoRA) else change.D
         size = 0.2 * specimen.generator.get_parameter(key).square().mean().sqrt().clamp_min(0.1)
@@ -47,7 +47,7 @@ def learned(specimen: Specimen, recipe: Recipe = EVERYTHING, *, seed: int = 3) -
     return persona
 
 
-def is_itself_at_a_personas_birth(specimen: Specimen) -> None:
+def is_itself_at_a_personas_init(specimen: Specimen) -> None:
     """A persona that has learned nothing changes no bit of a picture, in every layout and at ranks 1 and 2: what
     training starts from is the pretrained generator.
     """
@@ -55,12 +55,12 @@ def is_itself_at_a_personas_birth(specimen: Specimen) -> None:
     with torch.no_grad():
         before = generator(w, camera).image
         for layout, rank in itertools.product(get_args(Layout), (1, 2)):
-            persona = newborn(specimen, Recipe(rank=rank, layout=layout, parts=EVERYTHING.parts))
+            persona = untrained(specimen, Recipe(rank=rank, layout=layout, parts=EVERYTHING.parts))
             with attached(generator, persona):
                 after = generator(w, camera).image
             if not torch.equal(before, after):
                 raise ContractError(
-                    f"a newborn persona (layout {layout}, rank {rank}) changes the picture by "
+                    f"an untrained persona (layout {layout}, rank {rank}) changes the picture by "
                     f"{off(after, before):.2g} of its size: it adds zero to every weight. Look for what treats an "
                     "attached weight otherwise than a plain one"
                 )
@@ -177,7 +177,7 @@ def copies_only_by_itself(specimen: Specimen) -> None:
             raise ContractError(
                 "changing a deep copy's weights changes the original's picture: it shares tensors with it"
             )
-    with attached(generator, newborn(specimen)):
+    with attached(generator, untrained(specimen)):
         try:
             copy.deepcopy(generator)
         except PersonaError:
@@ -205,7 +205,7 @@ def _as_before(
 
 
 RULES = (
-    Rule(is_itself_at_a_personas_birth),
+    Rule(is_itself_at_a_personas_init),
     Rule(keeps_a_persona_in_tensors),
     Rule(is_changed_by_a_persona),
     Rule(lets_a_persona_go),

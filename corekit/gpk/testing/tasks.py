@@ -22,9 +22,9 @@ from gpk.errors import ExtraError, InputError
 from gpk.generator import fingerprint
 from gpk.plugin import Task
 from gpk.testing.building import imports_lightly
+from gpk.testing.contexts import Folder, context
 from gpk.testing.rule import ContractError, NotPromisedError, Rule
 from gpk.testing.specimen import Specimen
-from gpk.testing.workbench import Folder, bench
 
 SIMPLE = (int, float, str, bool, Path)
 
@@ -52,10 +52,10 @@ class TaskSpecimen:
             raise NotPromisedError(f"it wants views, and {on.backend.name} is 2D: name a backend with cameras")
         settings = self.kind(**{**task.tiny, **self.settings})
         side = None if task.side is None else task.side(settings, on.generator.resolution)
-        journal = Folder(folder)
-        handed = bench(on, journal, persona=persona, photos=task.photos != "none", side=side)
+        logger = Folder(folder)
+        handed = context(on, logger, persona=persona, photos=task.photos != "none", side=side)
         try:
-            return journal, task.run(handed, settings, journal)
+            return logger, task.run(handed, settings, logger)
         except (ExtraError, InputError) as error:
             raise NotPromisedError(f"it asks for something else: {error}") from error
 
@@ -97,7 +97,7 @@ def returns_what_can_be_kept(specimen: TaskSpecimen) -> None:
     the run's folder: it is kept in the log, and shown.
     """
     with elsewhere() as folder:
-        journal, found = specimen.run(folder / "run")
+        logger, found = specimen.run(folder / "run")
         if not isinstance(found, Mapping):
             raise ContractError(
                 f"it returned a {type(found).__name__}: a task returns a mapping, empty where nothing is to tell"
@@ -110,7 +110,7 @@ def returns_what_can_be_kept(specimen: TaskSpecimen) -> None:
                 "paths, and None where there is no number"
             ) from error
         for name in [*told.get("pictures", ()), *told.get("files", ())]:
-            if not (journal.directory / name).exists():
+            if not (logger.directory / name).exists():
                 raise ContractError(
                     f"it names {name}, which is not in the run's folder: pictures and files are paths in it"
                 )
@@ -138,8 +138,8 @@ def leaves_the_generator_as_it_was(specimen: TaskSpecimen) -> None:
         specimen.run(folder / "run")
     if fingerprint(generator) != stored:
         raise ContractError(
-            "afterwards the generator's weights are not what they were: work through bench.personalized(), which takes "
-            "the persona off again, or on a copy"
+            "afterwards the generator's weights are not what they were: work through context.personalized(), which "
+            "takes the persona off again, or on a copy"
         )
     if (after := _state(specimen)) != before:
         name = next(name for name in before if after[name] != before[name])
@@ -182,8 +182,8 @@ def works_on_the_pretrained_generator(specimen: TaskSpecimen) -> None:
             specimen.run(folder / "run", persona=False)
         except AttributeError as error:
             raise ContractError(
-                f"without a persona it raised AttributeError: {error}. `persona` is 'optional': bench.persona may be "
-                "None. Work through bench.personalized(), or say persona='needed'"
+                f"without a persona it raised AttributeError: {error}. `persona` is 'optional': context.persona may be "
+                "None. Work through context.personalized(), or say persona='needed'"
             ) from error
 
 

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import torch
-from gpk_birds.bird import ellipsoids, seen
+from gpk_birds.bird import ellipsoids, rendered
 from gpk_birds.field import Field
 from safetensors.torch import save_file
 from torch import Tensor
@@ -48,7 +48,7 @@ def train(steps: int) -> None:
     for step in range(steps):
         z = torch.randn(BIRDS, field.latent.z_dim, generator=rng)
         origins, directions = rays(field, z, rng)
-        colour, hit, distance = seen(z, origins, directions)
+        colour, hit, distance = rendered(z, origins, directions)
         mine, met, far = field.along(field.mapping(z), origins, directions, rng)
         squares = (mine - colour).square().mean()
         off = (far - distance)[hit].square().mean() * 10

@@ -85,9 +85,9 @@ def test_every_format_and_shape_comes_back(tmp_path: Path, kind: str, shape: str
         path = path.with_suffix(".npz" if kind.startswith("npz") else ".npy")
     WRITERS[kind](path, w)
     array = read(path.rename(tmp_path / "code.bin"))
-    assert array.numbers.dtype == torch.float32
-    assert array.numbers.is_contiguous()
-    assert torch.equal(array.numbers, w)
+    assert array.values.dtype == torch.float32
+    assert array.values.is_contiguous()
+    assert torch.equal(array.values, w)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
@@ -100,7 +100,7 @@ def test_other_floating_point_numbers_become_float32(tmp_path: Path, dtype: torc
         np.save(tmp_path / "w.npy", w.numpy())
         files.append(tmp_path / "w.npy")
     for file in files:
-        assert torch.equal(read(file).numbers, w.float())
+        assert torch.equal(read(file).values, w.float())
 
 
 def test_what_the_message_says_gives_the_array(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_what_the_message_says_gives_the_array(tmp_path: Path) -> None:
             line[1].replace('"w.npy"', repr(str(tmp_path / "w.npy"))),
             {"np": np, "torch": torch, "safetensors": safetensors},
         )
-        assert torch.equal(read(tmp_path / "w.npy").numbers, W)
+        assert torch.equal(read(tmp_path / "w.npy").values, W)
 
 
 class Trap:
@@ -208,7 +208,7 @@ def test_a_packed_file_unpacks_to_no_more_than_codes_do(tmp_path: Path, monkeypa
     rows = torch.randn(50, 1, 64, generator=seeded(2)).expand(-1, 18, -1)  # a code's row for each layer packs well
     np.savez_compressed(path, w=rows.numpy())
     assert path.stat().st_size * 8 < rows.numel() * 4
-    assert torch.equal(read(path).numbers, rows)
+    assert torch.equal(read(path).values, rows)
 
 
 def test_a_tensor_that_repeats_a_number_claims_no_more_than_its_file(
@@ -226,7 +226,7 @@ def test_containers_are_not_looked_into_for_ever(tmp_path: Path) -> None:
     for _ in range(6):
         inner = [inner] * 500  # as many paths as there are atoms, in a kilobyte
     torch.save({"w": W, "x": inner}, tmp_path / "w.pt")
-    assert torch.equal(read(tmp_path / "w.pt").numbers, W)
+    assert torch.equal(read(tmp_path / "w.pt").values, W)
 
 
 UNTOLD: dict[str, tuple[Callable[[Path], object], str]] = {
@@ -323,7 +323,7 @@ def test_lines_for_texts_are_right(tmp_path: Path) -> None:
         line = re.search(r"`(np\.save.*)` converts it", str(caught.value))
         assert line is not None
         exec(line[1].replace('"w.npy"', repr(str(tmp_path / "w.npy"))), {"np": np, "json": json, "Path": Path})
-        assert torch.equal(read(tmp_path / "w.npy").numbers, W[0])
+        assert torch.equal(read(tmp_path / "w.npy").values, W[0])
 
 
 def test_a_picture_a_folder_and_nothing(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def test_the_pages_reader_reads_what_gpk_writes(layout: Layout, tmp_path: Path, 
     for change in changes.values():
         for parameter in change.parameters():
             nn.init.normal_(parameter, generator=rng)
-    recipe = Recipe(rank=2, layout=layout, ranks={"backbone.8": 1})
+    recipe = Recipe(rank=2, layout=layout, rank_pattern={"backbone.8": 1})
     origin = Origin("eg3d-ffhq", "ffhq512-128", "ab" * 32)
     anchors, cameras = torch.randn(3, 14, 4, generator=rng), torch.randn(3, 25, generator=rng)
     path = tmp_path / "a.persona.safetensors"

@@ -87,7 +87,7 @@ def test_the_picture_is_that_of_the_files_numbers(
     found = learned(snapshot.written(tmp_path / "a.pkl"), eg3d)
     assert found.notes == ()
     recipe = found.recipe
-    assert (recipe.layout, recipe.rank, recipe.alpha, recipe.ranks) == (layout, rank, 2, {})
+    assert (recipe.layout, recipe.rank, recipe.alpha, recipe.rank_pattern) == (layout, rank, 2, {})
     parts = {"mapping": "frozen", "backbone": "adapt", "superres": "adapt"}
     assert recipe.parts == parts | {"decoder": "whole" if decoder else "frozen"}
     wanted = shown(by_definition(snapshot, 2 / rank))
@@ -185,7 +185,7 @@ def test_ranks_of_blocks(maker: ModuleType, eg3d: EG3D, tmp_path: Path) -> None:
     one.factors.update(mixed)
     one.stated.clear()
     found = learned(one.written(tmp_path / "a.pkl"), eg3d, alpha=1)
-    assert (found.recipe.rank, found.recipe.ranks) == (2, {"superres.16": 1, "superres.32": 1})
+    assert (found.recipe.rank, found.recipe.rank_pattern) == (2, {"superres.16": 1, "superres.32": 1})
     with attached(eg3d, persona_of(eg3d, found, tmp_path)):
         pass
     assert {change.rank for change in found.changes.values() if isinstance(change, LoRA)} == {1, 2}

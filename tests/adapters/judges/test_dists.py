@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torchvision.models import vgg
 
 import gpk_judges
-from gpk.bench import FeatureDistance
 from gpk.errors import ExtraError, WeightsError
 from gpk.generator import fingerprint
+from gpk.judges import FeatureDistance
 
 SHIPPED = Path(DISTS_pt.__file__).parent / "weights.pt"
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from gpk.camera import Camera
 from gpk_runs import raster
-from gpk_runs.raster import seen
+from gpk_runs.raster import rasterized
 
 FRONT = Camera.orbit(0.0, 0.0, radius=2.0, focal=1.0)  # at z = 2; the plane z = 0 is seen from -1 to 1
 
@@ -25,7 +25,7 @@ def square(side: float, z: float, *, x: float = 0.0, y: float = 0.0, cuts: int =
 @pytest.mark.parametrize("cuts", [1, 7, 100])  # larger than a pixel, about as large, and smaller
 def test_a_square_covers_its_pixels_and_no_others(cuts: int) -> None:
     vertices, faces = square(1.0, 0.0, x=0.5, y=0.5, cuts=cuts)  # the upper right quarter of the picture
-    picture, there = seen(vertices, faces, vertices, FRONT, 32)
+    picture, there = rasterized(vertices, faces, vertices, FRONT, 32)
     expected = torch.zeros(1, 32, 32, dtype=torch.bool)
     expected[:, :16, 16:] = True
     assert torch.equal(there, expected)
@@ -41,7 +41,7 @@ def test_the_nearer_one_hides_the_other_whatever_their_order() -> None:
         (torch.cat([near, far]), torch.cat([faces, others + 4])),
         (torch.cat([far, near]), torch.cat([others, faces + 4])),
     ):
-        picture, _ = seen(vertices, both, vertices[:, 2:], FRONT, 16)
+        picture, _ = rasterized(vertices, both, vertices[:, 2:], FRONT, 16)
         assert picture[0, 8, 8] == pytest.approx(0.5)
         assert picture[0, 1, 8] == 0
         assert picture[0, 4, 4] == pytest.approx(-0.5)
@@ -49,7 +49,7 @@ def test_the_nearer_one_hides_the_other_whatever_their_order() -> None:
 
 def test_what_is_tilted_is_mixed_as_perspective_has_it() -> None:
     vertices = torch.tensor([[-1.0, -1, 1], [-1, 1, 1], [3.0, 1, -1], [3.0, -1, -1]])  # z falls with x, evenly
-    picture, there = seen(vertices, torch.tensor([[2, 1, 0], [3, 2, 0]]), vertices, FRONT, 64)
+    picture, there = rasterized(vertices, torch.tensor([[2, 1, 0], [3, 2, 0]]), vertices, FRONT, 64)
     x, _, z = picture[:, there[0]]
     torch.testing.assert_close(z, 0.5 - x / 2, atol=1e-4, rtol=0)
     centre = ((torch.arange(64) + 0.5) / 32 - 1).expand(64, 64)[there[0]]
@@ -58,16 +58,16 @@ def test_what_is_tilted_is_mixed_as_perspective_has_it() -> None:
 
 def test_what_is_outside_or_turned_away_or_has_no_area_is_not_seen() -> None:
     vertices, faces = square(0.5, 0.0, x=5.0)
-    assert not seen(vertices, faces, vertices, FRONT, 16)[1].any()
+    assert not rasterized(vertices, faces, vertices, FRONT, 16)[1].any()
     vertices, faces = square(0.5, 0.0)
-    assert seen(vertices, faces, vertices, FRONT, 16)[1].any()
-    assert not seen(vertices, faces.flip(1), vertices, FRONT, 16)[1].any()  # from behind
+    assert rasterized(vertices, faces, vertices, FRONT, 16)[1].any()
+    assert not rasterized(vertices, faces.flip(1), vertices, FRONT, 16)[1].any()  # from behind
     line = torch.tensor([[-0.5, 0.0, 0.0], [0.0, 0.0, 0.0], [0.5, 0.0, 0.0]])
-    assert not seen(line, torch.tensor([[0, 1, 2]]), line, FRONT, 16)[1].any()
+    assert not rasterized(line, torch.tensor([[0, 1, 2]]), line, FRONT, 16)[1].any()
 
 
 def test_it_does_not_matter_how_many_pairs_are_looked_at_together(monkeypatch: pytest.MonkeyPatch) -> None:
     vertices, faces = square(1.3, 0.1, cuts=9)
-    whole = seen(vertices, faces, vertices, FRONT, 32)
+    whole = rasterized(vertices, faces, vertices, FRONT, 32)
     monkeypatch.setattr(raster, "AT_ONCE", 100)
-    assert all(map(torch.equal, seen(vertices, faces, vertices, FRONT, 32), whole))
+    assert all(map(torch.equal, rasterized(vertices, faces, vertices, FRONT, 32), whole))

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import torch
 
-from gpk.bench import Journal
 from gpk.errors import InputError, RunError
+from gpk.logger import Logger
 from gpk_checkpoints.files import write_safetensors
 from gpk_runs.log import read_log
 from gpk_runs.run import Run
@@ -31,8 +31,8 @@ def events(run: Run) -> list[dict[str, Any]]:
 def test_a_new_run(tmp_path: Path) -> None:
     folder = tmp_path / "runs" / "one"
     with Run.open(folder, CONFIG) as run:
-        journal: Journal = run
-        journal.record("begun", {"photos": 4, "loss": torch.tensor(0.5)})
+        logger: Logger = run
+        logger.record("begun", {"photos": 4, "loss": torch.tensor(0.5)})
         assert events(run) == [{"event": "begun", "photos": 4, "loss": 0.5}]
         assert run.load_state() is None
         assert not run.finished

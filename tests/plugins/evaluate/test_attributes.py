@@ -9,14 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from gpk.album import Album
-from gpk.bench import Bench, Silence
+from gpk.context import Context
+from gpk.logger import NullLogger
 from gpk.plugin import Backend, Card
 from gpk.seeding import seeded
 from gpk_evaluate.evaluation import learned_directions
 from gpk_evaluate.instruments import Instruments
 from gpk_evaluate.protocols import Scene, editing
 from gpk_evaluate.settings import Evaluation
-from gpk_evaluate.ways import Sitter
+from gpk_evaluate.variants import Subject
 from gpk_stylegan2.network import StyleGAN2
 from gpk_tasks.presets import preset
 
@@ -31,7 +32,7 @@ class Reader(nn.Module):
         return torch.stack([images.mean((1, 2, 3)), images.abs().mean((1, 2, 3))], 1)
 
 
-def bench_of(generator: StyleGAN2) -> Bench:
+def context_of(generator: StyleGAN2) -> Context:
     """Its noise tells of five things, of which pictures tell one."""
     card = Card("small", "Small", "none")
     names = ("width", "length", "tilt", "light", "hue")
@@ -41,21 +42,21 @@ def bench_of(generator: StyleGAN2) -> Bench:
     )  # fmt: skip
     album = Album(torch.zeros(3, 3, 16, 16), ("a", "b", "c"))
     distance = lambda a, b: (a - b).abs().mean((1, 2, 3))  # noqa: E731
-    return Bench(backend, card, generator, distance, album, Silence(), attributes=Reader())
+    return Context(backend, card, generator, distance, album, NullLogger(), attributes=Reader())
 
 
 def test_what_can_be_read_comes_first_and_the_rest_goes_unread(stylegan2: StyleGAN2) -> None:
-    bench = bench_of(stylegan2)
+    context = context_of(stylegan2)
     anchors = stylegan2.mapping(torch.randn(3, 12, generator=seeded(0)))
-    sitter = Sitter("she", bench, anchors, preset("fast"))
-    directions = learned_directions(sitter, NUMBERS)
+    subject = Subject("she", context, anchors, preset("fast"))
+    directions = learned_directions(subject, NUMBERS)
     assert list(directions) == ["light", "width", "length"]
-    scene = Scene(bench, anchors, None, Instruments({}, {}, Reader()), NUMBERS, directions)
+    scene = Scene(context, anchors, None, Instruments({}, {}, Reader()), NUMBERS, directions)
     figures = editing(scene).figures
     assert {name: sorted(row) for name, row in figures.items()} == {
         "light": ["attribute", "moved"],
         "width": ["moved"],
         "length": ["moved"],
     }
-    unread = dataclasses.replace(sitter, bench=dataclasses.replace(bench, attributes=None))
+    unread = dataclasses.replace(subject, context=dataclasses.replace(context, attributes=None))
     assert list(learned_directions(unread, NUMBERS)) == ["width", "length", "tilt"]

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from gpk.bench import Attributes, FeatureDistance
 from gpk.camera import Camera
 from gpk.errors import RunError
+from gpk.judges import Attributes, FeatureDistance
 from gpk_minicat.attributes import load_attributes, meaning
 from gpk_minicat.convnet import ConvNet, ResNet, folded
 from gpk_minicat.distance import Distance, differences, load_distance

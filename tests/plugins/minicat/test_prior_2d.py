@@ -5,13 +5,13 @@ from pathlib import Path
 
 import torch
 
-from gpk.bench import Silence
 from gpk.camera import Camera
+from gpk.logger import NullLogger
 from gpk.metrics import psnr
 from gpk.registry import Registry
 from gpk_checkpoints.personas import read_header
 from gpk_checkpoints.weights import load_generator
-from gpk_cli.bench import make_bench
+from gpk_cli.context import make_context
 from gpk_minicat.album import write_album
 from gpk_minicat.parameters import PRIOR, from_noise
 from gpk_minicat.pictures import FOCAL, PITCH, YAW, random_cameras
@@ -74,7 +74,7 @@ def test_photos_without_cameras_become_a_persona(tmp_path: Path) -> None:
     registry = Registry.discover()
     backend = registry.backend("stylegan2-minicat")
     settings = Settings(inversion=Inversion(steps=2, lr=0.3), tuning=Tuning(steps=2, lr=0.02))
-    bench = make_bench(
+    context = make_context(
         registry,
         backend,
         backend.card,
@@ -84,10 +84,10 @@ def test_photos_without_cameras_become_a_persona(tmp_path: Path) -> None:
         precision="auto",
         lpips_weights=None,
         device="cpu",
-        journal=Silence(),
+        logger=NullLogger(),
     )
-    with Run.open(tmp_path / "run", describe(bench, settings)) as run:
-        outcome = personalize(dataclasses.replace(bench, journal=run), settings, run)
+    with Run.open(tmp_path / "run", describe(context, settings)) as run:
+        outcome = personalize(dataclasses.replace(context, logger=run), settings, run)
     header = read_header(outcome.file)
     assert (header["backend"], header["card"], header["album_size"]) == ("stylegan2-minicat", "minicat-2d-64", 3)
     told = outcome.figures["train"]

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from gpk.bench import FeatureDistance
 from gpk.errors import InputError
+from gpk.judges import FeatureDistance
 from gpk.registry import Registry
 from gpk.seeding import seeded
 from gpk_module.pyramid import load

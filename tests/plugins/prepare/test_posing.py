@@ -13,8 +13,9 @@ from PIL import Image
 from torch import Tensor
 
 from gpk.album import Album
-from gpk.bench import Bench, Silence
+from gpk.context import Context
 from gpk.framing import Square
+from gpk.logger import NullLogger
 from gpk.plugin import Backend, Card
 from gpk.seeding import seeded
 from gpk_eg3d.network import EG3D
@@ -23,11 +24,11 @@ from gpk_photos.crop import cropped
 from gpk_photos.decode import decode
 from gpk_photos.reading import Face, sha256_of, take
 from gpk_photos.validity import mask_name
-from gpk_prepare.ledger import Ledger
 from gpk_prepare.posing import posed
 from gpk_prepare.recut import FOUND
 from gpk_prepare.settings import Preparation
 from gpk_prepare.sorting import Pose, Sorted, choices
+from gpk_prepare.state import PreparationState
 from gpk_tasks.pose import Posing
 
 DETECTED = Preparation("small", "small", 32, cameras=True, cropped="detect")
@@ -46,21 +47,21 @@ class Work:
 
     raw: Path
     out: Path
-    bench: Bench
+    context: Context
 
     def __post_init__(self) -> None:
         self.files = {file.name: file.read_bytes for file in sorted(self.raw.iterdir())}
-        self.ledger = Ledger(self.out)
+        self.state = PreparationState(self.out)
 
     def faces(self, *, without: str = "") -> dict[str, Face]:
         """Reads what is not read, as the stage before does."""
         faces = {}
         for name in [name for name in self.files if name != without]:
-            known = self.ledger.readings.get(name)
+            known = self.state.readings.get(name)
             if known is None or not (self.out / known.faces[0].crop).exists():
                 content, sha256, _ = sha256_of(self.files[name])
                 known = take(name, content, sha256, find=lambda _, name: [SQUARES[name]], side=32, album=self.out)
-                self.ledger.readings[name] = known
+                self.state.readings[name] = known
             faces[name] = known.faces[0]
         return faces
 
@@ -70,8 +71,8 @@ class Work:
         """The stage's poses."""
         faces = self.faces(without=without)
         return posed(
-            faces, self.files, settings, self.ledger, self.bench,
-            out=self.out, journal=Silence(), tick=tick, looking=QUICK,
+            faces, self.files, settings, self.state, self.context,
+            out=self.out, logger=NullLogger(), tick=tick, looking=QUICK,
         )  # fmt: skip
 
     def pictures(self) -> dict[str, bytes]:
@@ -90,8 +91,10 @@ def work(tmp_path: Path, eg3d: EG3D) -> Work:
         Image.fromarray((soft.movedim(0, 2) * 255).byte().numpy()).save(raw / name)
     card = Card("small", "Small", "none")
     nothing = Album(torch.empty(0, 3, 32, 32), ())
-    bench = Bench(Backend("small", "Small", (card,), lambda config: eg3d), card, eg3d, absolute, nothing, Silence())
-    return Work(raw, tmp_path / "album", bench)
+    context = Context(
+        Backend("small", "Small", (card,), lambda config: eg3d), card, eg3d, absolute, nothing, NullLogger()
+    )
+    return Work(raw, tmp_path / "album", context)
 
 
 def test_crops_masks_labels_and_selection_agree_with_the_better_squares(work: Work) -> None:
@@ -107,7 +110,7 @@ def test_crops_masks_labels_and_selection_agree_with_the_better_squares(work: Wo
         assert (work.out / mask_name(crop)).exists() == bool((cut.mask < 1).any())
         assert (work.out / FOUND / crop).read_bytes() == before[crop]
     assert (work.out / mask_name(faces["c.png"].crop)).exists()
-    line = choices(work.ledger.readings, Sorted(faces, dict.fromkeys(faces, ())), poses, {})[0]
+    line = choices(work.state.readings, Sorted(faces, dict.fromkeys(faces, ())), poses, {})[0]
     told = poses["a.png"].square
     assert told is not None
     assert line.measured["roll"] == f"{told.roll:.1f}" != "5.0"
@@ -117,9 +120,9 @@ def test_crops_masks_labels_and_selection_agree_with_the_better_squares(work: Wo
 def test_a_second_time_nothing_is_done_and_a_crop_that_was_deleted_is_cut_anew(work: Work) -> None:
     poses = work.done()
     after = work.pictures()
-    work.ledger.save()
+    work.state.save()
     times = {file: file.stat().st_mtime_ns for file in work.out.rglob("photos/*.png")}
-    again = Work(work.raw, work.out, work.bench)
+    again = Work(work.raw, work.out, work.context)
     assert again.done() == poses  # from the file
     assert {file: file.stat().st_mtime_ns for file in work.out.rglob("photos/*.png")} == times
     (work.out / again.faces()["a.png"].crop).unlink()
@@ -130,7 +133,7 @@ def test_a_second_time_nothing_is_done_and_a_crop_that_was_deleted_is_cut_anew(w
 def test_a_photo_less_is_the_album_that_never_had_it(work: Work, tmp_path: Path) -> None:
     work.done()
     poses = work.done(without="b.png")
-    fresh = Work(work.raw, tmp_path / "fresh", work.bench)
+    fresh = Work(work.raw, tmp_path / "fresh", work.context)
     fresh.faces()  # it is read, and not wanted
     assert fresh.done(without="b.png") == poses
     assert fresh.pictures() == work.pictures()
@@ -145,14 +148,14 @@ def test_stopped_anywhere_it_goes_on_to_the_same_album(work: Work, tmp_path: Pat
         nonlocal ticks
         ticks += 1
         if ticks == stop:
-            work.ledger.save()
+            work.state.save()
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         work.done(tick=tick)
-    whole = Work(work.raw, tmp_path / "whole", work.bench)
+    whole = Work(work.raw, tmp_path / "whole", work.context)
     poses = whole.done()
-    again = Work(work.raw, work.out, work.bench)
+    again = Work(work.raw, work.out, work.context)
     assert again.done() == poses
     assert again.pictures() == whole.pictures()
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from gpk.bench import Bench
+from gpk.context import Context
 from gpk_runs.run import Run
 from gpk_tasks import keeping
 
@@ -43,7 +43,12 @@ def done(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Done]:
     monkeypatch.setattr(keeping, "SAVE_EVERY", 0.0)
 
     def do(
-        task: Callable[..., Mapping[str, Any]], bench: Bench, settings: Any, folder: Path, *, stop_at: int | None = None
+        task: Callable[..., Mapping[str, Any]],
+        context: Context,
+        settings: Any,
+        folder: Path,
+        *,
+        stop_at: int | None = None,
     ) -> Done:
         shown = 0
 
@@ -54,7 +59,7 @@ def done(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Done]:
                 raise KeyboardInterrupt
 
         with Run.open(folder, {"settings": str(settings)}, show=show) as run:
-            facts = task(dataclasses.replace(bench, journal=run), settings, run)
+            facts = task(dataclasses.replace(context, logger=run), settings, run)
             run.finish()
         files = (p for p in folder.rglob("*") if p.suffix in (".png", ".webp", ".safetensors"))
         return Done(facts, {str(p.relative_to(folder)): p.read_bytes() for p in files})

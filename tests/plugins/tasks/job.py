@@ -21,7 +21,7 @@ import torch
 
 import gpk_tasks.personalize as job
 from gpk.album import Album
-from gpk.bench import Bench
+from gpk.context import Context
 from gpk.generator import Generator
 from gpk.plugin import Backend, Card
 from gpk.recipe import RELEASE_PARTS, Recipe
@@ -66,7 +66,7 @@ def distance(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return (a - b).abs().mean((1, 2, 3))
 
 
-def small_bench() -> Bench:
+def small_bench() -> Context:
     """An EG3D of random weights and an album of four of another one's pictures."""
     torch.manual_seed(1)
     generator, other = EG3D(CONFIG).eval().requires_grad_(False), EG3D(CONFIG).eval().requires_grad_(False)
@@ -75,7 +75,7 @@ def small_bench() -> Bench:
     photos = other(w, cameras).image.clamp(-1, 1)
     album = Album(photos, tuple(f"{i}.png" for i in range(4)), cameras)
     card = Card("small", "A small EG3D", "none")
-    return Bench(Backend("small", "Small", (card,), build), card, generator, distance, album, Shown())
+    return Context(Backend("small", "Small", (card,), build), card, generator, distance, album, Shown())
 
 
 def build(config: Mapping[str, object]) -> Generator:
@@ -84,7 +84,7 @@ def build(config: Mapping[str, object]) -> Generator:
 
 
 class Shown:
-    """A journal that counts steps, and ends the process at one of them."""
+    """A logger that counts steps, and ends the process at one of them."""
 
     def __init__(self, stop_after: int | None = None, *, telling: bool = False) -> None:
         self.steps = 0
@@ -110,12 +110,12 @@ class Shown:
 
 def work(directory: Path, shown: Shown, settings: Settings = SETTINGS, anchors: Path | None = None) -> bytes:
     """Does or goes on with the job; returns the bytes of the persona's file."""
-    bench = small_bench()
-    given = None if anchors is None else given_anchors(bench, anchors)
-    with Run.open(directory, job.describe(bench, settings, given), show=shown.show) as run:
+    context = small_bench()
+    given = None if anchors is None else given_anchors(context, anchors)
+    with Run.open(directory, job.describe(context, settings, given), show=shown.show) as run:
         if run.finished:
             return (directory / "small.persona.safetensors").read_bytes()
-        outcome = job.personalize(dataclasses.replace(bench, journal=run), settings, run, given=given)
+        outcome = job.personalize(dataclasses.replace(context, logger=run), settings, run, given=given)
     return outcome.file.read_bytes()
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gpk.attach import attached, is_attached
-from gpk.bench import Bench
+from gpk.context import Context
 from gpk.errors import InputError
 from gpk.generator import fingerprint
 from gpk.latents import anchors_as_ws
@@ -24,7 +24,7 @@ from gpk.lowrank import LoRA
 from gpk_runs.run import Run
 from gpk_tasks.ablation import Ablator, Effect, blocks_of
 from gpk_tasks.analysis import Analysis
-from gpk_tasks.analyze import Sitter, Studied, Trial, analyze
+from gpk_tasks.analyze import Studied, Subject, Trial, analyze
 from gpk_tasks.layer_files import HEADINGS, to_csv, to_json, write_files
 from gpk_tasks.layers import agreement, effects, groups, stats, suggestion
 
@@ -40,22 +40,22 @@ class Means(nn.Module):
 
 
 @pytest.fixture
-def judged(subject: Bench) -> Bench:
+def judged(subject: Context) -> Context:
     return replace(subject, judge=Means())
 
 
-def ablator(bench: Bench, count: int = 2) -> Ablator:
-    assert bench.persona is not None
-    return Ablator(bench, bench.persona, count=count, yaw=FRONT)
+def ablator(context: Context, count: int = 2) -> Ablator:
+    assert context.persona is not None
+    return Ablator(context, context.persona, count=count, yaw=FRONT)
 
 
-def test_the_whole_persona_is_at_no_distance_from_itself(judged: Bench) -> None:
+def test_the_whole_persona_is_at_no_distance_from_itself(judged: Context) -> None:
     found = ablator(judged).effect()
     assert found.distance == 0
     assert found.id_sim == pytest.approx(1)
 
 
-def test_without_any_change_it_is_the_pretrained_generator(judged: Bench) -> None:
+def test_without_any_change_it_is_the_pretrained_generator(judged: Context) -> None:
     persona = judged.persona
     assert persona is not None
     w = anchors_as_ws(persona.anchors, judged.generator.latent.num_ws)[[0, 4]]
@@ -69,13 +69,13 @@ def test_without_any_change_it_is_the_pretrained_generator(judged: Bench) -> Non
     assert found.id_sim < 1
 
 
-def test_blocks_hold_every_change_once(subject: Bench) -> None:
+def test_blocks_hold_every_change_once(subject: Context) -> None:
     assert subject.persona is not None
     keys = [key for keys in blocks_of(subject.persona, subject).values() for key in keys]
     assert sorted(keys) == sorted(subject.persona.changes)
 
 
-def test_a_block_that_changes_nothing_does_nothing(judged: Bench) -> None:
+def test_a_block_that_changes_nothing_does_nothing(judged: Context) -> None:
     persona = judged.persona
     assert persona is not None
     blocks = blocks_of(persona, judged)
@@ -90,23 +90,23 @@ def test_a_block_that_changes_nothing_does_nothing(judged: Bench) -> None:
     assert taking.effect(persona.changes.keys() - set(blocks[busy])).distance > 0
 
 
-def test_trying_leaves_the_generator_as_it_was(judged: Bench) -> None:
+def test_trying_leaves_the_generator_as_it_was(judged: Context) -> None:
     before = fingerprint(judged.generator)
     ablator(judged).effect(())
     assert not is_attached(judged.generator)
     assert fingerprint(judged.generator) == before
 
 
-def studied(bench: Bench, folder: Path, *, names: tuple[str, ...] = ("a", "b"), **settings: Any) -> list[Studied]:
-    """An analysis of the bench's persona under several names."""
-    assert bench.persona is not None
-    who = Sitter("", bench.persona, bench.generator, bench)
-    sitters = [(name, lambda n=name: replace(who, name=n)) for name in names]
+def studied(context: Context, folder: Path, *, names: tuple[str, ...] = ("a", "b"), **settings: Any) -> list[Studied]:
+    """An analysis of the context's persona under several names."""
+    assert context.persona is not None
+    who = Subject("", context.persona, context.generator, context)
+    subjects = [(name, lambda n=name: replace(who, name=n)) for name in names]
     with Run.open(folder, {}) as run:
-        return analyze(sitters, Analysis(anchors=2, yaw=FRONT, **settings), run)
+        return analyze(subjects, Analysis(anchors=2, yaw=FRONT, **settings), run)
 
 
-def test_what_was_tried_is_not_tried_again(judged: Bench, tmp_path: Path) -> None:
+def test_what_was_tried_is_not_tried_again(judged: Context, tmp_path: Path) -> None:
     first = studied(judged, tmp_path / "whole")
     half = studied(judged, tmp_path / "parts", names=("a",))
     log = tmp_path / "parts" / "log.jsonl"
@@ -118,7 +118,7 @@ def test_what_was_tried_is_not_tried_again(judged: Bench, tmp_path: Path) -> Non
     assert len(log.read_bytes().splitlines()) == 2 * before
 
 
-def test_a_trial_takes_blocks_away_and_shows_them_alone(judged: Bench, tmp_path: Path) -> None:
+def test_a_trial_takes_blocks_away_and_shows_them_alone(judged: Context, tmp_path: Path) -> None:
     persona, trial = judged.persona, studied(judged, tmp_path, names=("a",))[0].trial
     assert persona is not None
     assert trial is not None
@@ -130,7 +130,7 @@ def test_a_trial_takes_blocks_away_and_shows_them_alone(judged: Bench, tmp_path:
     assert (trial.pretrained, trial.whole) == (taking.effect(()), taking.effect())
 
 
-def test_subjects_are_told_together(judged: Bench, tmp_path: Path) -> None:
+def test_subjects_are_told_together(judged: Context, tmp_path: Path) -> None:
     found = studied(judged, tmp_path)
     assert found[0].trial is not None
     assert found[0].trial.alike_to == "what the whole persona shows"
@@ -154,7 +154,7 @@ def effect(distance: float, id_sim: float | None = None) -> Effect:
     return Effect(distance, id_sim)
 
 
-def test_agreement_is_between_the_size_and_the_effect(judged: Bench, tmp_path: Path) -> None:
+def test_agreement_is_between_the_size_and_the_effect(judged: Context, tmp_path: Path) -> None:
     found = studied(judged, tmp_path, names=("a",), check=False)[0]
     percents = {name: group.percent for name, group in groups([found], "block").items() if group.tuned}
     ranked = sorted(percents, key=lambda name: percents[name].mean)  # pyright: ignore[reportOptionalMemberAccess]
@@ -167,7 +167,7 @@ def test_agreement_is_between_the_size_and_the_effect(judged: Bench, tmp_path: P
 
 
 @pytest.mark.parametrize("check", [True, False])
-def test_suggested_ranks_keep_to_the_budget(judged: Bench, tmp_path: Path, check: bool) -> None:
+def test_suggested_ranks_keep_to_the_budget(judged: Context, tmp_path: Path, check: bool) -> None:
     found = studied(judged, tmp_path, names=("a",), check=check)
     assert judged.persona is not None
     lora = [change for change in judged.persona.changes.values() if isinstance(change, LoRA)]
@@ -180,17 +180,17 @@ def test_suggested_ranks_keep_to_the_budget(judged: Bench, tmp_path: Path, check
     assert ranks.kept == pytest.approx(1)
 
 
-def test_without_weights_nothing_is_shown_and_nothing_suggested(judged: Bench, tmp_path: Path) -> None:
+def test_without_weights_nothing_is_shown_and_nothing_suggested(judged: Context, tmp_path: Path) -> None:
     persona = judged.persona
     assert persona is not None
     with Run.open(tmp_path, {}) as run:
-        (found,) = analyze([("a", lambda: Sitter("a", persona, None, None))], Analysis(), run)
+        (found,) = analyze([("a", lambda: Subject("a", persona, None, None))], Analysis(), run)
     assert (found.placed, found.trial) == (False, None)
     assert suggestion([found], budget=0.5) is None
     assert all(group.percent is None for group in groups([found], "site").values())
 
 
-def test_files_say_what_was_found(judged: Bench, tmp_path: Path) -> None:
+def test_files_say_what_was_found(judged: Context, tmp_path: Path) -> None:
     settings = Analysis(anchors=2, yaw=FRONT)
     found = studied(judged, tmp_path)
     assert write_files(tmp_path, found, settings, GROUPS) == ("layers.json", "layers.csv", "ranks.yaml")

@@ -16,7 +16,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gpk.bench import Bench
+from gpk.context import Context
 from gpk.errors import InputError, RunError
 from gpk.registry import Registry
 from gpk.seeding import seeded
@@ -31,56 +31,58 @@ HERE = Path(__file__).parent
 
 
 @pytest.fixture
-def bench(job: ModuleType) -> Bench:
+def context(job: ModuleType) -> Context:
     """A small EG3D and four photos, 0.png to 3.png."""
     return job.small_bench()
 
 
 @pytest.fixture
-def w(bench: Bench) -> Tensor:
+def w(context: Context) -> Tensor:
     """A code of W for each photo, [4, 16]."""
-    return bench.generator.mapping(torch.randn(4, 12, generator=seeded(5)), bench.generator.frontal(4))[:, 0]
+    return context.generator.mapping(torch.randn(4, 12, generator=seeded(5)), context.generator.frontal(4))[:, 0]
 
 
-def layered(bench: Bench, w: Tensor) -> Tensor:
+def layered(context: Context, w: Tensor) -> Tensor:
     """The codes with a row for each layer, all the same."""
-    return w[:, None].expand(-1, bench.generator.latent.num_ws, -1).contiguous()
+    return w[:, None].expand(-1, context.generator.latent.num_ws, -1).contiguous()
 
 
-def renamed(bench: Bench, *names: str, left_out: tuple[str, ...] = ()) -> Bench:
+def renamed(context: Context, *names: str, left_out: tuple[str, ...] = ()) -> Context:
     pairs = tuple((name, "a duplicate") for name in left_out)
-    return dataclasses.replace(bench, album=dataclasses.replace(bench.album, names=names, left_out=pairs))
+    return dataclasses.replace(context, album=dataclasses.replace(context.album, names=names, left_out=pairs))
 
 
-def test_a_file_has_a_code_for_each_photo_in_w_or_w_plus(bench: Bench, w: Tensor, tmp_path: Path) -> None:
-    plus = layered(bench, w)
+def test_a_file_has_a_code_for_each_photo_in_w_or_w_plus(context: Context, w: Tensor, tmp_path: Path) -> None:
+    plus = layered(context, w)
     plus[2, 3] += 1
-    for given, wanted in ((w, w), (layered(bench, w), w), (w[:, None], w), (plus, plus)):
+    for given, wanted in ((w, w), (layered(context, w), w), (w[:, None], w), (plus, plus)):
         np.save(tmp_path / "w.npy", given.numpy())
-        found = given_anchors(bench, tmp_path / "w.npy")
+        found = given_anchors(context, tmp_path / "w.npy")
         assert torch.equal(found.anchors, wanted)
         assert found.unused == ()
         assert found.to_json()["space"] == ("w" if wanted.ndim == 2 else "w+")
         torch.save({"w_pivot": given}, tmp_path / "w.pt")
-        assert given_anchors(bench, tmp_path / "w.pt").to_json() == found.to_json()  # whatever the format
+        assert given_anchors(context, tmp_path / "w.pt").to_json() == found.to_json()  # whatever the format
 
 
-def test_as_many_photos_as_layers_are_codes_of_w(bench: Bench, tmp_path: Path) -> None:
-    layers = bench.generator.latent.num_ws
-    photos = torch.zeros(layers, *bench.album.photos.shape[1:])
+def test_as_many_photos_as_layers_are_codes_of_w(context: Context, tmp_path: Path) -> None:
+    layers = context.generator.latent.num_ws
+    photos = torch.zeros(layers, *context.album.photos.shape[1:])
     names = tuple(f"{i}.png" for i in range(layers))
-    many = dataclasses.replace(bench, album=dataclasses.replace(bench.album, photos=photos, names=names, cameras=None))
+    many = dataclasses.replace(
+        context, album=dataclasses.replace(context.album, photos=photos, names=names, cameras=None)
+    )
     np.save(tmp_path / "w.npy", np.random.default_rng(0).random((layers, 16), np.float32))
     assert given_anchors(many, tmp_path / "w.npy").anchors.shape == (layers, 16)
 
 
-def test_a_folder_has_a_file_for_each_photo(bench: Bench, w: Tensor, tmp_path: Path) -> None:
+def test_a_folder_has_a_file_for_each_photo(context: Context, w: Tensor, tmp_path: Path) -> None:
     """My3DGen's names, plain ones, other formats, and folders within the album; what is no photo's is named."""
-    named = renamed(bench, "cats/b.1.png", "cats/c.jpg", "d.png", "e.webp")
+    named = renamed(context, "cats/b.1.png", "cats/c.jpg", "d.png", "e.webp")
     (tmp_path / "cats").mkdir()
-    np.save(tmp_path / "cats" / "b.1_latent.npy", layered(bench, w[:1]).numpy())
+    np.save(tmp_path / "cats" / "b.1_latent.npy", layered(context, w[:1]).numpy())
     torch.save(w[1], tmp_path / "c.pt")  # at the top, as most tools leave them
-    np.savez(tmp_path / "d.npz", w=layered(bench, w[2:3]).numpy())
+    np.savez(tmp_path / "d.npz", w=layered(context, w[2:3]).numpy())
     np.save(tmp_path / "e.npy", w[3:].numpy())
     np.save(tmp_path / "other_latent.npy", w[0].numpy())
     (tmp_path / "dataset.json").write_text("{}")
@@ -96,8 +98,8 @@ def leave(folder: Path, **files: Tensor) -> Path:
     return folder
 
 
-def test_folders_that_do_not_tell_whose_a_code_is(bench: Bench, w: Tensor, tmp_path: Path) -> None:
-    named = renamed(bench, "a.png", "b.png", "c.png", "d.png")
+def test_folders_that_do_not_tell_whose_a_code_is(context: Context, w: Tensor, tmp_path: Path) -> None:
+    named = renamed(context, "a.png", "b.png", "c.png", "d.png")
     leave(tmp_path, a=w[0], b_latent=w[1])
     with pytest.raises(
         InputError, match=r"no code of 2 of the 4 photos: c\.png, d\.png\. .* c_latent\.npy and the like"
@@ -111,24 +113,24 @@ def test_folders_that_do_not_tell_whose_a_code_is(bench: Bench, w: Tensor, tmp_p
     leave(tmp_path, d=w)
     with pytest.raises(InputError, match=r"d\.npy holds 4 codes, where a photo has one"):
         given_anchors(named, tmp_path)
-    twins = renamed(bench, "a.png", "a.jpg", "b.png", "c.png")
+    twins = renamed(context, "a.png", "a.jpg", "b.png", "c.png")
     with pytest.raises(InputError, match="one code for two photos whose names differ in the ending alone"):
         given_anchors(twins, tmp_path)
-    apart = renamed(bench, "x/a.png", "y/a.png", "b.png", "c.png")
+    apart = renamed(context, "x/a.png", "y/a.png", "b.png", "c.png")
     with pytest.raises(InputError, match=r"no code of 2 of the 4 photos: x/a\.png, y/a\.png"):
         given_anchors(apart, tmp_path)
 
 
-def test_files_that_do_not_tell_whose_a_code_is(bench: Bench, w: Tensor, tmp_path: Path) -> None:
+def test_files_that_do_not_tell_whose_a_code_is(context: Context, w: Tensor, tmp_path: Path) -> None:
     leave(tmp_path, three=w[:3], four=w)
     with pytest.raises(InputError, match=r"three\.npy holds 3 codes, and of the album 4 photos are used: whose they"):
-        given_anchors(bench, tmp_path / "three.npy")
-    left = renamed(bench, "a.png", "b.png", "c.png", "d.png", left_out=("dataset.json", "e.png"))
+        given_anchors(context, tmp_path / "three.npy")
+    left = renamed(context, "a.png", "b.png", "c.png", "d.png", left_out=("dataset.json", "e.png"))
     with pytest.raises(
         InputError, match=r"4 photos are used and 1 left out \(e\.png\): whose .* such as a_latent\.npy"
     ):
         given_anchors(left, tmp_path / "four.npy")
-    labels = renamed(bench, "a.png", "b.png", "c.png", "d.png", left_out=("dataset.json",))
+    labels = renamed(context, "a.png", "b.png", "c.png", "d.png", left_out=("dataset.json",))
     assert torch.equal(given_anchors(labels, tmp_path / "four.npy").anchors, w)
 
 
@@ -157,8 +159,8 @@ def test_given_back_anchors_make_the_persona_of_the_inversion_that_found_them(jo
     assert "Inversion: a code for every photo" not in page
 
 
-def test_anchors_in_w_plus_are_tuned_from(job: ModuleType, bench: Bench, w: Tensor, tmp_path: Path) -> None:
-    plus = layered(bench, w) + 0.01 * torch.randn(4, bench.generator.latent.num_ws, 16, generator=seeded(6))
+def test_anchors_in_w_plus_are_tuned_from(job: ModuleType, context: Context, w: Tensor, tmp_path: Path) -> None:
+    plus = layered(context, w) + 0.01 * torch.randn(4, context.generator.latent.num_ws, 16, generator=seeded(6))
     np.save(tmp_path / "w.npy", plus.numpy())
     still = dataclasses.replace(job.SETTINGS, tuning=dataclasses.replace(job.SETTINGS.tuning, lr_anchors=0.0))
     done(job, tmp_path / "run", still, tmp_path / "w.npy")
@@ -181,17 +183,17 @@ def test_a_killed_run_goes_on_with_the_same_anchors(w: Tensor, tmp_path: Path) -
     assert (tmp_path / "run" / persona).read_bytes() == (tmp_path / "whole" / persona).read_bytes()
 
 
-def test_other_anchors_are_another_run(job: ModuleType, bench: Bench, w: Tensor, tmp_path: Path) -> None:
+def test_other_anchors_are_another_run(job: ModuleType, context: Context, w: Tensor, tmp_path: Path) -> None:
     leave(tmp_path, one=w, two=w + 1e-3)
-    one, two = (given_anchors(bench, tmp_path / f"{name}.npy") for name in ("one", "two"))
-    with Run.open(tmp_path / "run", describe(bench, job.SETTINGS, one)):
+    one, two = (given_anchors(context, tmp_path / f"{name}.npy") for name in ("one", "two"))
+    with Run.open(tmp_path / "run", describe(context, job.SETTINGS, one)):
         pass
     with pytest.raises(RunError, match=r"anchors\.sha256 is"):
-        Run.open(tmp_path / "run", describe(bench, job.SETTINGS, two))
+        Run.open(tmp_path / "run", describe(context, job.SETTINGS, two))
     with pytest.raises(RunError, match=r"inversion is not set there and .* now; anchors is .* there and not set now\."):
-        Run.open(tmp_path / "run", describe(bench, job.SETTINGS))
+        Run.open(tmp_path / "run", describe(context, job.SETTINGS))
     slower = dataclasses.replace(job.SETTINGS, inversion=dataclasses.replace(job.SETTINGS.inversion, steps=7))
-    with Run.open(tmp_path / "run", describe(bench, slower, one)):  # an inversion that is not run decides nothing
+    with Run.open(tmp_path / "run", describe(context, slower, one)):  # an inversion that is not run decides nothing
         pass
 
 

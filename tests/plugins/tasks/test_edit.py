@@ -12,19 +12,20 @@ import torch
 from torch import Tensor, nn
 
 from gpk.album import Album
-from gpk.bench import Bench, Silence
+from gpk.context import Context
 from gpk.directions import one_step
 from gpk.errors import InputError, UnknownNameError
 from gpk.generator import fingerprint
 from gpk.latents import latent_statistics
+from gpk.logger import NullLogger
 from gpk.persona import Origin, Persona
 from gpk.recipe import Recipe
 from gpk.registry import Registry
 from gpk_checkpoints.directions import read_direction
 from gpk_checkpoints.files import read_safetensors, write_safetensors
-from gpk_cli.bench import make_bench
+from gpk_cli.context import make_context
 from gpk_minicat.attributes import meaning
-from gpk_tasks.attributes import Lesson, draw, labelled, learned, read
+from gpk_tasks.attributes import DirectionFit, draw, labelled, learned, read
 from gpk_tasks.edit import edit
 from gpk_tasks.editing import Editing
 
@@ -43,33 +44,35 @@ class Colours(nn.Module):
 
 
 @pytest.fixture(scope="module")
-def minicat() -> Bench:
+def minicat() -> Context:
     """The embedded 3D prior, with three anchors and no change of its weights."""
-    bench = pretrained("eg3d-minicat")
-    _, w = draw(bench.generator, 3, seed=1)
-    origin = Origin("eg3d-minicat", "minicat-64", fingerprint(bench.generator))
-    return dataclasses.replace(bench, persona=Persona.create(bench.generator, Recipe(), origin=origin, anchors=w[:, 0]))
+    context = pretrained("eg3d-minicat")
+    _, w = draw(context.generator, 3, seed=1)
+    origin = Origin("eg3d-minicat", "minicat-64", fingerprint(context.generator))
+    return dataclasses.replace(
+        context, persona=Persona.create(context.generator, Recipe(), origin=origin, anchors=w[:, 0])
+    )
 
 
 @pytest.fixture
-def reading(subject: Bench) -> Bench:
+def reading(subject: Context) -> Context:
     """Each small family in turn, with a persona and attributes."""
     return dataclasses.replace(subject, attributes=Colours())
 
 
-def pretrained(name: str) -> Bench:
+def pretrained(name: str) -> Context:
     registry = Registry.discover()
     backend = registry.backend(name)
-    return make_bench(registry, backend, backend.card, None, weights=None, device="cpu", journal=Silence())
+    return make_context(registry, backend, backend.card, None, weights=None, device="cpu", logger=NullLogger())
 
 
-def test_what_noise_means_gives_directions_that_move_what_is_read(minicat: Bench) -> None:
+def test_what_noise_means_gives_directions_that_move_what_is_read(minicat: Context) -> None:
     labels = labelled(minicat, 1024, ("openness",), teacher="known")
     assert (labels.by, labels.agreement) == ("noise", {})
     statistics = latent_statistics(minicat.generator)
     _, w = draw(minicat.generator, 4, seed=9)
     for name in ("openness", "light"):
-        direction = learned(labels, name, minicat.generator, Lesson())
+        direction = learned(labels, name, minicat.generator, DirectionFit())
         assert direction.facts["accuracy"] > 0.95
         assert direction.base == fingerprint(minicat.generator)
         step = one_step(direction.d, statistics)
@@ -81,37 +84,37 @@ def test_what_noise_means_gives_directions_that_move_what_is_read(minicat: Bench
         assert (seen.diff(dim=0) > 0.1).all()
 
 
-def test_what_is_read_gives_the_directions_that_the_noise_means(minicat: Bench) -> None:
+def test_what_is_read_gives_the_directions_that_the_noise_means(minicat: Context) -> None:
     seen, known = labelled(minicat, 48), labelled(minicat, 1024, teacher="known")
     assert seen.by == "judge minicat-attributes"
     assert seen.agreement["light"] > 0.95
     assert seen.agreement["openness"] > 0.9
     assert "left_eye_red" in seen.scores
     assert "left_eye_red" not in seen.agreement
-    mine, theirs = (learned(labels, "light", minicat.generator, Lesson()) for labels in (seen, known))
+    mine, theirs = (learned(labels, "light", minicat.generator, DirectionFit()) for labels in (seen, known))
     assert mine.facts["agreement"] == round(seen.agreement["light"], 4)
     assert (mine.d @ theirs.d.mT).item() > 0.85
 
 
-def test_a_direction_without_others_leaves_them(minicat: Bench) -> None:
+def test_a_direction_without_others_leaves_them(minicat: Context) -> None:
     labels = labelled(minicat, 512, teacher="known")
-    light, tint = (learned(labels, name, minicat.generator, Lesson()) for name in ("fur_light", "fur_tint"))
-    kept = learned(labels, "fur_light", minicat.generator, Lesson(), without=("fur_tint",))
+    light, tint = (learned(labels, name, minicat.generator, DirectionFit()) for name in ("fur_light", "fur_tint"))
+    kept = learned(labels, "fur_light", minicat.generator, DirectionFit(), without=("fur_tint",))
     assert abs((kept.d @ tint.d.mT).item()) < 1e-5 < abs((light.d @ tint.d.mT).item())
     assert kept.facts["kept"] == pytest.approx((kept.d @ light.d.mT).item(), abs=1e-4)
     assert kept.facts["without"] == ["fur_tint"]
     with pytest.raises(InputError, match="the direction of 'light' cannot do without itself"):
-        learned(labels, "light", minicat.generator, Lesson(), without=("light",))
+        learned(labels, "light", minicat.generator, DirectionFit(), without=("light",))
 
 
 def test_what_the_2d_noise_means_counts_as_it_is_read() -> None:
-    bench = pretrained("stylegan2-minicat")
-    labels = labelled(bench, 32)
+    context = pretrained("stylegan2-minicat")
+    labels = labelled(context, 32)
     assert {"yaw", "pitch"} <= meaning(torch.zeros(1, 22)).keys()
     assert min(labels.agreement[name] for name in ("yaw", "pitch", "light", "openness")) > 0.85
 
 
-def test_the_edited_subject(minicat: Bench, done: Do, tmp_path: Path) -> None:
+def test_the_edited_subject(minicat: Context, done: Do, tmp_path: Path) -> None:
     album = Album(minicat.generator(minicat.anchors(), minicat.generator.frontal(3)).image, ("a", "b", "c"))
     settings = Editing(attribute="light", teacher="known", amounts=(2, -2), anchors=(2, 0))
     facts, files = done(edit, dataclasses.replace(minicat, album=album), settings, tmp_path / "run")
@@ -136,7 +139,7 @@ def test_the_edited_subject(minicat: Bench, done: Do, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("stop_at", [7, 20])
-def test_a_stopped_edit_goes_on_as_if_it_had_not_been(reading: Bench, done: Do, tmp_path: Path, stop_at: int) -> None:
+def test_a_stopped_edit_goes_on_as_if_it_had_not_been(reading: Context, done: Do, tmp_path: Path, stop_at: int) -> None:
     settings = Editing(attribute="redness", samples=32, share=0.3, edge="project", anchors=(0, 3))
     through = done(edit, reading, settings, tmp_path / "through")
     assert len(through.files) == 2 * 5 + 3
@@ -149,7 +152,7 @@ def test_a_stopped_edit_goes_on_as_if_it_had_not_been(reading: Bench, done: Do, 
     assert done(edit, reading, settings, tmp_path / "stopped", stop_at=2) == through
 
 
-def test_labels_of_ones_own(reading: Bench, done: Do, tmp_path: Path) -> None:
+def test_labels_of_ones_own(reading: Context, done: Do, tmp_path: Path) -> None:
     _, w = draw(reading.generator, 40, seed=5)
     write_safetensors(tmp_path / "codes.safetensors", {"w": w}, {})
     scores, middle = w[:, 0, 3], w[:, 0, 3].median()
@@ -170,7 +173,7 @@ def test_labels_of_ones_own(reading: Bench, done: Do, tmp_path: Path) -> None:
     assert torch.corrcoef(torch.stack([w[:, 0] @ d, scores]))[0, 1] > 0.7
 
 
-def test_codes_beside_the_hull_keep_what_they_have(reading: Bench, done: Do, tmp_path: Path) -> None:
+def test_codes_beside_the_hull_keep_what_they_have(reading: Context, done: Do, tmp_path: Path) -> None:
     _, w = draw(reading.generator, 2, seed=5)
     write_safetensors(tmp_path / "codes.safetensors", {"w": w}, {})
     settings = Editing(attribute="redness", samples=32, share=0.3, codes=tmp_path / "codes.safetensors", amounts=(1.5,))
@@ -180,7 +183,7 @@ def test_codes_beside_the_hull_keep_what_they_have(reading: Bench, done: Do, tmp
     assert not torch.allclose(codes[1::2], w, atol=1e-2)
 
 
-def test_what_cannot_be_edited_is_told_before_any_picture(reading: Bench, done: Do, tmp_path: Path) -> None:
+def test_what_cannot_be_edited_is_told_before_any_picture(reading: Context, done: Do, tmp_path: Path) -> None:
     shown = Editing(attribute="hue", samples=32)
     with pytest.raises(UnknownNameError, match="unknown attribute 'hue': Known: brightness, redness"):
         done(edit, reading, shown, tmp_path / "a", stop_at=1)

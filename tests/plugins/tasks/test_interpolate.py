@@ -14,8 +14,8 @@ from torch import Tensor
 
 from gpk.album import Album
 from gpk.attach import attached, is_attached
-from gpk.bench import Bench
 from gpk.camera import Camera
+from gpk.context import Context
 from gpk.errors import InputError
 from gpk.registry import Registry
 from gpk.seeding import seeded
@@ -30,16 +30,18 @@ SETTINGS = Interpolation(between=("0:3", "4:1"), steps=3, views=2, frames=6)
 FEW = Interpolation(between=("0:3", "4:1"), steps=2, views=1, frames=3)
 
 
-def judged(bench: Bench) -> Bench:
+def judged(context: Context) -> Context:
     """With a judge that knows pictures by their mean colour, and three photos of the subject."""
 
     class Colours(torch.nn.Module):
         def forward(self, images: Tensor) -> Tensor:
             return torch.nn.functional.normalize(images.mean((2, 3)), dim=1)
 
-    with torch.no_grad(), bench.personalized() as generator:
-        photos = generator(bench.anchors()[:3]).image
-    return dataclasses.replace(bench, judge=Colours(), album=Album(photos, ("a", "b", "c"), bench.generator.frontal(3)))
+    with torch.no_grad(), context.personalized() as generator:
+        photos = generator(context.anchors()[:3]).image
+    return dataclasses.replace(
+        context, judge=Colours(), album=Album(photos, ("a", "b", "c"), context.generator.frontal(3))
+    )
 
 
 def test_a_path_begins_and_ends_at_its_anchors_bit_for_bit() -> None:
@@ -91,7 +93,7 @@ def test_the_views_of_a_path_draw_its_codes_once_each(eg3d: EG3D) -> None:
     torch.testing.assert_close(images[4][2], eg3d(codes[1, 1][None], cameras[2]).image[0], rtol=1e-4, atol=1e-5)
 
 
-def test_what_is_written_is_what_the_persona_shows(subject: Bench, done: Do, tmp_path: Path) -> None:
+def test_what_is_written_is_what_the_persona_shows(subject: Context, done: Do, tmp_path: Path) -> None:
     facts, files = done(interpolate, subject, SETTINGS, tmp_path)
     assert not is_attached(subject.generator)
     assert set(files) == {"paths.png", "paths.webp", "codes.safetensors"}
@@ -112,7 +114,7 @@ def test_what_is_written_is_what_the_persona_shows(subject: Bench, done: Do, tmp
         assert cut.tobytes() == Image.fromarray(shown).resize((128, 128), Image.Resampling.LANCZOS).tobytes()
 
 
-def test_the_animation_sways_on_the_same_codes_there_and_back(subject: Bench, done: Do, tmp_path: Path) -> None:
+def test_the_animation_sways_on_the_same_codes_there_and_back(subject: Context, done: Do, tmp_path: Path) -> None:
     settings, drawn = dataclasses.replace(SETTINGS, turn=1.0, seconds=0.6), []
     if isinstance(subject.generator, EG3D):
         subject.generator.backbone.synthesis.register_forward_hook(lambda module, given, made: drawn.append(len(made)))
@@ -140,7 +142,7 @@ def film(file: Path, each: float) -> list[Tensor]:
 
 
 @pytest.mark.parametrize("stop_at", [2, 4, 6, 8])  # on a path, at their end, in the animation, at the very end
-def test_a_stopped_run_ends_as_if_it_never_was(subject: Bench, done: Do, tmp_path: Path, stop_at: int) -> None:
+def test_a_stopped_run_ends_as_if_it_never_was(subject: Context, done: Do, tmp_path: Path, stop_at: int) -> None:
     subject = judged(subject)
     whole = done(interpolate, subject, FEW, tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
@@ -149,7 +151,7 @@ def test_a_stopped_run_ends_as_if_it_never_was(subject: Bench, done: Do, tmp_pat
     assert done(interpolate, subject, FEW, tmp_path / "run") == whole
 
 
-def test_with_an_album_likeness_is_told_along_the_path(subject: Bench, done: Do, tmp_path: Path) -> None:
+def test_with_an_album_likeness_is_told_along_the_path(subject: Context, done: Do, tmp_path: Path) -> None:
     settings = dataclasses.replace(SETTINGS, between=("0:1",), frames=0, yaw=0.0, pitch=0.0)  # all views are frontal
     facts, files = done(interpolate, judged(subject), settings, tmp_path)
     assert "paths.webp" not in files
@@ -161,7 +163,7 @@ def test_with_an_album_likeness_is_told_along_the_path(subject: Bench, done: Do,
     assert facts["figures"]["mean"]["lowest id_sim"] == by_weight["0.50"]
 
 
-def test_pairs_of_anchors_that_are_not_there_are_told(subject: Bench, done: Do, tmp_path: Path) -> None:
+def test_pairs_of_anchors_that_are_not_there_are_told(subject: Context, done: Do, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is no anchor 7: they are counted from 0, and the last is 4"):
         done(interpolate, subject, Interpolation(between=("0:7",)), tmp_path / "far")
     with pytest.raises(InputError, match="Give a persona, or a file of codes with --codes"):

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from gpk.album import Album
-from gpk.bench import Bench
+from gpk.context import Context
 from gpk.errors import RunError
 from gpk_photos.decode import read_image
 from gpk_runs.run import Run
@@ -22,7 +22,7 @@ CONFIG = {"task": "personalize", "backend": "small"}
 
 
 @pytest.fixture
-def reported(subject: Bench, tmp_path: Path) -> Path:
+def reported(subject: Context, tmp_path: Path) -> Path:
     """The folder of a run that has shown its five photos, which are the subject's own pictures."""
     assert subject.persona is not None
     with torch.no_grad(), subject.personalized() as generator:
@@ -30,13 +30,13 @@ def reported(subject: Bench, tmp_path: Path) -> Path:
     names = tuple(f"{k}.png" for k in range(5))
     album = Album(photos, names, subject.generator.frontal(5))
     with Run.open(tmp_path / "run", CONFIG) as run:
-        bench = dataclasses.replace(subject, album=album, journal=run)
+        context = dataclasses.replace(subject, album=album, logger=run)
         anchors = subject.persona.anchors
-        report(bench, subject.persona, run.directory, inverted=anchors, held_out=None, masks={})
+        report(context, subject.persona, run.directory, inverted=anchors, held_out=None, masks={})
     return tmp_path / "run"
 
 
-def test_every_photo_is_there_with_what_is_made_of_it(subject: Bench, reported: Path) -> None:
+def test_every_photo_is_there_with_what_is_made_of_it(subject: Context, reported: Path) -> None:
     record = read_record(reported)
     told = record.last("looks")["albums"]["train"]
     other = "novel view" if subject.backend.cameras else "halfway to the next"
@@ -57,7 +57,7 @@ def test_every_photo_is_there_with_what_is_made_of_it(subject: Bench, reported: 
             assert column == "photo" or b"trainedAlgorithmicMedia" in image.info["xmp"]
 
 
-def test_a_turntable_is_of_3d_generators_alone(subject: Bench, reported: Path) -> None:
+def test_a_turntable_is_of_3d_generators_alone(subject: Context, reported: Path) -> None:
     file = reported / TURNTABLE
     assert file.exists() == subject.backend.cameras
     if file.exists():
@@ -69,7 +69,7 @@ def test_a_turntable_is_of_3d_generators_alone(subject: Bench, reported: Path) -
         assert halves[0] != halves[1]
 
 
-def test_a_page_has_them_all_and_says_what_is_gone(subject: Bench, reported: Path) -> None:
+def test_a_page_has_them_all_and_says_what_is_gone(subject: Context, reported: Path) -> None:
     shown = shown_of(read_record(reported), budget=10**7)
     (album,) = shown.albums
     assert [row.name for row in album.rows] == [f"{k}.png" for k in range(5)]

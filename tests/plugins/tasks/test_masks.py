@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from gpk.album import Album
-from gpk.bench import Bench, Silence
+from gpk.context import Context
 from gpk.generator import fingerprint
+from gpk.logger import NullLogger
 from gpk.persona import Origin, Persona
 from gpk.plugin import Backend, Card
 from gpk.recipe import Recipe
@@ -31,7 +32,7 @@ def absolute(a: Tensor, b: Tensor) -> Tensor:
 
 
 @pytest.fixture
-def bench(eg3d: EG3D) -> Bench:
+def context(eg3d: EG3D) -> Context:
     """Two photos, the second of which is real in its left half alone."""
     w = eg3d.mapping(torch.randn(2, eg3d.latent.z_dim, generator=seeded(3)))
     cameras = eg3d.orbit(torch.tensor([-0.2, 0.1]))
@@ -39,62 +40,62 @@ def bench(eg3d: EG3D) -> Bench:
     masks[1, ..., eg3d.resolution // 2 :] = 0
     album = Album((eg3d(w, cameras).image * 0.5).clamp(-1, 1), ("a", "b"), cameras, masks=masks)
     card = Card("small", "small", "none")
-    return Bench(Backend("small", "small", (card,), lambda config: eg3d), card, eg3d, absolute, album, Silence())
+    return Context(Backend("small", "small", (card,), lambda config: eg3d), card, eg3d, absolute, album, NullLogger())
 
 
-def anchors_of(bench: Bench) -> Tensor:
-    return bench.generator.mapping(torch.randn(3, bench.generator.latent.z_dim, generator=seeded(4)))[:, 0]
+def anchors_of(context: Context) -> Tensor:
+    return context.generator.mapping(torch.randn(3, context.generator.latent.z_dim, generator=seeded(4)))[:, 0]
 
 
-def inverted(bench: Bench) -> Tensor:
-    return invert(bench, Inversion(steps=2, jitter=0.0))
+def inverted(context: Context) -> Tensor:
+    return invert(context, Inversion(steps=2, jitter=0.0))
 
 
-def tuned(bench: Bench) -> Tensor:
-    origin = Origin("small", "small", fingerprint(bench.generator))
-    anchors = anchors_of(bench)[:2]
-    persona = Persona.create(bench.generator, Recipe(), origin=origin, anchors=anchors, rng=seeded(0))
-    tune(bench, persona, Tuning(steps=2, batch=2))
+def tuned(context: Context) -> Tensor:
+    origin = Origin("small", "small", fingerprint(context.generator))
+    anchors = anchors_of(context)[:2]
+    persona = Persona.create(context.generator, Recipe(), origin=origin, anchors=anchors, rng=seeded(0))
+    tune(context, persona, Tuning(steps=2, batch=2))
     return torch.cat([parameter.detach().flatten() for parameter in persona.parameters()])
 
 
-def placed(bench: Bench) -> Tensor:
-    return place(bench, anchors_of(bench), bench.album, Placement(steps=2)).w
+def placed(context: Context) -> Tensor:
+    return place(context, anchors_of(context), context.album, Placement(steps=2)).w
 
 
-def pivoted(bench: Bench) -> Tensor:
-    w = bench.generator.mapping(torch.randn(2, bench.generator.latent.z_dim, generator=seeded(5)))
-    persona = pivotal(bench, w, bench.album, Pivoting(steps=2))
+def pivoted(context: Context) -> Tensor:
+    w = context.generator.mapping(torch.randn(2, context.generator.latent.z_dim, generator=seeded(5)))
+    persona = pivotal(context, w, context.album, Pivoting(steps=2))
     return torch.cat([parameter.detach().flatten() for parameter in persona.parameters()])
 
 
 @pytest.mark.parametrize("learned", [inverted, tuned, placed, pivoted])
-def test_invented_pixels_move_nothing(bench: Bench, learned: Callable[[Bench], Tensor]) -> None:
-    other = bench.album.photos.clone()
-    other[1, ..., bench.generator.resolution // 2 :] = 0.9
-    changed = dataclasses.replace(bench, album=dataclasses.replace(bench.album, photos=other))
-    assert torch.equal(learned(bench), learned(changed))
+def test_invented_pixels_move_nothing(context: Context, learned: Callable[[Context], Tensor]) -> None:
+    other = context.album.photos.clone()
+    other[1, ..., context.generator.resolution // 2 :] = 0.9
+    changed = dataclasses.replace(context, album=dataclasses.replace(context.album, photos=other))
+    assert torch.equal(learned(context), learned(changed))
     without = dataclasses.replace(changed, album=dataclasses.replace(changed.album, masks=None))
-    assert not torch.equal(learned(bench), learned(without))
+    assert not torch.equal(learned(context), learned(without))
 
 
-def test_another_mask_is_another_job(bench: Bench) -> None:
-    without = dataclasses.replace(bench.album, masks=None)
-    assert album_digest(bench.album) != album_digest(without)
+def test_another_mask_is_another_job(context: Context) -> None:
+    without = dataclasses.replace(context.album, masks=None)
+    assert album_digest(context.album) != album_digest(without)
 
 
-def test_figures_leave_invented_pixels_out(bench: Bench) -> None:
+def test_figures_leave_invented_pixels_out(context: Context) -> None:
     photos, real = torch.rand(2, 3, 32, 32, generator=seeded(6)), torch.ones(2, 1, 32, 32)
     real[1, ..., 16:] = 0
     images = (photos + 0.1).clamp(-1, 1)
     other = images.clone()
     other[1, ..., 16:] = -0.9
     inside = torch.ones(2, 1, 32, 32)
-    figures = score(images, photos, bench, masks=inside, real=real)
-    assert figures == score(other, photos, bench, masks=inside, real=real)
+    figures = score(images, photos, context, masks=inside, real=real)
+    assert figures == score(other, photos, context, masks=inside, real=real)
     assert figures.keys() == {"psnr", "psnr_inside", "ssim", "distance"}
     assert figures["psnr"] == pytest.approx(figures["psnr_inside"])
-    counted = score(other, photos, bench, masks=inside)
+    counted = score(other, photos, context, masks=inside)
     assert all(abs(counted[name] - figures[name]) > 1e-3 for name in figures)
-    everything = score(images, photos, bench, masks=inside, real=torch.ones_like(real))
-    assert everything == pytest.approx(score(images, photos, bench, masks=inside), abs=1e-4)
+    everything = score(images, photos, context, masks=inside, real=torch.ones_like(real))
+    assert everything == pytest.approx(score(images, photos, context, masks=inside), abs=1e-4)

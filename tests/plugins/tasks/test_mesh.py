@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from gpk.attach import is_attached
-from gpk.bench import Bench
 from gpk.camera import Camera
+from gpk.context import Context
 from gpk.errors import InputError, RunError
 from gpk.generator import Generator, LatentSpace, Noise, Render, Site
 from gpk.seeding import seeded
@@ -74,7 +74,7 @@ def test_the_background_that_rays_are_forced_to_end_on_is_no_matter(eg3d: EG3D) 
     assert march(depths, raw, opaque_far=True)[0].sum() == pytest.approx(1)  # which it is for a ray
 
 
-def test_a_file_for_each_code_and_a_sheet_of_all(subject: Bench, done: Do, tmp_path: Path) -> None:
+def test_a_file_for_each_code_and_a_sheet_of_all(subject: Context, done: Do, tmp_path: Path) -> None:
     facts, _ = done(mesh, subject, SETTINGS, tmp_path)
     assert not is_attached(subject.generator)
     assert facts["files"] == ["anchor-3.glb", "anchor-3.ply", "anchor-1.glb", "anchor-1.ply"]
@@ -90,7 +90,7 @@ def test_a_file_for_each_code_and_a_sheet_of_all(subject: Bench, done: Do, tmp_p
         assert isinstance(figures["vertices"], int)
 
 
-def test_what_is_learned_of_the_subject_is_in_its_mesh(subject: Bench, done: Do, tmp_path: Path) -> None:
+def test_what_is_learned_of_the_subject_is_in_its_mesh(subject: Context, done: Do, tmp_path: Path) -> None:
     one = dataclasses.replace(SETTINGS, anchors=(3,))
     write_codes(tmp_path / "codes.safetensors", subject, {"w": subject.anchors()})
     nobody = dataclasses.replace(subject, persona=None)
@@ -101,7 +101,7 @@ def test_what_is_learned_of_the_subject_is_in_its_mesh(subject: Bench, done: Do,
         done(mesh, subject, dataclasses.replace(one, anchors=(5,)), tmp_path / "none")
 
 
-def test_colours_are_those_of_the_places_that_fewer_triangles_leave(subject: Bench, done: Do, tmp_path: Path) -> None:
+def test_colours_are_those_of_the_places_that_fewer_triangles_leave(subject: Context, done: Do, tmp_path: Path) -> None:
     few = dataclasses.replace(SETTINGS, anchors=(3,), faces=500, format="ply")
     facts, _ = done(mesh, subject, few, tmp_path)
     assert 400 <= facts["figures"]["anchor 3"]["faces"] <= 500
@@ -115,7 +115,7 @@ def test_colours_are_those_of_the_places_that_fewer_triangles_leave(subject: Ben
     assert written.std(0).min() > 0.02
 
 
-def test_a_stopped_run_ends_as_if_it_never_was(subject: Bench, done: Do, tmp_path: Path) -> None:
+def test_a_stopped_run_ends_as_if_it_never_was(subject: Context, done: Do, tmp_path: Path) -> None:
     settings = dataclasses.replace(SETTINGS, faces=300)
     whole = done(mesh, subject, settings, tmp_path / "whole")
     run, first = tmp_path / "run", tmp_path / "run/anchor-3.glb"
@@ -131,7 +131,7 @@ def test_a_stopped_run_ends_as_if_it_never_was(subject: Bench, done: Do, tmp_pat
         assert (run / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
-def test_other_codes_do_not_go_on(subject: Bench, done: Do, tmp_path: Path) -> None:
+def test_other_codes_do_not_go_on(subject: Context, done: Do, tmp_path: Path) -> None:
     settings = dataclasses.replace(SETTINGS, codes=tmp_path / "codes.safetensors")
     write_codes(tmp_path / "codes.safetensors", subject, {"w": subject.anchors()})
     with pytest.raises(KeyboardInterrupt):
@@ -170,7 +170,7 @@ class Billboards(Generator):
         return Camera.orbit(yaw, pitch)
 
 
-def test_who_has_no_matter_is_told(subject: Bench, stylegan2: StyleGAN2, done: Do, tmp_path: Path) -> None:
+def test_who_has_no_matter_is_told(subject: Context, stylegan2: StyleGAN2, done: Do, tmp_path: Path) -> None:
     assert stylegan2.solid(stylegan2.mapping(torch.zeros(1, 12))) is None
     nobody = dataclasses.replace(subject, persona=None)
     flat = dataclasses.replace(nobody, generator=stylegan2)
@@ -182,7 +182,7 @@ def test_who_has_no_matter_is_told(subject: Bench, stylegan2: StyleGAN2, done: D
         done(mesh, boards, dataclasses.replace(SETTINGS, codes=tmp_path / "codes.safetensors"), tmp_path / "boards")
 
 
-def test_a_level_that_nothing_reaches_is_told(subject: Bench, done: Do, tmp_path: Path) -> None:
+def test_a_level_that_nothing_reaches_is_told(subject: Context, done: Do, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no surface at a density of 1000, since the densest point has"):
         done(mesh, subject, dataclasses.replace(SETTINGS, level=1000.0), tmp_path)
 

@@ -103,8 +103,8 @@ def test_a_report_that_was_killed_is_made_by_the_same_command(apart: Apart, whol
 
 @pytest.mark.usefixtures("ctrl_c")
 def test_asked_to_stop_it_saves_and_says_so(job: ModuleType, tmp_path: Path) -> None:
-    bench = job.small_bench()
-    facts = describe(bench, job.SETTINGS)
+    context = job.small_bench()
+    facts = describe(context, job.SETTINGS)
     shown = job.Shown()
 
     def interrupting(stage: str, done: int, total: int, figures: Mapping[str, float]) -> None:
@@ -116,34 +116,34 @@ def test_asked_to_stop_it_saves_and_says_so(job: ModuleType, tmp_path: Path) -> 
         Run.open(tmp_path / "run", facts, show=interrupting) as run,
         pytest.raises(KeyboardInterrupt, match="the same command goes on from there"),
     ):
-        personalize(dataclasses.replace(bench, journal=run), job.SETTINGS, run)
+        personalize(dataclasses.replace(context, logger=run), job.SETTINGS, run)
     with Run.open(tmp_path / "run", facts) as run:
         state = run.load_state()
         assert state is not None
         assert state[1]["stage"] == "tune"
         assert state[1]["step"] == 3
-        outcome = personalize(dataclasses.replace(bench, journal=run), job.SETTINGS, run)
+        outcome = personalize(dataclasses.replace(context, logger=run), job.SETTINGS, run)
     assert outcome.file.exists()
 
 
 def test_another_album_or_setting_does_not_go_on_in_the_same_folder(job: ModuleType, tmp_path: Path) -> None:
-    bench = job.small_bench()
-    with Run.open(tmp_path / "run", describe(bench, job.SETTINGS)):
+    context = job.small_bench()
+    with Run.open(tmp_path / "run", describe(context, job.SETTINGS)):
         pass
     other = dataclasses.replace(job.SETTINGS, seed=5)
     with pytest.raises(RunError, match="holds a run with other settings: seed is 0 there and 5 now"):
-        Run.open(tmp_path / "run", describe(bench, other))
-    darker = dataclasses.replace(bench, album=dataclasses.replace(bench.album, photos=bench.album.photos * 0.9))
+        Run.open(tmp_path / "run", describe(context, other))
+    darker = dataclasses.replace(context, album=dataclasses.replace(context.album, photos=context.album.photos * 0.9))
     with pytest.raises(RunError, match="album is"):
         Run.open(tmp_path / "run", describe(darker, job.SETTINGS))
 
 
 def test_the_saved_persona_shows_what_the_report_measured(job: ModuleType, whole: Path) -> None:
-    bench = job.small_bench()
+    context = job.small_bench()
     persona = load_persona(whole / "small.persona.safetensors")
-    assert bench.album.cameras is not None
-    w = persona.anchors[:, None].expand(-1, bench.generator.latent.num_ws, -1)
-    pretrained = (bench.generator(w, bench.album.cameras).image - bench.album.photos).abs().mean()
-    with attached(bench.generator, persona), torch.no_grad():
-        personalized = (bench.generator(w, bench.album.cameras).image - bench.album.photos).abs().mean()
+    assert context.album.cameras is not None
+    w = persona.anchors[:, None].expand(-1, context.generator.latent.num_ws, -1)
+    pretrained = (context.generator(w, context.album.cameras).image - context.album.photos).abs().mean()
+    with attached(context.generator, persona), torch.no_grad():
+        personalized = (context.generator(w, context.album.cameras).image - context.album.photos).abs().mean()
     assert personalized < pretrained

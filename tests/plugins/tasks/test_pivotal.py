@@ -14,9 +14,10 @@ from torch import Tensor
 
 from gpk.album import Album
 from gpk.attach import attached, is_attached, merged
-from gpk.bench import Bench, Silence
+from gpk.context import Context
 from gpk.errors import PersonaError, RecipeError
 from gpk.generator import Generator, fingerprint
+from gpk.logger import NullLogger
 from gpk.persona import Origin, Persona
 from gpk.plugin import Backend, Card
 from gpk.recipe import Recipe
@@ -33,7 +34,7 @@ def absolute(a: Tensor, b: Tensor) -> Tensor:
 
 
 @pytest.fixture
-def bench(generator: Generator) -> Bench:
+def context(generator: Generator) -> Context:
     """An album of two pictures that the generator cannot make, and a persona that changes it."""
     cameras = generator.orbit(torch.tensor([0.2, -0.1]))
     photos = (generator(pivots(generator), cameras).image * 0.5 + 0.3).clamp(-1, 1)
@@ -45,7 +46,7 @@ def bench(generator: Generator) -> Bench:
         for parameter in persona.parameters():
             parameter.add_(0.1 * torch.randn(parameter.shape, generator=seeded(4)))
     album = Album(photos, ("x", "y"), cameras)
-    return Bench(backend, card, generator, absolute, album, Silence(), persona=persona)
+    return Context(backend, card, generator, absolute, album, NullLogger(), persona=persona)
 
 
 def pivots(generator: Generator) -> Tensor:
@@ -60,15 +61,15 @@ def same(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
-def test_merged_is_the_changed_generator_and_afterwards_the_attached_one(bench: Bench) -> None:
-    generator, bare = bench.generator, fingerprint(bench.generator)
-    with bench.personalized():
+def test_merged_is_the_changed_generator_and_afterwards_the_attached_one(context: Context) -> None:
+    generator, bare = context.generator, fingerprint(context.generator)
+    with context.personalized():
         before = weights(generator)
         with merged(generator):
             assert not is_attached(generator)
             assert same(weights(generator), before)
             assert fingerprint(generator) != bare
-            path, _, name = next(iter(bench.persona.changes)).rpartition(".")  # pyright: ignore[reportOptionalMemberAccess]
+            path, _, name = next(iter(context.persona.changes)).rpartition(".")  # pyright: ignore[reportOptionalMemberAccess]
             with torch.no_grad():  # whoever writes into it meanwhile, or fails
                 getattr(generator.get_submodule(path), name).zero_()
         assert is_attached(generator)
@@ -77,7 +78,7 @@ def test_merged_is_the_changed_generator_and_afterwards_the_attached_one(bench: 
             raise KeyError("stop")
         assert same(weights(generator), before)
         with torch.no_grad():  # it is the same persona that is attached, no copy
-            next(bench.persona.parameters()).add_(1.0)  # pyright: ignore[reportOptionalMemberAccess]
+            next(context.persona.parameters()).add_(1.0)  # pyright: ignore[reportOptionalMemberAccess]
         assert not same(weights(generator), before)
     assert fingerprint(generator) == bare
     with merged(generator):  # nothing attached, nothing done
@@ -86,32 +87,32 @@ def test_merged_is_the_changed_generator_and_afterwards_the_attached_one(bench: 
 
 @pytest.mark.parametrize("recipe", ["whole", "lora"])
 @pytest.mark.parametrize("with_persona", [False, True])
-def test_it_fits_the_photos_and_leaves_everything_as_it_was(bench: Bench, recipe: Any, with_persona: bool) -> None:
-    generator, w = bench.generator, pivots(bench.generator)
-    bare, learned = fingerprint(generator), {k: v.clone() for k, v in bench.persona.tensors().items()}  # pyright: ignore[reportOptionalMemberAccess]
+def test_it_fits_the_photos_and_leaves_everything_as_it_was(context: Context, recipe: Any, with_persona: bool) -> None:
+    generator, w = context.generator, pivots(context.generator)
+    bare, learned = fingerprint(generator), {k: v.clone() for k, v in context.persona.tensors().items()}  # pyright: ignore[reportOptionalMemberAccess]
     settings = dataclasses.replace(FEW, recipe=recipe)
-    with bench.personalized() if with_persona else nullcontext():
-        before = render_album(bench, w, bench.album)
-        tuned = pivotal(bench, w, bench.album, settings)
-        assert torch.equal(render_album(bench, w, bench.album), before)
+    with context.personalized() if with_persona else nullcontext():
+        before = render_album(context, w, context.album)
+        tuned = pivotal(context, w, context.album, settings)
+        assert torch.equal(render_album(context, w, context.album), before)
         assert is_attached(generator) == with_persona
         with merged(generator) as base, attached(base, tuned):
-            after = render_album(bench, w, bench.album)
-        again = pivotal(bench, w, bench.album, settings)
+            after = render_album(context, w, context.album)
+        again = pivotal(context, w, context.album, settings)
     assert same(tuned.tensors(), again.tensors())
-    photos = bench.album.photos
+    photos = context.album.photos
     assert absolute(after, photos).mean() < 0.9 * absolute(before, photos).mean()
     assert fingerprint(generator) == bare
-    assert same(bench.persona.tensors(), learned)  # pyright: ignore[reportOptionalMemberAccess]
+    assert same(context.persona.tensors(), learned)  # pyright: ignore[reportOptionalMemberAccess]
     assert torch.equal(tuned.anchors, w)
     assert tuned.origin.images_seen == 16
     assert not any(key.startswith(("mapping", "backbone.mapping")) for key in tuned.changes)
 
 
-def test_it_belongs_to_what_it_was_made_on(bench: Bench, tmp_path: Path) -> None:
-    generator = bench.generator
-    with bench.personalized():
-        tuned = pivotal(bench, pivots(generator), bench.album, dataclasses.replace(FEW, steps=1))
+def test_it_belongs_to_what_it_was_made_on(context: Context, tmp_path: Path) -> None:
+    generator = context.generator
+    with context.personalized():
+        tuned = pivotal(context, pivots(generator), context.album, dataclasses.replace(FEW, steps=1))
         save_persona(tmp_path / "x.persona.safetensors", tuned)
         found = load_persona(tmp_path / "x.persona.safetensors")
         with merged(generator), attached(generator, found):
@@ -122,7 +123,7 @@ def test_it_belongs_to_what_it_was_made_on(bench: Bench, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("stop", [1, 3])
 @pytest.mark.parametrize("recipe", ["whole", "lora"])
-def test_it_goes_on_where_it_stopped(bench: Bench, recipe: Any, stop: int) -> None:
+def test_it_goes_on_where_it_stopped(context: Context, recipe: Any, stop: int) -> None:
     settings = dataclasses.replace(FEW, steps=4, recipe=recipe, locality=0.1)
     states: list[tuple[dict[str, Tensor], dict[str, Any]]] = []
 
@@ -130,41 +131,43 @@ def test_it_goes_on_where_it_stopped(bench: Bench, recipe: Any, stop: int) -> No
         tensors, position = state()
         states.append(({name: tensor.clone() for name, tensor in tensors.items()}, position))
 
-    with bench.personalized():
-        whole = pivotal(bench, pivots(bench.generator), bench.album, settings, tick=keep)
+    with context.personalized():
+        whole = pivotal(context, pivots(context.generator), context.album, settings, tick=keep)
         assert states[stop - 1][1] == {"step": stop}
-        rest = pivotal(bench, pivots(bench.generator), bench.album, settings, start=states[stop - 1])
+        rest = pivotal(context, pivots(context.generator), context.album, settings, start=states[stop - 1])
     assert same(whole.tensors(), rest.tensors())
 
 
-def test_it_stops_where_the_photos_are_near_enough(bench: Bench) -> None:
-    w = pivots(bench.generator)
-    levels = bench.generator(w, bench.album.cameras).pyramid
-    far = sum(absolute(level, torch.nn.functional.interpolate(bench.album.photos, level.shape[-1])) for level in levels)
+def test_it_stops_where_the_photos_are_near_enough(context: Context) -> None:
+    w = pivots(context.generator)
+    levels = context.generator(w, context.album.cameras).pyramid
+    far = sum(
+        absolute(level, torch.nn.functional.interpolate(context.album.photos, level.shape[-1])) for level in levels
+    )
     near = float(far.mean() / len(levels))  # about where it begins  # pyright: ignore[reportAttributeAccessIssue]
 
     def steps(**changes: Any) -> int:
-        return pivotal(bench, w, bench.album, dataclasses.replace(FEW, **changes)).origin.images_seen // 2
+        return pivotal(context, w, context.album, dataclasses.replace(FEW, **changes)).origin.images_seen // 2
 
     assert steps(stop=2 * near) == 0
     assert 0 < steps(stop=0.9 * near) < 8
     assert steps(stop=None) == 8
     assert near > LPIPS_STOP  # so that it is the scaled pictures below that stop it
-    bench = dataclasses.replace(bench, distance=lambda a, b: absolute(a, b) * LPIPS_STOP / near / 2)
+    context = dataclasses.replace(context, distance=lambda a, b: absolute(a, b) * LPIPS_STOP / near / 2)
     assert steps(stop=None) == 8  # no LPIPS, no threshold of LPIPS
-    bench = dataclasses.replace(bench, backend=dataclasses.replace(bench.backend, distance="lpips-vgg"))
+    context = dataclasses.replace(context, backend=dataclasses.replace(context.backend, distance="lpips-vgg"))
     assert steps(stop=None) == 0
 
 
-def test_locality_holds_what_lies_around_the_pivot(bench: Bench) -> None:
-    generator, w = bench.generator, pivots(bench.generator)
+def test_locality_holds_what_lies_around_the_pivot(context: Context) -> None:
+    generator, w = context.generator, pivots(context.generator)
     around = w + 0.5 * torch.randn(w.shape, generator=seeded(9))
-    before = render_album(bench, around, bench.album)
+    before = render_album(context, around, context.album)
 
     def drift(locality: float) -> float:
         settings = dataclasses.replace(FEW, steps=20, locality=locality, reach=1.0)
-        with attached(generator, pivotal(bench, w, bench.album, settings)):
-            return absolute(render_album(bench, around, bench.album), before).mean().item()
+        with attached(generator, pivotal(context, w, context.album, settings)):
+            return absolute(render_album(context, around, context.album), before).mean().item()
 
     assert drift(10.0) < 0.6 * drift(0.0)
 
@@ -190,7 +193,7 @@ def test_impossible_settings_are_refused(wrong: dict[str, Any], told: str) -> No
         Pivoting(**wrong)
 
 
-def test_a_rank_beyond_every_layer_is_refused(bench: Bench) -> None:
+def test_a_rank_beyond_every_layer_is_refused(context: Context) -> None:
     with pytest.raises(RecipeError, match="rank 999 is beyond every layer"):
-        pivotal(bench, pivots(bench.generator), bench.album, Pivoting(recipe="lora", rank=999))
-    assert not is_attached(bench.generator)
+        pivotal(context, pivots(context.generator), context.album, Pivoting(recipe="lora", rank=999))
+    assert not is_attached(context.generator)

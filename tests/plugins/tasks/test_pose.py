@@ -14,14 +14,15 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, normalize
 
 from gpk.album import Album, resize
-from gpk.bench import Bench, Silence
+from gpk.context import Context
 from gpk.errors import AlbumError, InputError, RecipeError
 from gpk.latents import latent_statistics
+from gpk.logger import NullLogger
 from gpk.loss import Reconstruction
 from gpk.plugin import Backend, Card
 from gpk.registry import Registry
 from gpk.seeding import seeded
-from gpk_cli.bench import make_bench
+from gpk_cli.context import make_context
 from gpk_eg3d.network import EG3D
 from gpk_minicat.album import write_album
 from gpk_stylegan2.network import StyleGAN2
@@ -46,26 +47,26 @@ def of_whole_pictures(a: Tensor, b: Tensor) -> Tensor:
     return absolute(a, b) if a.shape[-1] == 32 else torch.zeros(len(a)) * a.sum()
 
 
-def bench_of(generator: EG3D | StyleGAN2) -> Bench:
+def context_of(generator: EG3D | StyleGAN2) -> Context:
     card = Card("small", "Small", "none")
     backend = Backend("small", "Small", (card,), lambda config: generator, cameras=generator.orbit() is not None)
     nothing = Album(torch.empty(0, 3, 32, 32), ())
-    return Bench(backend, card, generator, absolute, nothing, Silence())
+    return Context(backend, card, generator, absolute, nothing, NullLogger())
 
 
 @pytest.fixture
-def bench(eg3d: EG3D) -> Bench:
-    return bench_of(eg3d)
+def context(eg3d: EG3D) -> Context:
+    return context_of(eg3d)
 
 
-def codes_of(bench: Bench) -> Tensor:
+def codes_of(context: Context) -> Tensor:
     """The mean code, and one more: [2, L, D]."""
-    return prior_codes(bench.generator, latent_statistics(bench.generator), SMALL)
+    return prior_codes(context.generator, latent_statistics(context.generator), SMALL)
 
 
-def pictures(bench: Bench, codes: Tensor, yaw: list[float], pitch: list[float]) -> Tensor:
+def pictures(context: Context, codes: Tensor, yaw: list[float], pitch: list[float]) -> Tensor:
     """What the generator shows of codes [N, L, D] at these angles."""
-    return bench.generator(codes, bench.generator.orbit(torch.tensor(yaw), torch.tensor(pitch))).image
+    return context.generator(codes, context.generator.orbit(torch.tensor(yaw), torch.tensor(pitch))).image
 
 
 def unnamed(photos: Tensor, masks: Tensor | None = None) -> Album:
@@ -91,19 +92,19 @@ def test_gradients_reach_the_angles_through_the_orbit(eg3d: EG3D) -> None:
         assert angles.grad.flatten()[index].item() == pytest.approx(slope.item(), abs=2e-3)
 
 
-def test_the_search_finds_the_view_of_its_own_picture(bench: Bench) -> None:
+def test_the_search_finds_the_view_of_its_own_picture(context: Context) -> None:
     grid = grid_within(0.6, 0.3, columns=5, rows=3)
-    codes, places = codes_of(bench), grid.angles()
+    codes, places = codes_of(context), grid.angles()
     chosen = [1, 8, 14]
-    photos = pictures(bench, codes[[1, 1, 1]], *places[:, chosen].tolist())
-    distances = searched(bench, unnamed(photos), codes, orbit(bench, *places.tolist()), side=32)["distances"]
+    photos = pictures(context, codes[[1, 1, 1]], *places[:, chosen].tolist())
+    distances = searched(context, unnamed(photos), codes, orbit(context, *places.tolist()), side=32)["distances"]
     assert distances.shape == (3, 2, 15)
     assert distances[:, 1, chosen].diagonal().max() < 1e-5
     for temperature in (0.02, 1.0):
         assert peaks(marginal(distances, temperature), grid, 1)[:, 0].tolist() == chosen
 
 
-def test_photos_are_looked_at_once_and_compared_as_the_distance_compares(bench: Bench) -> None:
+def test_photos_are_looked_at_once_and_compared_as_the_distance_compares(context: Context) -> None:
     class Blurred:
         looks = 0
 
@@ -146,10 +147,10 @@ def test_peaks_are_least_among_their_neighbours_and_the_best_stands_in() -> None
     assert grid.angles()[:, 6].tolist() == pytest.approx([-0.3, 0.0])
 
 
-def test_codes_to_search_with_begin_with_the_mean(bench: Bench) -> None:
-    statistics = latent_statistics(bench.generator)
-    one, three = (prior_codes(bench.generator, statistics, Posing(codes=count)) for count in (1, 3))
-    assert one.shape == (1, bench.generator.latent.num_ws, 16)
+def test_codes_to_search_with_begin_with_the_mean(context: Context) -> None:
+    statistics = latent_statistics(context.generator)
+    one, three = (prior_codes(context.generator, statistics, Posing(codes=count)) for count in (1, 3))
+    assert one.shape == (1, context.generator.latent.num_ws, 16)
     assert torch.equal(one[0], statistics.mean.expand_as(one[0]))
     assert torch.equal(three[:1], one)
     assert len(three.unique(dim=0)) == 3
@@ -159,18 +160,18 @@ def test_a_grid_of_one_is_the_front() -> None:
     assert grid_within(0.6, 0.3, columns=1, rows=1).angles().tolist() == [[0.0], [0.0]]
 
 
-def test_the_descent_goes_from_a_place_of_the_grid_to_where_the_picture_was_taken(bench: Bench) -> None:
+def test_the_descent_goes_from_a_place_of_the_grid_to_where_the_picture_was_taken(context: Context) -> None:
     truth = torch.tensor([[0.16, -0.3], [-0.05, 0.11]])
-    statistics = latent_statistics(bench.generator)
-    photos = pictures(bench, statistics.mean.expand(2, bench.generator.latent.num_ws, -1), *truth.tolist())
+    statistics = latent_statistics(context.generator)
+    photos = pictures(context, statistics.mean.expand(2, context.generator.latent.num_ws, -1), *truth.tolist())
     begin = truth + torch.tensor([[0.08, -0.08], [0.07, 0.06]])
     free = torch.zeros(2, 16)
-    bench = dataclasses.replace(bench, distance=of_whole_pictures)
+    context = dataclasses.replace(context, distance=of_whole_pictures)
     settings = Posing(lr=0.01, pull=1.0, prior=0.0, l2=0.0, side=32)
 
     def after(steps: int) -> dict[str, Tensor]:
         hypotheses = Hypotheses(torch.arange(2), begin, free, torch.zeros(2, 4))
-        return descended(bench, unnamed(photos), hypotheses, statistics, settings, steps=steps)
+        return descended(context, unnamed(photos), hypotheses, statistics, settings, steps=steps)
 
     before, found = after(0), after(30)
     assert torch.equal(before["angles"], begin)
@@ -178,37 +179,37 @@ def test_the_descent_goes_from_a_place_of_the_grid_to_where_the_picture_was_take
     assert ((found["angles"] - truth).norm(dim=0) < 0.3 * (begin - truth).norm(dim=0)).all()
 
 
-def album_of_one(bench: Bench) -> tuple[Tensor, Tensor]:
+def album_of_one(context: Context) -> tuple[Tensor, Tensor]:
     """Five photos of one code [5, 3, R, R], and their yaws and pitches [2, 5]."""
     truth = torch.tensor([[0.5, -0.4, 0.3, 0.0, -0.2], [0.1, -0.2, 0.0, 0.2, 0.1]])
-    code = codes_of(bench)[1:]
-    return pictures(bench, code.expand(5, -1, -1), *truth.tolist()), truth
+    code = codes_of(context)[1:]
+    return pictures(context, code.expand(5, -1, -1), *truth.tolist()), truth
 
 
 def test_the_albums_subject_sets_a_mirrored_idea_right() -> None:
     """Four pictures of one code of the embedded prior, the first of them begun on the wrong side."""
     registry = Registry.discover(plugins=False)
     backend = registry.backend("eg3d-minicat")
-    bench = make_bench(registry, backend, backend.card, None, weights=None, device="cpu", journal=Silence())
+    context = make_context(registry, backend, backend.card, None, weights=None, device="cpu", logger=NullLogger())
     truth = torch.tensor([[0.4, -0.3, 0.1, -0.1], [0.0, 0.1, -0.2, 0.2]])
-    code = codes_of(bench)[1:].expand(4, -1, -1)
+    code = codes_of(context)[1:].expand(4, -1, -1)
     with torch.no_grad():
-        photos = pictures(bench, code, *truth.tolist())
+        photos = pictures(context, code, *truth.tolist())
     alone: list[Tensor] = []
 
     def keep(state: Callable[[], State]) -> None:
         alone.append(state()[0]["cameras and codes/angles"])
 
     first = truth * torch.tensor([[-1.0, 1, 1, 1], [1, 1, 1, 1]])
-    posed = estimated(bench, photos, Posing(columns=5, rows=3, steps=5), first=first, tick=keep)
+    posed = estimated(context, photos, Posing(columns=5, rows=3, steps=5), first=first, tick=keep)
     assert alone[-1][0, 0] < -0.3  # by itself the photo stays on the wrong side
     assert (torch.stack([posed.yaw, posed.pitch]) - truth).norm(dim=0).max() < 0.1
 
 
 @pytest.fixture
-def whole(bench: Bench) -> tuple[Tensor, Posed, list[State]]:
+def whole(context: Context) -> tuple[Tensor, Posed, list[State]]:
     """Photos, what is found for them, and every state on the way."""
-    photos, _ = album_of_one(bench)
+    photos, _ = album_of_one(context)
     states: list[State] = []
 
     def keep(state: Callable[[], State]) -> None:
@@ -216,14 +217,14 @@ def whole(bench: Bench) -> tuple[Tensor, Posed, list[State]]:
         copied = {name: tensor.clone() for name, tensor in tensors.items()}
         states.append((copied, json.loads(json.dumps(position))))
 
-    return photos, estimated(bench, photos[:3], SMALL, tick=keep), states
+    return photos, estimated(context, photos[:3], SMALL, tick=keep), states
 
 
-def test_it_goes_on_where_it_stopped(bench: Bench, whole: tuple[Tensor, Posed, list[State]]) -> None:
+def test_it_goes_on_where_it_stopped(context: Context, whole: tuple[Tensor, Posed, list[State]]) -> None:
     photos, posed, states = whole
     assert len(states) == 2 + 3 + 1 + 3
     for stopped in (0, 3, 5, 7):
-        again = estimated(bench, photos[:3], SMALL, start=states[stopped])
+        again = estimated(context, photos[:3], SMALL, start=states[stopped])
         assert all(map(torch.equal, numbers(again), numbers(posed)))
 
 
@@ -232,39 +233,41 @@ def numbers(posed: Posed) -> list[Tensor]:
 
 
 def test_it_is_the_same_twice_and_whatever_memory_is_given(
-    bench: Bench, whole: tuple[Tensor, Posed, list[State]]
+    context: Context, whole: tuple[Tensor, Posed, list[State]]
 ) -> None:
     photos, posed, _ = whole
-    assert all(map(torch.equal, numbers(estimated(bench, photos[:3], SMALL)), numbers(posed)))
-    scarce = estimated(bench, photos[:3], SMALL, memory=0.0)
+    assert all(map(torch.equal, numbers(estimated(context, photos[:3], SMALL)), numbers(posed)))
+    scarce = estimated(context, photos[:3], SMALL, memory=0.0)
     for one, other in zip(numbers(scarce), numbers(posed), strict=True):
         torch.testing.assert_close(one.float(), other.float(), rtol=1e-3, atol=1e-4)
 
 
-def test_what_is_found_is_of_one_piece(bench: Bench, whole: tuple[Tensor, Posed, list[State]]) -> None:
+def test_what_is_found_is_of_one_piece(context: Context, whole: tuple[Tensor, Posed, list[State]]) -> None:
     photos, posed, _ = whole
-    cameras = bench.generator.orbit(posed.yaw, posed.pitch)
+    cameras = context.generator.orbit(posed.yaw, posed.pitch)
     assert cameras is not None
     torch.testing.assert_close(posed.cameras.label(), cameras.label())
-    assert posed.w.shape == (3, bench.generator.latent.num_ws, 16)
+    assert posed.w.shape == (3, context.generator.latent.num_ws, 16)
     assert ((posed.confidence >= 0) & (posed.confidence <= 1)).all()
     assert torch.equal(posed.doubtful, posed.confidence < SMALL.doubt)
     assert posed.mirrored is None  # for there is no judge
     assert posed.frames.any()
-    render = bench.generator(posed.w, seen_through(posed.cameras, posed.frames))
-    loss = Reconstruction(photos[:3], bench.distance)(render).total
+    render = context.generator(posed.w, seen_through(posed.cameras, posed.frames))
+    loss = Reconstruction(photos[:3], context.distance)(render).total
     torch.testing.assert_close(loss, posed.residual, rtol=1e-4, atol=1e-5)
 
 
-def test_cameras_that_an_album_has_are_not_looked_at(bench: Bench, whole: tuple[Tensor, Posed, list[State]]) -> None:
+def test_cameras_that_an_album_has_are_not_looked_at(
+    context: Context, whole: tuple[Tensor, Posed, list[State]]
+) -> None:
     photos, posed, _ = whole
-    album = Album(photos[:3], ("a", "b", "c"), bench.generator.orbit(torch.tensor([0.1, 0.2, 0.3])))
-    assert all(map(torch.equal, numbers(estimated(bench, album, SMALL)), numbers(posed)))
+    album = Album(photos[:3], ("a", "b", "c"), context.generator.orbit(torch.tensor([0.1, 0.2, 0.3])))
+    assert all(map(torch.equal, numbers(estimated(context, album, SMALL)), numbers(posed)))
 
 
-def test_what_is_made_up_beyond_an_edge_says_nothing_of_a_pose(bench: Bench) -> None:
+def test_what_is_made_up_beyond_an_edge_says_nothing_of_a_pose(context: Context) -> None:
     """Two albums that differ there alone, and one that differs where photos are real."""
-    photos, _ = album_of_one(bench)
+    photos, _ = album_of_one(context)
     masks = torch.ones(3, 1, 32, 32)
     masks[1, ..., 20:] = 0
     masks[2, :, :9] = 0.5
@@ -272,7 +275,7 @@ def test_what_is_made_up_beyond_an_edge_says_nothing_of_a_pose(bench: Bench) -> 
     made_up[1, ..., 20:] = 1.0
     real[1, ..., :12] = 1.0
     found, same, other = (
-        numbers(estimated(bench, unnamed(each, masks), SMALL)) for each in (photos[:3], made_up, real)
+        numbers(estimated(context, unnamed(each, masks), SMALL)) for each in (photos[:3], made_up, real)
     )
     for one, two in zip(found, same, strict=True):
         torch.testing.assert_close(one, two, rtol=0, atol=1e-5)
@@ -316,14 +319,14 @@ def test_mirrored_photos_are_told_by_what_is_not_symmetric() -> None:
 
 def test_a_2d_generator_has_no_cameras_to_find(stylegan2: StyleGAN2) -> None:
     with pytest.raises(InputError, match="small is a 2D generator and has no views: use a 3D backend"):
-        estimated(bench_of(stylegan2), torch.zeros(2, 3, 16, 16), SMALL)
+        estimated(context_of(stylegan2), torch.zeros(2, 3, 16, 16), SMALL)
 
 
-def test_an_album_of_none_and_first_angles_of_other_photos_are_refused(bench: Bench) -> None:
+def test_an_album_of_none_and_first_angles_of_other_photos_are_refused(context: Context) -> None:
     with pytest.raises(AlbumError, match="no photo whose camera could be found"):
-        estimated(bench, torch.zeros(0, 3, 32, 32), SMALL)
+        estimated(context, torch.zeros(0, 3, 32, 32), SMALL)
     with pytest.raises(InputError, match=r"a yaw and a pitch per photo, \[2, 3\], not \[3, 2\]"):
-        estimated(bench, torch.zeros(3, 3, 32, 32), SMALL, first=torch.zeros(3, 2))
+        estimated(context, torch.zeros(3, 3, 32, 32), SMALL, first=torch.zeros(3, 2))
 
 
 @pytest.mark.parametrize(
@@ -344,10 +347,10 @@ def test_impossible_settings_are_refused(wrong: dict[str, Any], told: str) -> No
         Posing(**wrong)
 
 
-def test_a_descent_that_diverges_says_so(bench: Bench) -> None:
-    photos, _ = album_of_one(bench)
+def test_a_descent_that_diverges_says_so(context: Context) -> None:
+    photos, _ = album_of_one(context)
     with pytest.raises(RecipeError, match=r"finding poses diverged: l2 is (nan|inf)"):
-        estimated(bench, photos, dataclasses.replace(SMALL, lr=1e25))
+        estimated(context, photos, dataclasses.replace(SMALL, lr=1e25))
 
 
 @pytest.mark.slow
@@ -356,9 +359,9 @@ def test_the_cameras_of_a_procedural_cat(tmp_path: Path) -> None:
     registry = Registry.discover(plugins=False)
     backend = registry.backend("eg3d-minicat")
     photos = write_album(tmp_path / "cat", 301, held_out=0) / "train"
-    bench = make_bench(registry, backend, backend.card, photos, weights=None, device="cpu", journal=Silence())
-    posed = estimated(bench, bench.album, Posing())
-    assert bench.album.cameras is not None
-    off = posed.cameras.degrees_from(bench.album.cameras)
+    context = make_context(registry, backend, backend.card, photos, weights=None, device="cpu", logger=NullLogger())
+    posed = estimated(context, context.album, Posing())
+    assert context.album.cameras is not None
+    off = posed.cameras.degrees_from(context.album.cameras)
     assert off.median() <= 3
     assert off.sort().values[-2] <= 8  # one of the twelve may be further off, and is

@@ -11,10 +11,11 @@ from PIL import Image
 from torch import Tensor
 
 from gpk.album import Album
-from gpk.bench import Bench, Silence
 from gpk.camera import Camera
+from gpk.context import Context
 from gpk.framing import Square
 from gpk.latents import latent_statistics
+from gpk.logger import NullLogger
 from gpk.plugin import Backend, Card
 from gpk.seeding import seeded
 from gpk_eg3d.network import EG3D
@@ -77,15 +78,15 @@ def absolute(a: Tensor, b: Tensor) -> Tensor:
 
 
 @pytest.fixture
-def bench(eg3d: EG3D) -> Bench:
+def context(eg3d: EG3D) -> Context:
     card = Card("small", "Small", "none")
     nothing = Album(torch.empty(0, 3, 32, 32), ())
-    return Bench(Backend("small", "Small", (card,), lambda config: eg3d), card, eg3d, absolute, nothing, Silence())
+    return Context(Backend("small", "Small", (card,), lambda config: eg3d), card, eg3d, absolute, nothing, NullLogger())
 
 
-def found(bench: Bench, frames: Tensor, settings: Posing, *, steps: int = 30) -> Tensor:
+def found(context: Context, frames: Tensor, settings: Posing, *, steps: int = 30) -> Tensor:
     """The frames [2, 4] that are found of photos with these ones, their cameras and codes known."""
-    generator, angles = bench.generator, torch.tensor([[0.2, -0.3], [-0.1, 0.1]])
+    generator, angles = context.generator, torch.tensor([[0.2, -0.3], [-0.1, 0.1]])
     statistics = latent_statistics(generator)
     camera = generator.orbit(*angles)
     assert camera is not None
@@ -93,20 +94,20 @@ def found(bench: Bench, frames: Tensor, settings: Posing, *, steps: int = 30) ->
         codes = statistics.mean.expand(2, generator.latent.num_ws, -1)
         photos = generator(codes, seen_through(camera, frames)).image
     begin = Hypotheses(torch.arange(2), angles, torch.zeros(2, 16), torch.zeros(2, 4))
-    return descended(bench, Album(photos, ("a", "b")), begin, statistics, settings, steps=steps)["frames"]
+    return descended(context, Album(photos, ("a", "b")), begin, statistics, settings, steps=steps)["frames"]
 
 
 LOOSE = Posing(frames=True, lr=0.0, lr_angle=0.0, framing=0.0, l2=0.0, side=32)
 
 
-def test_shift_size_and_roll_are_found(bench: Bench) -> None:
+def test_shift_size_and_roll_are_found(context: Context) -> None:
     frames = torch.tensor([[0.02, -0.015, 0.05, -0.05], [-0.01, 0.02, -0.04, 0.07]])
-    off = (found(bench, frames, LOOSE) - frames).abs()
+    off = (found(context, frames, LOOSE) - frames).abs()
     assert (off < torch.tensor([0.004, 0.004, 0.01, 0.01])).all(), off
 
 
-def test_frames_are_held_by_what_finders_are_like_and_stay_where_squares_are_known(bench: Bench) -> None:
+def test_frames_are_held_by_what_finders_are_like_and_stay_where_squares_are_known(context: Context) -> None:
     frames = torch.tensor([[0.02, -0.015, 0.05, -0.05], [-0.01, 0.02, -0.04, 0.07]])
-    held = found(bench, frames, replace(LOOSE, framing=10.0), steps=10)
+    held = found(context, frames, replace(LOOSE, framing=10.0), steps=10)
     assert held.abs().max() < 0.01
-    assert not found(bench, frames, replace(LOOSE, frames=False), steps=3).any()
+    assert not found(context, frames, replace(LOOSE, frames=False), steps=3).any()

@@ -13,9 +13,10 @@ from torch import Tensor
 
 from gpk.album import Album
 from gpk.attach import is_attached
-from gpk.bench import Bench, Silence
+from gpk.context import Context
 from gpk.errors import InputError, RecipeError
 from gpk.generator import fingerprint
+from gpk.logger import NullLogger
 from gpk.persona import Origin, Persona
 from gpk.plugin import Backend, Card
 from gpk.recipe import Recipe
@@ -23,7 +24,7 @@ from gpk.registry import Registry
 from gpk.seeding import seeded
 from gpk_checkpoints.files import read_safetensors
 from gpk_checkpoints.personas import load_persona
-from gpk_cli.bench import find_card, make_bench
+from gpk_cli.context import find_card, make_context
 from gpk_eg3d.network import EG3D
 from gpk_runs.run import Run
 from gpk_tasks import keeping
@@ -35,17 +36,17 @@ BARE = Location(protocol="quick", yaw=0.0, pitch=0.0)
 
 
 @pytest.fixture(scope="module")
-def benches(cat: Any) -> Mapping[str, Bench]:
+def contexts(cat: Any) -> Mapping[str, Context]:
     """Two photos for each prior, and for the persona those it has not seen."""
 
-    def made(backend: str, persona: Path | None = None) -> Bench:
+    def made(backend: str, persona: Path | None = None) -> Context:
         registry = Registry.discover()
         family = registry.backend(backend)
-        bench = make_bench(
+        context = make_context(
             registry, family, find_card(family, None), cat.held_out, weights=None, device="cpu",
-            journal=Silence(), persona=None if persona is None else load_persona(persona), least=1,
+            logger=NullLogger(), persona=None if persona is None else load_persona(persona), least=1,
         )  # fmt: skip
-        return dataclasses.replace(bench, album=bench.album[:2])
+        return dataclasses.replace(context, album=context.album[:2])
 
     return {
         "persona": made("eg3d-minicat", cat.run / "eg3d-minicat.persona.safetensors"),
@@ -55,7 +56,7 @@ def benches(cat: Any) -> Mapping[str, Bench]:
 
 
 @pytest.fixture
-def small(eg3d: EG3D) -> Bench:
+def small(eg3d: EG3D) -> Context:
     """A generator of random weights with a persona, and two pictures of another look."""
     w = eg3d.mapping(torch.randn(4, eg3d.latent.z_dim, generator=seeded(3)))
     origin = Origin("small", "small", fingerprint(eg3d))
@@ -67,7 +68,7 @@ def small(eg3d: EG3D) -> Bench:
     album = Album((eg3d(w[:2], cameras).image * 0.5 + 0.3).clamp(-1, 1), ("x.png", "y.png"), cameras)
     card = Card("small", "small", "none")
     backend = Backend("small", "small", (card,), lambda config: eg3d, distance="own")
-    return Bench(backend, card, eg3d, absolute, album, Silence(), persona=persona)
+    return Context(backend, card, eg3d, absolute, album, NullLogger(), persona=persona)
 
 
 def absolute(a: Tensor, b: Tensor) -> Tensor:
@@ -78,7 +79,7 @@ class Stopped(KeyboardInterrupt):
     pass
 
 
-def work(bench: Bench, settings: Location, folder: Path, *, stop_after: int | None = None) -> dict[str, Any]:
+def work(context: Context, settings: Location, folder: Path, *, stop_after: int | None = None) -> dict[str, Any]:
     """The outcome; stops as a crash would after so many shown steps."""
     steps = 0  # as shown
 
@@ -89,7 +90,7 @@ def work(bench: Bench, settings: Location, folder: Path, *, stop_after: int | No
             raise Stopped
 
     with Run.open(folder, {"settings": dataclasses.asdict(settings)}, show=show) as run:
-        return dict(reconstruct(dataclasses.replace(bench, journal=run), settings, run))
+        return dict(reconstruct(dataclasses.replace(context, logger=run), settings, run))
 
 
 def made_in(folder: Path) -> dict[str, bytes]:
@@ -100,12 +101,12 @@ def made_in(folder: Path) -> dict[str, bytes]:
     }
 
 
-def test_everything_is_there_and_all_else_as_it_was(benches: Mapping[str, Bench], tmp_path: Path) -> None:
-    bench = benches["persona"]
-    before = fingerprint(bench.generator)
-    outcome = work(bench, QUICK, tmp_path / "run")
-    assert fingerprint(bench.generator) == before
-    assert not is_attached(bench.generator)
+def test_everything_is_there_and_all_else_as_it_was(contexts: Mapping[str, Context], tmp_path: Path) -> None:
+    context = contexts["persona"]
+    before = fingerprint(context.generator)
+    outcome = work(context, QUICK, tmp_path / "run")
+    assert fingerprint(context.generator) == before
+    assert not is_attached(context.generator)
     names = ["img00000000", "img00000001"]
     assert list(outcome["figures"]) == [*names, "mean of the codes", "mean"]
     for figures in outcome["figures"].values():
@@ -132,7 +133,7 @@ def test_everything_is_there_and_all_else_as_it_was(benches: Mapping[str, Bench]
 
 @pytest.mark.parametrize("together", [False, True])
 def test_stopped_anywhere_it_ends_the_same(
-    small: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, together: bool
+    small: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, together: bool
 ) -> None:
     """Three steps of the codes, then two of each tuning."""
     monkeypatch.setattr(keeping, "SAVE_EVERY", 0.0)
@@ -147,7 +148,7 @@ def test_stopped_anywhere_it_ends_the_same(
         assert made_in(cut) == made_in(tmp_path / "whole")
 
 
-def test_a_tuning_that_ended_is_not_done_again(small: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tuning_that_ended_is_not_done_again(small: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keeping, "SAVE_EVERY", 0.0)
     with pytest.raises(Stopped):
         work(small, QUICK, tmp_path, stop_after=7)  # the last step of the second photo's
@@ -155,14 +156,14 @@ def test_a_tuning_that_ended_is_not_done_again(small: Bench, tmp_path: Path, mon
     written = first.stat().st_mtime_ns
     shown: list[tuple[str, int]] = []
     with Run.open(tmp_path, {"settings": dataclasses.asdict(QUICK)}, show=lambda *s: shown.append(s[:2])) as run:
-        reconstruct(dataclasses.replace(small, journal=run), QUICK, run)
+        reconstruct(dataclasses.replace(small, logger=run), QUICK, run)
     assert first.stat().st_mtime_ns == written
     assert [step for step in shown if step[0] != "pictures"] == [("pivotal tuning 2 of 2", 2)]
 
 
 @pytest.mark.parametrize(("space", "stage"), [("hull", "placing photos"), ("w", "anchors")])
 def test_steps_that_were_saved_are_not_done_again(
-    small: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, space: Any, stage: str
+    small: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, space: Any, stage: str
 ) -> None:
     monkeypatch.setattr(keeping, "SAVE_EVERY", 0.0)
     settings = dataclasses.replace(BARE, space=space, steps=4)
@@ -170,11 +171,11 @@ def test_steps_that_were_saved_are_not_done_again(
         work(small, settings, tmp_path, stop_after=3)  # shown, but not saved any more
     shown: list[tuple[str, int]] = []
     with Run.open(tmp_path, {"settings": dataclasses.asdict(settings)}, show=lambda *s: shown.append(s[:2])) as run:
-        reconstruct(dataclasses.replace(small, journal=run), settings, run)
+        reconstruct(dataclasses.replace(small, logger=run), settings, run)
     assert [step for step in shown if step[0] != "pictures"] == [(stage, 3), (stage, 4)]
 
 
-def test_one_persona_for_all_photos_together(small: Bench, tmp_path: Path) -> None:
+def test_one_persona_for_all_photos_together(small: Context, tmp_path: Path) -> None:
     settings = dataclasses.replace(QUICK, together=True, pti_recipe="lora", pti_rank=2)
     outcome = work(small, settings, tmp_path)
     persona = load_persona(tmp_path / "album.pti.persona.safetensors")
@@ -185,9 +186,9 @@ def test_one_persona_for_all_photos_together(small: Bench, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("space", ["w", "w+"])
-def test_more_steps_come_nearer(benches: Mapping[str, Bench], tmp_path: Path, space: Any) -> None:
+def test_more_steps_come_nearer(contexts: Mapping[str, Context], tmp_path: Path, space: Any) -> None:
     few, many = (
-        work(benches["2d"], dataclasses.replace(BARE, space=space, steps=steps), tmp_path / str(steps))
+        work(contexts["2d"], dataclasses.replace(BARE, space=space, steps=steps), tmp_path / str(steps))
         for steps in (1, 15)
     )
     assert many["figures"]["mean"]["psnr"] > few["figures"]["mean"]["psnr"] + 1
@@ -196,17 +197,17 @@ def test_more_steps_come_nearer(benches: Mapping[str, Bench], tmp_path: Path, sp
     assert torch.equal(codes["w"][:, 0], codes["w"][:, -1]) == (space == "w")
 
 
-def test_pivotal_tuning_comes_nearer_than_the_code(benches: Mapping[str, Bench], tmp_path: Path) -> None:
+def test_pivotal_tuning_comes_nearer_than_the_code(contexts: Mapping[str, Context], tmp_path: Path) -> None:
     settings = dataclasses.replace(BARE, steps=5, pti=True, pti_steps=10, pti_lr=2e-3)
-    bench = dataclasses.replace(benches["3d"], album=benches["3d"].album[:1])
-    figures = work(bench, settings, tmp_path)["figures"]
+    context = dataclasses.replace(contexts["3d"], album=contexts["3d"].album[:1])
+    figures = work(context, settings, tmp_path)["figures"]
     assert figures["mean"]["psnr"] > figures["mean of the codes"]["psnr"] + 1
-    base = fingerprint(benches["3d"].generator)  # so that `gpk run … NAME.pti.persona.safetensors` goes as it is
+    base = fingerprint(contexts["3d"].generator)  # so that `gpk run … NAME.pti.persona.safetensors` goes as it is
     assert load_persona(tmp_path / "img00000000.pti.persona.safetensors").origin.base == base
 
 
-def test_a_2d_generator_has_no_views_and_all_the_rest(benches: Mapping[str, Bench], tmp_path: Path) -> None:
-    outcome = work(benches["2d"], QUICK, tmp_path)
+def test_a_2d_generator_has_no_views_and_all_the_rest(contexts: Mapping[str, Context], tmp_path: Path) -> None:
+    outcome = work(contexts["2d"], QUICK, tmp_path)
     assert outcome["space"] == "w"
     names = ["img00000000", "img00000001"]
     assert {path.name for path in (tmp_path / "pictures").iterdir()} == {f"{name}.png" for name in names}
@@ -214,10 +215,10 @@ def test_a_2d_generator_has_no_views_and_all_the_rest(benches: Mapping[str, Benc
     assert len(outcome["steps"]) == 2
 
 
-def test_there_is_no_hull_without_a_subject(benches: Mapping[str, Bench]) -> None:
-    bench = benches["3d"]
+def test_there_is_no_hull_without_a_subject(contexts: Mapping[str, Context]) -> None:
+    context = contexts["3d"]
     with pytest.raises(InputError, match="no hull without a subject: give a persona, or --space w"):
-        locate(bench, None, bench.album, Location(space="hull"))
+        locate(context, None, context.album, Location(space="hull"))
 
 
 def test_settings_become_those_of_the_steps() -> None:

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from gpk.attach import attached, is_attached
-from gpk.bench import Bench
+from gpk.context import Context
 from gpk.errors import ExtraError, InputError, RunError
 from gpk.generator import Generator
 from gpk.seeding import seeded
@@ -56,7 +56,7 @@ def pixels(picture: torch.Tensor) -> torch.Tensor:
     return (picture.clamp(-1, 1) + 1) * 127.5
 
 
-def test_a_turntable_is_what_the_persona_shows_from_its_cameras(subject: Bench, done: Do, tmp_path: Path) -> None:
+def test_a_turntable_is_what_the_persona_shows_from_its_cameras(subject: Context, done: Do, tmp_path: Path) -> None:
     facts, files = done(render, subject, dataclasses.replace(FEW, anchors=(3, 1)), tmp_path)
     assert not is_attached(subject.generator)
     reels = [f"pictures/anchor-{a}/0000{k}.png" for a in (3, 1) for k in range(5)]
@@ -81,7 +81,7 @@ def test_a_turntable_is_what_the_persona_shows_from_its_cameras(subject: Bench, 
 
 
 @pytest.mark.parametrize("motion", ["turntable", "swing", "interpolation"])
-def test_the_loop_closes(subject: Bench, done: Do, tmp_path: Path, motion: Any) -> None:
+def test_the_loop_closes(subject: Context, done: Do, tmp_path: Path, motion: Any) -> None:
     figures = {}
     for frames in (6, 24):
         settings = dataclasses.replace(FEW, motion=motion, frames=frames, anchors=(3, 1), grid=0, samples=4)
@@ -91,7 +91,7 @@ def test_the_loop_closes(subject: Bench, done: Do, tmp_path: Path, motion: Any) 
     assert figures[24]["seam"] < 0.5 * figures[6]["seam"]  # a step as any other: finer where there are more
 
 
-def test_a_swing_is_level_and_a_camera_may_stay(subject: Bench, done: Do, tmp_path: Path) -> None:
+def test_a_swing_is_level_and_a_camera_may_stay(subject: Context, done: Do, tmp_path: Path) -> None:
     done(render, subject, dataclasses.replace(FEW, motion="swing", frames=4), tmp_path / "swing")
     poses = read_safetensors(tmp_path / "swing/codes.safetensors")[0]["cameras"]
     level = subject.generator.orbit(torch.tensor([0.0, 0.35, 0.0, -0.35]), 0.0)
@@ -104,7 +104,7 @@ def test_a_swing_is_level_and_a_camera_may_stay(subject: Bench, done: Do, tmp_pa
 
 
 def test_the_planes_of_a_code_are_drawn_once_and_on_a_path_once_a_frame(
-    subject: Bench, done: Do, tmp_path: Path
+    subject: Context, done: Do, tmp_path: Path
 ) -> None:
     planes = drawn(subject.generator)
     done(render, subject, dataclasses.replace(FEW, anchors=(3, 1)), tmp_path / "turning")
@@ -118,7 +118,7 @@ def test_the_planes_of_a_code_are_drawn_once_and_on_a_path_once_a_frame(
 
 
 @pytest.mark.parametrize("generator", ["stylegan2", "eg3d"], indirect=True)
-def test_a_path_goes_through_its_anchors_in_order(subject: Bench, done: Do, tmp_path: Path) -> None:
+def test_a_path_goes_through_its_anchors_in_order(subject: Context, done: Do, tmp_path: Path) -> None:
     settings = dataclasses.replace(FEW, motion="interpolation", anchors=(4, 0, 2), turn=0.0, nod=0.0, samples=1)
     facts, files = done(render, subject, settings, tmp_path)
     assert list(facts["figures"]) == ["path"]
@@ -133,12 +133,12 @@ def test_a_path_goes_through_its_anchors_in_order(subject: Bench, done: Do, tmp_
             assert (pixels(written) - pixels(image)).abs().max() < 0.51
 
 
-def test_a_path_without_a_choice_goes_through_the_first_four(subject: Bench, done: Do, tmp_path: Path) -> None:
+def test_a_path_without_a_choice_goes_through_the_first_four(subject: Context, done: Do, tmp_path: Path) -> None:
     _, files = done(render, subject, dataclasses.replace(FEW, motion="interpolation", frames=2, grid=0), tmp_path)
     assert sum(name.startswith("pictures/path/") for name in files) == 8
 
 
-def test_the_pretrained_generator_beside_it_with_depths(subject: Bench, done: Do, tmp_path: Path) -> None:
+def test_the_pretrained_generator_beside_it_with_depths(subject: Context, done: Do, tmp_path: Path) -> None:
     settings = dataclasses.replace(FEW, compare="pretrained", depth=True, samples=1)
     facts, _ = done(render, subject, settings, tmp_path)
     assert list(facts["figures"]) == ["anchor 0, pretrained", "anchor 0, personalized"]
@@ -156,7 +156,7 @@ def test_the_pretrained_generator_beside_it_with_depths(subject: Bench, done: Do
     assert frames_of(tmp_path / "turntable.webp")[0].size == (10 + 4 * 64 + 3 * 10 + 10, 10 + 25 + 64 + 10)
 
 
-def test_all_depths_have_one_range_of_greys(subject: Bench, done: Do, tmp_path: Path) -> None:
+def test_all_depths_have_one_range_of_greys(subject: Context, done: Do, tmp_path: Path) -> None:
     settings = dataclasses.replace(FEW, depth=True, frames=8, turn=1.0, formats=("gif",), grid=8)
     done(render, subject, settings, tmp_path)
     files = sorted(tmp_path.glob("pictures/anchor-0/*.safetensors"))
@@ -183,7 +183,7 @@ def test_all_depths_have_one_range_of_greys(subject: Bench, done: Do, tmp_path: 
     ],
 )
 def test_a_stopped_run_ends_as_if_it_never_was(
-    subject: Bench, done: Do, tmp_path: Path, motion: Any, stop_at: int
+    subject: Context, done: Do, tmp_path: Path, motion: Any, stop_at: int
 ) -> None:
     settings = dataclasses.replace(
         FEW, motion=motion, anchors=(3, 1), frames=3, compare="pretrained", depth=True, formats=("webp", "gif")
@@ -197,7 +197,7 @@ def test_a_stopped_run_ends_as_if_it_never_was(
     assert all(path.stat().st_mtime_ns == moment for path, moment in made.items())  # none is made again
 
 
-def test_codes_that_changed_in_between_are_told(subject: Bench, done: Do, tmp_path: Path) -> None:
+def test_codes_that_changed_in_between_are_told(subject: Context, done: Do, tmp_path: Path) -> None:
     w = subject.generator.mapping(torch.randn(2, 12, generator=seeded(5)))
     write_codes(tmp_path / "mine.safetensors", subject, {"w": w})
     settings = dataclasses.replace(FEW, codes=tmp_path / "mine.safetensors")
@@ -211,7 +211,7 @@ def test_codes_that_changed_in_between_are_told(subject: Bench, done: Do, tmp_pa
     assert list(facts["figures"]) == ["code 0"]
 
 
-def test_samples_are_multiplied_and_restore_themselves(subject: Bench, done: Do, tmp_path: Path) -> None:
+def test_samples_are_multiplied_and_restore_themselves(subject: Context, done: Do, tmp_path: Path) -> None:
     generator = subject.generator
     assert isinstance(generator, EG3D)
     before, w = generator.config, subject.anchors()[:1]
@@ -246,14 +246,14 @@ def test_more_samples_flicker_less_and_chance_flickers_most(eg3d: EG3D) -> None:
 @pytest.mark.parametrize("generator", ["stylegan2"], indirect=True)
 @pytest.mark.parametrize("motion", ["turntable", "swing"])
 def test_turning_a_2d_generator_is_told_what_to_do_instead(
-    subject: Bench, done: Do, tmp_path: Path, motion: Any
+    subject: Context, done: Do, tmp_path: Path, motion: Any
 ) -> None:
     with pytest.raises(InputError, match="small is a 2D generator and has no views: give --motion interpolation"):
         done(render, subject, dataclasses.replace(FEW, motion=motion), tmp_path)
 
 
 @pytest.mark.parametrize("generator", ["stylegan2"], indirect=True)
-def test_in_2d_there_are_neither_depths_nor_samples(subject: Bench, done: Do, tmp_path: Path) -> None:
+def test_in_2d_there_are_neither_depths_nor_samples(subject: Context, done: Do, tmp_path: Path) -> None:
     path = dataclasses.replace(FEW, motion="interpolation", frames=2)
     with pytest.raises(InputError, match="small is a 2D generator and has no depth: leave out --depth"):
         done(render, subject, dataclasses.replace(path, depth=True), tmp_path / "depth")
@@ -264,7 +264,7 @@ def test_in_2d_there_are_neither_depths_nor_samples(subject: Bench, done: Do, tm
         assert same is subject.generator
 
 
-def test_an_mp4_shows_its_loops_and_webp_goes_on_by_itself(subject: Bench, done: Do, tmp_path: Path) -> None:
+def test_an_mp4_shows_its_loops_and_webp_goes_on_by_itself(subject: Context, done: Do, tmp_path: Path) -> None:
     av = pytest.importorskip("av")
     settings = dataclasses.replace(FEW, formats=("mp4", "webp"), loops=3, fps=12.0, side=None)
     facts, _ = done(render, subject, settings, tmp_path)
@@ -279,7 +279,7 @@ def test_an_mp4_shows_its_loops_and_webp_goes_on_by_itself(subject: Bench, done:
 
 
 def test_without_pyav_nothing_is_rendered_before_it_is_told(
-    subject: Bench, done: Do, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    subject: Context, done: Do, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(ExtraError, match=r"pip install 'gpk\[video\]', or --formats webp"):
@@ -308,7 +308,7 @@ def test_settings_that_cannot_be_are_told(settings: Mapping[str, Any], message: 
         Rendering(**settings)
 
 
-def test_codes_that_are_not_there_are_told(subject: Bench, done: Do, tmp_path: Path) -> None:
+def test_codes_that_are_not_there_are_told(subject: Context, done: Do, tmp_path: Path) -> None:
     nobody = dataclasses.replace(subject, persona=None)
     with pytest.raises(InputError, match="Give a persona, or a file of codes with --codes"):
         done(render, nobody, FEW, tmp_path / "nobody")

@@ -12,29 +12,39 @@ import torch
 from torch import Tensor
 
 from gpk.album import Album
-from gpk.bench import Bench, Silence
 from gpk.camera import Camera
+from gpk.context import Context
 from gpk.errors import InputError, RunError, WeightsError
 from gpk.generator import Generator
+from gpk.logger import NullLogger
 from gpk.plugin import Backend, Card
 from gpk.seeding import seeded
 from gpk.testing.alike import alike
 from gpk_checkpoints.files import write_safetensors
 from gpk_eg3d.network import EG3D
 from gpk_tasks.codes import codes_of, picked, read_codes, write_codes
-from gpk_tasks.renders import check_angles, novel_views, orbit, random_angles, random_views, render_rows, seen, views_of
+from gpk_tasks.renders import (
+    check_angles,
+    novel_views,
+    orbit,
+    random_angles,
+    random_views,
+    render_rows,
+    rendered,
+    views_of,
+)
 from gpk_tasks.shots import Shots, as_bytes, as_pictures, changes, figures_of_motion
 
 CAMERAS = Camera.orbit(torch.linspace(-0.3, 0.3, 5), torch.linspace(-0.2, 0.2, 5))
 
 
 @pytest.fixture
-def bench(generator: Generator) -> Bench:
+def context(generator: Generator) -> Context:
     """Each family in turn, without photos or a persona."""
     card = Card("small", "Small", "none")
     backend = Backend("small", "Small", (card,), lambda config: generator, cameras=generator.orbit() is not None)
     album = Album(torch.empty(0, 3, generator.resolution, generator.resolution), ())
-    return Bench(backend, card, generator, lambda a, b: (a - b).abs().mean((1, 2, 3)), album, Silence())
+    return Context(backend, card, generator, lambda a, b: (a - b).abs().mean((1, 2, 3)), album, NullLogger())
 
 
 @pytest.fixture
@@ -58,25 +68,25 @@ def test_the_planes_of_a_code_are_drawn_once(eg3d: EG3D, drawn: Callable[[], int
     w = codes(eg3d, 3)
     assert views_of(eg3d, w[:1], CAMERAS).shape == (5, 3, 32, 32)
     assert drawn() == 1
-    assert len(list(seen(eg3d, w, CAMERAS))) == 3
+    assert len(list(rendered(eg3d, w, CAMERAS))) == 3
     assert drawn() == 4
     for row in w:
         eg3d(row[None].expand(5, -1, -1), CAMERAS)
     assert drawn() == 19  # what it would have been
 
 
-def test_novel_views_draw_the_planes_of_a_code_once(bench: Bench, drawn: Callable[[], int], eg3d: EG3D) -> None:
-    there = dataclasses.replace(bench, generator=eg3d)
+def test_novel_views_draw_the_planes_of_a_code_once(context: Context, drawn: Callable[[], int], eg3d: EG3D) -> None:
+    there = dataclasses.replace(context, generator=eg3d)
     images = novel_views(there, codes(eg3d, 3), yaw=(-0.3, 0.0, 0.3))
     assert images is not None
     assert images.shape[0] == 9
     assert drawn() == 3
 
 
-def test_what_is_seen_is_what_each_camera_sees(bench: Bench) -> None:
-    generator = bench.generator
+def test_what_is_seen_is_what_each_camera_sees(context: Context) -> None:
+    generator = context.generator
     w = codes(generator, 2)
-    for row, render in zip(w, seen(generator, w, CAMERAS), strict=True):
+    for row, render in zip(w, rendered(generator, w, CAMERAS), strict=True):
         one_by_one = [generator(row[None], CAMERAS[i]) for i in range(5)]
         assert alike(render.image, torch.cat([r.image for r in one_by_one]), within=1e-4)
         for field in ("raw", "depth"):
@@ -85,13 +95,13 @@ def test_what_is_seen_is_what_each_camera_sees(bench: Bench) -> None:
                 assert levels == [None] * 5
             else:
                 assert alike(getattr(render, field), torch.cat(levels), within=1e-4)
-    for row, render in zip(w, seen(generator, w, None), strict=True):
+    for row, render in zip(w, rendered(generator, w, None), strict=True):
         assert torch.equal(render.image, generator(row[None]).image)
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 5])
-def test_pictures_do_not_depend_on_how_many_are_made_at_once(bench: Bench, at_once: int) -> None:
-    generator, w = bench.generator, codes(bench.generator, 5)
+def test_pictures_do_not_depend_on_how_many_are_made_at_once(context: Context, at_once: int) -> None:
+    generator, w = context.generator, codes(context.generator, 5)
     cameras = random_views(generator, 5, yaw=0.3, pitch=0.2, seed=1)
     images = list(render_rows(generator, w, cameras, at_once=at_once))
     assert [len(part) for part in images] == {1: [1] * 5, 2: [2, 2, 1], 5: [5]}[at_once]
@@ -121,29 +131,29 @@ def test_degrees_are_no_angles(yaw: float, pitch: float, told: str) -> None:
     check_angles(yaw=(-3.1, 3.1), pitch=(-1.5, 1.5))
 
 
-def test_a_2d_generator_has_no_views(bench: Bench) -> None:
-    if bench.backend.cameras:
-        assert len(orbit(bench, [0.1, 0.2], [0.0, 0.0])) == 2
+def test_a_2d_generator_has_no_views(context: Context) -> None:
+    if context.backend.cameras:
+        assert len(orbit(context, [0.1, 0.2], [0.0, 0.0])) == 2
         return
-    assert random_views(bench.generator, 3, yaw=0.3, pitch=0.2, seed=0) is None
+    assert random_views(context.generator, 3, yaw=0.3, pitch=0.2, seed=0) is None
     with pytest.raises(InputError, match="small is a 2D generator and has no views: use a 3D backend"):
-        orbit(bench, [0.1], [0.0])
+        orbit(context, [0.1], [0.0])
 
 
-def test_codes_come_back_from_their_file(bench: Bench, tmp_path: Path) -> None:
-    w, latent = codes(bench.generator, 3), bench.generator.latent
-    write_codes(tmp_path / "codes.safetensors", bench, {"w": w, "alpha": torch.ones(3, 2)})
-    assert torch.equal(codes_of(bench, tmp_path / "codes.safetensors")[0], w)
+def test_codes_come_back_from_their_file(context: Context, tmp_path: Path) -> None:
+    w, latent = codes(context.generator, 3), context.generator.latent
+    write_codes(tmp_path / "codes.safetensors", context, {"w": w, "alpha": torch.ones(3, 2)})
+    assert torch.equal(codes_of(context, tmp_path / "codes.safetensors")[0], w)
     write_safetensors(tmp_path / "plain.safetensors", {"w": w[:, 0]}, {})  # as another tool would: one w a code
-    assert torch.equal(read_codes(bench, tmp_path / "plain.safetensors"), w[:, :1].expand(-1, latent.num_ws, -1))
+    assert torch.equal(read_codes(context, tmp_path / "plain.safetensors"), w[:, :1].expand(-1, latent.num_ws, -1))
     assert torch.equal(picked(w, [2, 0], "code"), w[[2, 0]])
 
 
 @pytest.mark.parametrize("kind", ["npy", "npz", "pt", "safetensors"])
-def test_codes_of_other_tools_in_every_shape(bench: Bench, tmp_path: Path, kind: str) -> None:
-    latent = bench.generator.latent
+def test_codes_of_other_tools_in_every_shape(context: Context, tmp_path: Path, kind: str) -> None:
+    latent = context.generator.latent
     layers, file = latent.num_ws, tmp_path / f"w.{kind}"
-    w = codes(bench.generator, 3) + torch.arange(layers)[:, None]  # each layer's own
+    w = codes(context.generator, 3) + torch.arange(layers)[:, None]  # each layer's own
     in_w = w[:, 0]
     shapes = {
         "[D]": (in_w[0], in_w[:1, None].expand(-1, layers, -1)),
@@ -163,19 +173,19 @@ def test_codes_of_other_tools_in_every_shape(bench: Bench, tmp_path: Path, kind:
                 torch.save(given, file)
             case _:
                 write_safetensors(file, {"w": given}, {})
-        assert torch.equal(read_codes(bench, file), wanted), shape
+        assert torch.equal(read_codes(context, file), wanted), shape
 
 
-def test_as_many_codes_as_there_are_layers(bench: Bench, tmp_path: Path) -> None:
+def test_as_many_codes_as_there_are_layers(context: Context, tmp_path: Path) -> None:
     """A matrix [L, D] is one code; two ways say that it is L codes of W."""
-    layers = bench.generator.latent.num_ws
-    in_w = codes(bench.generator, layers)[:, 0]
+    layers = context.generator.latent.num_ws
+    in_w = codes(context.generator, layers)[:, 0]
     np.save(tmp_path / "w.npy", in_w.numpy())
     apart = in_w[:, None].expand(-1, layers, -1)
-    assert torch.equal(read_codes(bench, tmp_path / "w.npy"), in_w[None])
-    assert torch.equal(read_codes(bench, tmp_path / "w.npy", many=True), apart)
+    assert torch.equal(read_codes(context, tmp_path / "w.npy"), in_w[None])
+    assert torch.equal(read_codes(context, tmp_path / "w.npy", many=True), apart)
     np.save(tmp_path / "w.npy", in_w[:, None].numpy())
-    assert torch.equal(read_codes(bench, tmp_path / "w.npy"), apart)
+    assert torch.equal(read_codes(context, tmp_path / "w.npy"), apart)
 
 
 BAD = {
@@ -193,22 +203,22 @@ BAD = {
 
 
 @pytest.mark.parametrize("kind", BAD)
-def test_codes_that_are_none_are_told(bench: Bench, tmp_path: Path, kind: str) -> None:
+def test_codes_that_are_none_are_told(context: Context, tmp_path: Path, kind: str) -> None:
     spoilt, message = BAD[kind]
-    write_safetensors(tmp_path / "codes.safetensors", spoilt(codes(bench.generator, 3)), {"format": "pt"})
+    write_safetensors(tmp_path / "codes.safetensors", spoilt(codes(context.generator, 3)), {"format": "pt"})
     with pytest.raises(InputError, match=message):
-        read_codes(bench, tmp_path / "codes.safetensors")
+        read_codes(context, tmp_path / "codes.safetensors")
 
 
-def test_codes_of_others_and_of_nobody_are_told(bench: Bench, tmp_path: Path) -> None:
-    other = dataclasses.replace(bench, backend=dataclasses.replace(bench.backend, name="other"))
-    write_codes(tmp_path / "codes.safetensors", other, {"w": codes(bench.generator, 1)})
+def test_codes_of_others_and_of_nobody_are_told(context: Context, tmp_path: Path) -> None:
+    other = dataclasses.replace(context, backend=dataclasses.replace(context.backend, name="other"))
+    write_codes(tmp_path / "codes.safetensors", other, {"w": codes(context.generator, 1)})
     with pytest.raises(InputError, match="codes of other, which say nothing to small"):
-        read_codes(bench, tmp_path / "codes.safetensors")
+        read_codes(context, tmp_path / "codes.safetensors")
     with pytest.raises(InputError, match="Give a persona, or a file of codes with --codes"):
-        codes_of(bench, None)
+        codes_of(context, None)
     with pytest.raises(WeightsError, match=r"none\.safetensors"):
-        codes_of(bench, tmp_path / "none.safetensors")
+        codes_of(context, tmp_path / "none.safetensors")
     with pytest.raises(InputError, match="there is no anchor 3: they are counted from 0, and the last is 2"):
         picked(torch.zeros(3, 1, 1), [0, 3], "anchor")
     with pytest.raises(InputError, match="there is no anchor -1"):

@@ -14,12 +14,13 @@ from torch import Tensor
 
 import gpk_tasks.keeping
 from gpk.album import Album
-from gpk.bench import Bench, Silence
+from gpk.context import Context
 from gpk.damage import Coarse, Damage, Grey, Hole, in_blocks, square_hole
 from gpk.errors import InputError, RecipeError, RunError
 from gpk.generator import Generator, fingerprint
 from gpk.hull import LatentHull
 from gpk.latents import anchors_as_ws
+from gpk.logger import NullLogger
 from gpk.metrics import psnr
 from gpk.persona import Origin, Persona
 from gpk.plugin import Backend, Card
@@ -42,9 +43,9 @@ def absolute(a: Tensor, b: Tensor) -> Tensor:
     return (a - b).abs().mean((1, 2, 3))
 
 
-def with_a_subject(bench: Bench) -> Bench:
-    """The bench with a subject, five of the generator's own codes on changed weights, and two pictures of it."""
-    generator, backend = bench.generator, bench.backend
+def with_a_subject(context: Context) -> Context:
+    """The context with a subject, five of the generator's own codes on changed weights, and two pictures of it."""
+    generator, backend = context.generator, context.backend
     anchors = generator.mapping(torch.randn(5, generator.latent.z_dim, generator=seeded(3)))[:, 0]
     origin = Origin(backend.name, backend.card.name, fingerprint(generator), "none", 5, 0, {})
     persona = Persona.create(generator, Recipe(), origin=origin, anchors=anchors, rng=seeded(0))
@@ -53,33 +54,33 @@ def with_a_subject(bench: Bench) -> Bench:
             parameter.add_(1e-3 * torch.randn(parameter.shape, generator=seeded(4)))
     hull = LatentHull(anchors_as_ws(anchors, generator.latent.num_ws))
     cameras = generator.orbit(torch.tensor([0.2, -0.1]))
-    bench = dataclasses.replace(bench, persona=persona)
-    with bench.personalized(), torch.no_grad():
+    context = dataclasses.replace(context, persona=persona)
+    with context.personalized(), torch.no_grad():
         photos = generator(hull.points(hull.sample(2, seeded(1))), cameras).image.clamp(-1, 1)
     photos = ((photos + 1) * 127.5).round() / 127.5 - 1  # as a file has them
-    return dataclasses.replace(bench, album=Album(photos, NAMES, cameras))
+    return dataclasses.replace(context, album=Album(photos, NAMES, cameras))
 
 
 @pytest.fixture
-def bench(generator: Generator) -> Bench:
+def context(generator: Generator) -> Context:
     """A small generator of random weights, 2D and 3D in turn."""
     card = Card("small", "small", "none")
     backend = Backend("small", "small", (card,), lambda config: generator, cameras=generator.orbit() is not None)
-    return with_a_subject(Bench(backend, card, generator, absolute, Album(torch.zeros(0, 3, 1, 1), ()), Silence()))
+    return with_a_subject(Context(backend, card, generator, absolute, Album(torch.zeros(0, 3, 1, 1), ()), NullLogger()))
 
 
 @pytest.fixture(scope="module")
-def priors() -> Mapping[str, Bench]:
+def priors() -> Mapping[str, Context]:
     """The embedded priors."""
     flush_denormals()  # as every command does: half the time
-    registry, benches = Registry.discover(), {}
+    registry, contexts = Registry.discover(), {}
     for name in ("eg3d-minicat", "stylegan2-minicat"):
         backend = registry.backend(name)
         generator = load_generator(backend, backend.card, None)
         distance, judge = (registry.judge(name).load(None) for name in (backend.distance, str(backend.judge)))
         album = Album(torch.zeros(0, 3, 1, 1), ())
-        benches[name] = with_a_subject(Bench(backend, backend.card, generator, distance, album, Silence(), judge))
-    return benches
+        contexts[name] = with_a_subject(Context(backend, backend.card, generator, distance, album, NullLogger(), judge))
+    return contexts
 
 
 @pytest.mark.parametrize(
@@ -92,40 +93,41 @@ def priors() -> Mapping[str, Bench]:
     ids=["hole", "coarse", "grey"],
 )
 def test_a_picture_of_the_subject_comes_back_from_what_is_left_of_it(
-    priors: Mapping[str, Bench], name: str, damage: Damage, steps: int, decibels: float
+    priors: Mapping[str, Context], name: str, damage: Damage, steps: int, decibels: float
 ) -> None:
-    bench = priors[name]
-    bench = dataclasses.replace(bench, album=bench.album[:1])
-    left = dataclasses.replace(bench.album, photos=damage(bench.album.photos))
-    with bench.personalized():
+    context = priors[name]
+    context = dataclasses.replace(context, album=context.album[:1])
+    left = dataclasses.replace(context.album, photos=damage(context.album.photos))
+    with context.personalized():
         begin, end = (
-            restored(bench, bench.anchors(), left, damage, Placement(steps=count, offset=10.0)) for count in (0, steps)
+            restored(context, context.anchors(), left, damage, Placement(steps=count, offset=10.0))
+            for count in (0, steps)
         )
-    nearer = psnr(end.renders, bench.album.photos) - psnr(begin.renders, bench.album.photos)
+    nearer = psnr(end.renders, context.album.photos) - psnr(begin.renders, context.album.photos)
     assert nearer.min() > decibels
     torch.testing.assert_close(end.images, damage.mended(left.photos, end.renders), atol=1e-5, rtol=0)
-    figures = compared(bench, bench.album, damage, end, whole=True)
+    figures = compared(context, context.album, damage, end, whole=True)
     assert {"psnr_known", "psnr", "ssim", "distance", "id_sim"} <= figures.keys()
-    assert compared(bench, bench.album, damage, end, whole=False).keys() == {"psnr_known"}
+    assert compared(context, context.album, damage, end, whole=False).keys() == {"psnr_known"}
     if isinstance(damage, Hole):  # a quarter of the pixels is wrong, and the others are not
         assert figures["psnr"] == pytest.approx(figures["psnr_inside"] + 6.02, abs=0.05)
 
 
-def test_what_stands_in_the_hole_changes_no_bit(bench: Bench) -> None:
-    photos = bench.album.photos
+def test_what_stands_in_the_hole_changes_no_bit(context: Context) -> None:
+    photos = context.album.photos
     damage = Hole(square_hole(photos.shape[-1]))
     scribbled = torch.where(damage.missing, torch.rand(photos.shape, generator=seeded(9)), photos)
-    albums = (bench.album, dataclasses.replace(bench.album, photos=scribbled))
-    whole, other = (restored(bench, bench.anchors(), album, damage, Placement(steps=6)) for album in albums)
+    albums = (context.album, dataclasses.replace(context.album, photos=scribbled))
+    whole, other = (restored(context, context.anchors(), album, damage, Placement(steps=6)) for album in albums)
     assert torch.equal(whole.codes.w, other.codes.w)
     assert torch.equal(whole.images, other.images)
 
 
-def test_photos_in_one_batch_are_restored_as_each_alone(bench: Bench) -> None:
-    side, one, settings = bench.generator.resolution, slice(1, 2), Placement(steps=4)
+def test_photos_in_one_batch_are_restored_as_each_alone(context: Context) -> None:
+    side, one, settings = context.generator.resolution, slice(1, 2), Placement(steps=4)
     damage = Hole(torch.cat([square_hole(side), square_hole(side, 0.25)]))
-    both = restored(bench, bench.anchors(), bench.album, damage, settings)
-    alone = restored(bench, bench.anchors(), bench.album[one], damage.at(one), settings)
+    both = restored(context, context.anchors(), context.album, damage, settings)
+    alone = restored(context, context.anchors(), context.album[one], damage.at(one), settings)
     torch.testing.assert_close(both.images[one], alone.images, atol=1e-3, rtol=1e-3)
 
 
@@ -148,10 +150,10 @@ class Shown:
             raise Stopped
 
 
-def done(bench: Bench, settings: Restoration, directory: Path, shown: Shown | None = None) -> Mapping[str, Any]:
+def done(context: Context, settings: Restoration, directory: Path, shown: Shown | None = None) -> Mapping[str, Any]:
     """The task in `directory`."""
     with Run.open(directory, {}, show=shown) as run:
-        return restore(dataclasses.replace(bench, journal=run), settings, run)
+        return restore(dataclasses.replace(context, logger=run), settings, run)
 
 
 def bytes_of(directory: Path) -> dict[str, bytes]:
@@ -164,32 +166,32 @@ def bytes_of(directory: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("stop_after", [2, 4, 6])  # in the first photo, after it, in the second
 def test_a_stopped_run_goes_on_and_ends_as_if_it_never_was(
-    bench: Bench, tmp_path: Path, stop_after: int, monkeypatch: pytest.MonkeyPatch
+    context: Context, tmp_path: Path, stop_after: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gpk_tasks.keeping, "SAVE_EVERY", 0.0)
-    told = done(bench, SETTINGS, tmp_path / "whole")
+    told = done(context, SETTINGS, tmp_path / "whole")
     with pytest.raises(Stopped):
-        done(bench, SETTINGS, tmp_path / "run", Shown(stop_after))
+        done(context, SETTINGS, tmp_path / "run", Shown(stop_after))
     assert not (tmp_path / "run" / "codes.safetensors").exists()
     rest = Shown()
-    assert done(bench, SETTINGS, tmp_path / "run", rest) == told
+    assert done(context, SETTINGS, tmp_path / "run", rest) == told
     assert rest.steps == 6 - (stop_after - 1)  # the step at which it stopped was not saved
     assert bytes_of(tmp_path / "run") == bytes_of(tmp_path / "whole")
 
 
-def test_a_run_does_not_go_on_with_other_masks(bench: Bench, tmp_path: Path) -> None:
+def test_a_run_does_not_go_on_with_other_masks(context: Context, tmp_path: Path) -> None:
     with pytest.raises(Stopped):
-        done(bench, SETTINGS, tmp_path / "run", Shown(4))
+        done(context, SETTINGS, tmp_path / "run", Shown(4))
     with pytest.raises(RunError, match="begun with other masks"):
-        done(bench, dataclasses.replace(SETTINGS, share=0.25), tmp_path / "run")
+        done(context, dataclasses.replace(SETTINGS, share=0.25), tmp_path / "run")
 
 
-def test_the_folder_holds_pictures_that_are_the_photos_around_the_hole(bench: Bench, tmp_path: Path) -> None:
-    told = done(bench, SETTINGS, tmp_path / "run")
-    views = {"x.left.png", "x.right.png", "y.left.png", "y.right.png"} if bench.backend.cameras else set()
+def test_the_folder_holds_pictures_that_are_the_photos_around_the_hole(context: Context, tmp_path: Path) -> None:
+    told = done(context, SETTINGS, tmp_path / "run")
+    views = {"x.left.png", "x.right.png", "y.left.png", "y.right.png"} if context.backend.cameras else set()
     assert {file.name for file in (tmp_path / "run" / "pictures").iterdir()} == {*NAMES, *views}
-    missing = square_hole(bench.generator.resolution)[0]
-    for name, photo in zip(NAMES, bench.album.photos, strict=True):
+    missing = square_hole(context.generator.resolution)[0]
+    for name, photo in zip(NAMES, context.album.photos, strict=True):
         picture = read_image(tmp_path / "run" / "pictures" / name)
         assert torch.equal(picture[~missing.expand(3, -1, -1)], photo[~missing.expand(3, -1, -1)])
         assert not torch.equal(picture, photo)
@@ -198,21 +200,21 @@ def test_the_folder_holds_pictures_that_are_the_photos_around_the_hole(bench: Be
     assert told["figures"].keys() == {"x", "y", "mean"}
     assert told["figures"]["mean"]["psnr"] == pytest.approx(sum(told["figures"][n]["psnr"] for n in "xy") / 2)
     codes, _ = read_safetensors(tmp_path / "run" / "codes.safetensors")
-    assert codes["w"].shape == (2, bench.generator.latent.num_ws, bench.generator.latent.w_dim)
+    assert codes["w"].shape == (2, context.generator.latent.num_ws, context.generator.latent.w_dim)
     assert codes["alpha"].shape == (2, 5)
     assert all((tmp_path / "run" / name).exists() for name in (*told["pictures"], *told["files"]))
 
 
-def test_small_photos_come_out_at_the_generators_side(bench: Bench, tmp_path: Path) -> None:
+def test_small_photos_come_out_at_the_generators_side(context: Context, tmp_path: Path) -> None:
     settings = Restoration(kind=("upscale",), factor=4, protocol="quick", steps=2, views=False)
-    side = bench.generator.resolution
+    side = context.generator.resolution
     assert photo_side(settings, side) == side // 4
-    small = dataclasses.replace(bench.album, photos=torch.nn.functional.avg_pool2d(bench.album.photos, 4))
-    told = done(dataclasses.replace(bench, album=small), settings, tmp_path / "run")
+    small = dataclasses.replace(context.album, photos=torch.nn.functional.avg_pool2d(context.album.photos, 4))
+    told = done(dataclasses.replace(context, album=small), settings, tmp_path / "run")
     assert read_image(tmp_path / "run" / "pictures" / "x.png").shape == (3, side, side)
     assert told["figures"]["mean"].keys() == {"psnr_known"}
     # The same from the whole photos, damaged here: to rounding, for the raw level sees blocks through a filter.
-    whole = done(bench, dataclasses.replace(settings, whole=True), tmp_path / "whole")
+    whole = done(context, dataclasses.replace(settings, whole=True), tmp_path / "whole")
     assert whole["figures"]["mean"]["psnr_known"] == pytest.approx(told["figures"]["mean"]["psnr_known"], abs=0.5)
 
 

@@ -13,11 +13,12 @@ from torch import Tensor
 
 from gpk.album import Album
 from gpk.attach import is_attached
-from gpk.bench import Bench, Silence
+from gpk.context import Context
 from gpk.errors import RecipeError, UnknownNameError
 from gpk.generator import Generator, fingerprint
 from gpk.hull import LatentHull
 from gpk.latents import anchors_as_ws
+from gpk.logger import NullLogger
 from gpk.lowrank import LoRA
 from gpk.persona import Origin, Persona
 from gpk.plugin import Backend, Card
@@ -46,7 +47,7 @@ def colours(images: Tensor) -> Tensor:
 
 
 @pytest.fixture
-def bench(generator: Generator) -> Bench:
+def context(generator: Generator) -> Context:
     """An album of four pictures that the generator itself made: its own w are the best anchors."""
     w = generator.mapping(torch.randn(4, generator.latent.z_dim, generator=seeded(3)))
     cameras = generator.orbit(torch.linspace(-0.3, 0.3, 4))
@@ -54,42 +55,42 @@ def bench(generator: Generator) -> Bench:
     album = Album(photos, ("a", "b", "c", "d"), cameras)
     card = Card("small", "small", "none")
     backend = Backend("small", "small", (card,), lambda config: generator, cameras=cameras is not None)
-    return Bench(backend, card, generator, absolute, album, Silence())
+    return Context(backend, card, generator, absolute, album, NullLogger())
 
 
-def error(bench: Bench, anchors: Tensor) -> float:
-    w = anchors_as_ws(anchors, bench.generator.latent.num_ws)
-    return absolute(render_album(bench, w, bench.album), bench.album.photos).mean().item()
+def error(context: Context, anchors: Tensor) -> float:
+    w = anchors_as_ws(anchors, context.generator.latent.num_ws)
+    return absolute(render_album(context, w, context.album), context.album.photos).mean().item()
 
 
-def test_inversion_finds_what_made_the_photos(bench: Bench) -> None:
-    start = invert(bench, dataclasses.replace(QUICK, steps=0))
+def test_inversion_finds_what_made_the_photos(context: Context) -> None:
+    start = invert(context, dataclasses.replace(QUICK, steps=0))
     assert torch.allclose(start, start[:1].expand_as(start))  # the mean w
-    found = invert(bench, QUICK)
-    assert found.shape == (4, bench.generator.latent.w_dim)
-    assert error(bench, found) < 0.8 * error(bench, start)
-    assert torch.equal(found, invert(bench, QUICK))
+    found = invert(context, QUICK)
+    assert found.shape == (4, context.generator.latent.w_dim)
+    assert error(context, found) < 0.8 * error(context, start)
+    assert torch.equal(found, invert(context, QUICK))
 
 
-def test_photos_of_a_batch_do_not_meet(bench: Bench) -> None:
-    together, apart = (invert(bench, dataclasses.replace(QUICK, steps=4, batch=b)) for b in (4, 2))
+def test_photos_of_a_batch_do_not_meet(context: Context) -> None:
+    together, apart = (invert(context, dataclasses.replace(QUICK, steps=4, batch=b)) for b in (4, 2))
     assert torch.allclose(together, apart, rtol=1e-3, atol=1e-3)
 
 
-def test_fewer_photos_at_once_find_the_same(bench: Bench) -> None:
+def test_fewer_photos_at_once_find_the_same(context: Context) -> None:
     tight = 1e-9  # GiB: room for a single photo
     quick = dataclasses.replace(QUICK, steps=4, noise="regularised")
-    torch.testing.assert_close(invert(bench, quick, memory=tight), invert(bench, quick), rtol=1e-3, atol=1e-3)
-    anchors = invert(bench, QUICK)
-    origin = Origin("small", "small", fingerprint(bench.generator))
+    torch.testing.assert_close(invert(context, quick, memory=tight), invert(context, quick), rtol=1e-3, atol=1e-3)
+    anchors = invert(context, QUICK)
+    origin = Origin("small", "small", fingerprint(context.generator))
     learned = []
     for memory in (tight, None):
-        persona = Persona.create(bench.generator, Recipe(), origin=origin, anchors=anchors, rng=seeded(0))
-        tune(bench, persona, Tuning(steps=3, batch=4, lr=0.01, beta1=0.9), memory=memory)
+        persona = Persona.create(context.generator, Recipe(), origin=origin, anchors=anchors, rng=seeded(0))
+        tune(context, persona, Tuning(steps=3, batch=4, lr=0.01, beta1=0.9), memory=memory)
         learned.append(torch.cat([p.detach().flatten() for p in persona.parameters()]))
     # Adam turns a gradient of rounding errors into a whole step, so a few numbers may differ
     assert (learned[0] - learned[1]).norm() < 0.02 * learned[1].norm()
-    placed = [place(bench, anchors, bench.album, Placement(steps=3), memory=memory).w for memory in (tight, None)]
+    placed = [place(context, anchors, context.album, Placement(steps=3), memory=memory).w for memory in (tight, None)]
     torch.testing.assert_close(placed[0], placed[1], rtol=1e-3, atol=1e-3)
 
 
@@ -121,27 +122,27 @@ def test_counting_keeps_nothing_alive() -> None:
 
 
 @pytest.mark.parametrize("stage", ["inversion", "tuning"])
-def test_a_descent_that_diverges_says_so_and_stops(bench: Bench, stage: str) -> None:
-    bench.album.photos[0, 0, 0, 0] = float("nan")
-    origin = Origin("small", "small", fingerprint(bench.generator))
-    anchors = torch.zeros(4, bench.generator.latent.w_dim)
-    persona = Persona.create(bench.generator, Recipe(), origin=origin, anchors=anchors)
-    work = {"inversion": lambda: invert(bench, QUICK), "tuning": lambda: tune(bench, persona, Tuning(steps=1))}
+def test_a_descent_that_diverges_says_so_and_stops(context: Context, stage: str) -> None:
+    context.album.photos[0, 0, 0, 0] = float("nan")
+    origin = Origin("small", "small", fingerprint(context.generator))
+    anchors = torch.zeros(4, context.generator.latent.w_dim)
+    persona = Persona.create(context.generator, Recipe(), origin=origin, anchors=anchors)
+    work = {"inversion": lambda: invert(context, QUICK), "tuning": lambda: tune(context, persona, Tuning(steps=1))}
     with pytest.raises(RecipeError, match=rf"^{stage} diverged: l2 is nan at step 1\. Try a lower"):
         work[stage]()
 
 
-def test_w_plus_has_a_code_for_every_layer_and_fits_better(bench: Bench) -> None:
-    w, plus = invert(bench, QUICK), invert(bench, dataclasses.replace(QUICK, space="w+"))
-    assert plus.shape == (4, bench.generator.latent.num_ws, bench.generator.latent.w_dim)
-    assert error(bench, plus) < error(bench, w)
+def test_w_plus_has_a_code_for_every_layer_and_fits_better(context: Context) -> None:
+    w, plus = invert(context, QUICK), invert(context, dataclasses.replace(QUICK, space="w+"))
+    assert plus.shape == (4, context.generator.latent.num_ws, context.generator.latent.w_dim)
+    assert error(context, plus) < error(context, w)
 
 
-def test_pull_draws_anchors_to_the_mean_and_cohesion_to_each_other(bench: Bench) -> None:
+def test_pull_draws_anchors_to_the_mean_and_cohesion_to_each_other(context: Context) -> None:
     def reach(settings: Inversion) -> tuple[float, float]:
         """How far anchors are from the mean w, and from each other."""
-        anchors = invert(bench, settings)
-        mean = invert(bench, dataclasses.replace(settings, steps=0))[0]
+        anchors = invert(context, settings)
+        mean = invert(context, dataclasses.replace(settings, steps=0))[0]
         return (anchors - mean).norm().item(), (anchors - anchors.mean(0)).norm().item()
 
     plain, pulled, together = (
@@ -154,36 +155,36 @@ def test_pull_draws_anchors_to_the_mean_and_cohesion_to_each_other(bench: Bench)
         Inversion(cohesion=1.0)
 
 
-def test_anchors_move_where_they_have_a_rate(bench: Bench) -> None:
-    anchors = invert(bench, dataclasses.replace(QUICK, steps=2))
-    origin = Origin("small", "small", fingerprint(bench.generator))
+def test_anchors_move_where_they_have_a_rate(context: Context) -> None:
+    anchors = invert(context, dataclasses.replace(QUICK, steps=2))
+    origin = Origin("small", "small", fingerprint(context.generator))
     still = Recipe(parts={"backbone": "adapt", "superres": "adapt"})
     personas = {}
     for rate in (0.0, 0.05):
-        persona = Persona.create(bench.generator, still, origin=origin, anchors=anchors.clone(), rng=seeded(0))
-        tune(bench, persona, Tuning(steps=8, batch=4, lr=1e-9, lr_offset=0.0, beta1=0.9, lr_anchors=rate))
+        persona = Persona.create(context.generator, still, origin=origin, anchors=anchors.clone(), rng=seeded(0))
+        tune(context, persona, Tuning(steps=8, batch=4, lr=1e-9, lr_offset=0.0, beta1=0.9, lr_anchors=rate))
         personas[rate] = persona
     assert torch.equal(personas[0.0].anchors, anchors)
-    assert error(bench, personas[0.05].anchors) < error(bench, anchors)
+    assert error(context, personas[0.05].anchors) < error(context, anchors)
 
 
-def test_b_learns_at_a_ratio_of_a(bench: Bench) -> None:
-    anchors = invert(bench, dataclasses.replace(QUICK, steps=2))
-    origin = Origin("small", "small", fingerprint(bench.generator))
+def test_b_learns_at_a_ratio_of_a(context: Context) -> None:
+    anchors = invert(context, dataclasses.replace(QUICK, steps=2))
+    origin = Origin("small", "small", fingerprint(context.generator))
     first = {}
     for ratio in (1.0, 4.0):
-        persona = Persona.create(bench.generator, Recipe(), origin=origin, anchors=anchors, rng=seeded(0))
-        tune(bench, persona, Tuning(steps=1, batch=4, lr=0.01, lr_ratio=ratio))
+        persona = Persona.create(context.generator, Recipe(), origin=origin, anchors=anchors, rng=seeded(0))
+        tune(context, persona, Tuning(steps=1, batch=4, lr=0.01, lr_ratio=ratio))
         first[ratio] = torch.cat([c.B.detach().flatten() for c in persona.changes.values() if isinstance(c, LoRA)])
     torch.testing.assert_close(first[4.0], 4 * first[1.0])  # Adam's first step is the rate itself
     assert first[1.0].abs().max() > 0
 
 
-def test_regularised_noise_leaves_the_generator_as_it_was(bench: Bench) -> None:
-    before = fingerprint(bench.generator)
-    found = invert(bench, dataclasses.replace(QUICK, noise="regularised", noise_weight=1.0, jitter=0.05))
+def test_regularised_noise_leaves_the_generator_as_it_was(context: Context) -> None:
+    before = fingerprint(context.generator)
+    found = invert(context, dataclasses.replace(QUICK, noise="regularised", noise_weight=1.0, jitter=0.05))
     assert torch.isfinite(found).all()
-    assert fingerprint(bench.generator) == before
+    assert fingerprint(context.generator) == before
 
 
 def test_whiteness_knows_noise_from_a_picture() -> None:
@@ -193,41 +194,41 @@ def test_whiteness_knows_noise_from_a_picture() -> None:
     assert whiteness({}) == 0
 
 
-def test_tuning_moves_the_persona_alone(bench: Bench) -> None:
-    shifted = dataclasses.replace(bench.album, photos=(bench.album.photos * 0.5 + 0.3).clamp(-1, 1))
-    bench = dataclasses.replace(bench, album=shifted)
-    before = fingerprint(bench.generator)
-    anchors = invert(bench, QUICK)
+def test_tuning_moves_the_persona_alone(context: Context) -> None:
+    shifted = dataclasses.replace(context.album, photos=(context.album.photos * 0.5 + 0.3).clamp(-1, 1))
+    context = dataclasses.replace(context, album=shifted)
+    before = fingerprint(context.generator)
+    anchors = invert(context, QUICK)
     origin = Origin("small", "small", before)
-    persona = Persona.create(bench.generator, Recipe(), origin=origin, anchors=anchors, rng=seeded(0))
-    pretrained = error(bench, anchors)
-    tune(bench, persona, Tuning(steps=20, batch=2, lr=0.01, lr_offset=0.01))
-    assert fingerprint(bench.generator) == before
-    assert not is_attached(bench.generator)
+    persona = Persona.create(context.generator, Recipe(), origin=origin, anchors=anchors, rng=seeded(0))
+    pretrained = error(context, anchors)
+    tune(context, persona, Tuning(steps=20, batch=2, lr=0.01, lr_offset=0.01))
+    assert fingerprint(context.generator) == before
+    assert not is_attached(context.generator)
     assert torch.equal(persona.anchors, anchors)
     from gpk.attach import attached
 
-    with attached(bench.generator, persona):
-        assert error(bench, anchors) < 0.9 * pretrained
+    with attached(context.generator, persona):
+        assert error(context, anchors) < 0.9 * pretrained
 
 
-def test_held_out_photos_are_placed_near_the_hull(bench: Bench) -> None:
-    w = bench.generator.mapping(torch.randn(4, bench.generator.latent.z_dim, generator=seeded(3)))[:, 0]
+def test_held_out_photos_are_placed_near_the_hull(context: Context) -> None:
+    w = context.generator.mapping(torch.randn(4, context.generator.latent.z_dim, generator=seeded(3)))[:, 0]
     alpha = LatentHull(w).sample(2, seeded(1))
-    inside = anchors_as_ws(LatentHull(w).points(alpha), bench.generator.latent.num_ws)
-    cameras = bench.generator.orbit(torch.tensor([0.1, -0.1]))
-    photos = bench.generator(inside, cameras).image
+    inside = anchors_as_ws(LatentHull(w).points(alpha), context.generator.latent.num_ws)
+    cameras = context.generator.orbit(torch.tensor([0.1, -0.1]))
+    photos = context.generator(inside, cameras).image
     album = Album(photos, ("x", "y"), cameras)
-    middle = anchors_as_ws(w.mean(0, keepdim=True).expand(2, -1), bench.generator.latent.num_ws)
-    placed = place(bench, w, album, Placement(steps=30)).w
+    middle = anchors_as_ws(w.mean(0, keepdim=True).expand(2, -1), context.generator.latent.num_ws)
+    placed = place(context, w, album, Placement(steps=30)).w
     assert placed.shape == inside.shape
-    near, far = (absolute(render_album(bench, v, album), photos).mean() for v in (placed, middle))
+    near, far = (absolute(render_album(context, v, album), photos).mean() for v in (placed, middle))
     assert near < 0.7 * far
 
 
-def test_scores_of_a_perfect_render(bench: Bench) -> None:
-    judged = dataclasses.replace(bench, judge=colours)  # pyright: ignore[reportArgumentType]
-    photos = bench.album.photos
+def test_scores_of_a_perfect_render(context: Context) -> None:
+    judged = dataclasses.replace(context, judge=colours)  # pyright: ignore[reportArgumentType]
+    photos = context.album.photos
     if photos.shape[-1] < 16:
         pytest.skip("SSIM needs 11 pixels")
     masks = torch.ones(len(photos), 1, *photos.shape[-2:])
@@ -240,10 +241,10 @@ def test_scores_of_a_perfect_render(bench: Bench) -> None:
     assert similarity(colours, photos, photos) == pytest.approx(1, abs=1e-5)
 
 
-def test_novel_views_where_there_are_any(bench: Bench) -> None:
-    w = anchors_as_ws(torch.zeros(2, bench.generator.latent.w_dim), bench.generator.latent.num_ws)
-    views = novel_views(bench, w)
-    assert (views is None) == (not bench.backend.cameras)
+def test_novel_views_where_there_are_any(context: Context) -> None:
+    w = anchors_as_ws(torch.zeros(2, context.generator.latent.w_dim), context.generator.latent.num_ws)
+    views = novel_views(context, w)
+    assert (views is None) == (not context.backend.cameras)
     if views is not None:
         assert views.shape[0] == 4
         assert torch.equal(views[0], views[2])  # row by row of w

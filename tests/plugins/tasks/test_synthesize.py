@@ -16,8 +16,8 @@ from PIL import Image
 from torch import Tensor
 
 from gpk.attach import attached, is_attached
-from gpk.bench import Bench
 from gpk.camera import Camera
+from gpk.context import Context
 from gpk.errors import InputError
 from gpk_checkpoints.files import read_safetensors
 from gpk_photos.decode import read_image
@@ -28,7 +28,7 @@ Do = Callable[..., Any]
 SETTINGS = Synthesis(count=7, batch=2, seed=4)
 
 
-def test_what_is_written_is_what_the_persona_shows(subject: Bench, done: Do, tmp_path: Path) -> None:
+def test_what_is_written_is_what_the_persona_shows(subject: Context, done: Do, tmp_path: Path) -> None:
     written = done(synthesize, subject, SETTINGS, tmp_path).files
     assert set(written) == {"sheet.png", "codes.safetensors", *(f"pictures/{i:05}.png" for i in range(7))}
     codes, _ = read_safetensors(tmp_path / "codes.safetensors")
@@ -47,7 +47,7 @@ def test_what_is_written_is_what_the_persona_shows(subject: Bench, done: Do, tmp
     assert (read_image(tmp_path / "pictures/00000.png") - plain).abs().mean() > 0.01  # the persona tells
 
 
-def test_the_first_pictures_are_the_same_however_many_are_made(subject: Bench, done: Do, tmp_path: Path) -> None:
+def test_the_first_pictures_are_the_same_however_many_are_made(subject: Context, done: Do, tmp_path: Path) -> None:
     few, many, other = (tmp_path / name for name in ("few", "many", "other"))
     done(synthesize, subject, dataclasses.replace(SETTINGS, count=2), few)
     done(synthesize, subject, SETTINGS, many)
@@ -59,7 +59,7 @@ def test_the_first_pictures_are_the_same_however_many_are_made(subject: Bench, d
 
 
 @pytest.mark.parametrize("stop_at", [1, 3])
-def test_a_stopped_run_draws_what_is_missing_alone(subject: Bench, done: Do, tmp_path: Path, stop_at: int) -> None:
+def test_a_stopped_run_draws_what_is_missing_alone(subject: Context, done: Do, tmp_path: Path, stop_at: int) -> None:
     whole = done(synthesize, subject, SETTINGS, tmp_path / "whole").files
     with pytest.raises(KeyboardInterrupt):
         done(synthesize, subject, SETTINGS, tmp_path / "run", stop_at=stop_at)
@@ -72,7 +72,7 @@ def test_a_stopped_run_draws_what_is_missing_alone(subject: Bench, done: Do, tmp
 
 
 @pytest.mark.usefixtures("ctrl_c")
-def test_asked_to_stop_it_says_how_to_go_on(subject: Bench, tmp_path: Path) -> None:
+def test_asked_to_stop_it_says_how_to_go_on(subject: Context, tmp_path: Path) -> None:
     def interrupt(stage: str, done: int, total: int, figures: Mapping[str, float]) -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
@@ -80,7 +80,7 @@ def test_asked_to_stop_it_says_how_to_go_on(subject: Bench, tmp_path: Path) -> N
         Run.open(tmp_path, {}, show=interrupt) as run,
         pytest.raises(KeyboardInterrupt, match="the same command goes on"),
     ):
-        synthesize(dataclasses.replace(subject, journal=run), SETTINGS, run)
+        synthesize(dataclasses.replace(subject, logger=run), SETTINGS, run)
     assert len(list((tmp_path / "pictures").iterdir())) == SETTINGS.batch
 
 
@@ -88,7 +88,7 @@ def inside(alpha: Tensor, beta: float) -> bool:
     return torch.allclose(alpha.sum(1), torch.ones(())) and bool((alpha >= -beta - 1e-6).all())
 
 
-def test_codes_lie_in_the_hull_and_truncation_draws_them_to_its_middle(subject: Bench) -> None:
+def test_codes_lie_in_the_hull_and_truncation_draws_them_to_its_middle(subject: Context) -> None:
     anchors = subject.anchors()
     far = draw_hull(anchors, 50, 0, beta=0.1)
     assert inside(far.origin, 0.1)
@@ -103,7 +103,7 @@ def test_codes_lie_in_the_hull_and_truncation_draws_them_to_its_middle(subject: 
     assert torch.allclose(alone.w, anchors[alone.origin.argmax(1)], atol=1e-6)
 
 
-def test_without_a_subject_the_codes_are_the_generators_own(subject: Bench, done: Do, tmp_path: Path) -> None:
+def test_without_a_subject_the_codes_are_the_generators_own(subject: Context, done: Do, tmp_path: Path) -> None:
     nobody = dataclasses.replace(subject, persona=None)
     settings = dataclasses.replace(SETTINGS, source="prior", truncation=0.7)
     done(synthesize, nobody, settings, tmp_path)
@@ -119,7 +119,7 @@ def test_without_a_subject_the_codes_are_the_generators_own(subject: Bench, done
         done(synthesize, nobody, SETTINGS, tmp_path / "hull")
 
 
-def test_pictures_say_what_they_are_and_of_nobody(subject: Bench, done: Do, tmp_path: Path) -> None:
+def test_pictures_say_what_they_are_and_of_nobody(subject: Context, done: Do, tmp_path: Path) -> None:
     done(synthesize, subject, dataclasses.replace(SETTINGS, count=1), tmp_path)
     for file in (tmp_path / "pictures/00000.png", tmp_path / "sheet.png"):
         with Image.open(file) as image:

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from gpk.album import Album
 from gpk.attach import attached, is_attached
-from gpk.bench import Bench, Silence
+from gpk.context import Context
 from gpk.errors import InputError, RunError
+from gpk.logger import NullLogger
 from gpk.registry import Registry
 from gpk.seeding import seeded
 from gpk_checkpoints.files import read_safetensors
@@ -55,7 +56,7 @@ def test_near_is_white_in_one_range_for_all() -> None:
     assert torch.isfinite(greys(torch.ones(1, 1, 4, 4))).all()
 
 
-def test_what_is_written_is_what_the_persona_shows(subject: Bench, done: Do, tmp_path: Path) -> None:
+def test_what_is_written_is_what_the_persona_shows(subject: Context, done: Do, tmp_path: Path) -> None:
     facts, files = done(views, subject, SETTINGS, tmp_path)
     assert not is_attached(subject.generator)
     pictures = [
@@ -82,7 +83,7 @@ def test_what_is_written_is_what_the_persona_shows(subject: Bench, done: Do, tmp
         assert b"trainedAlgorithmicMedia" in moving.info["xmp"]
 
 
-def test_the_planes_of_a_code_are_drawn_once(subject: Bench, done: Do, tmp_path: Path) -> None:
+def test_the_planes_of_a_code_are_drawn_once(subject: Context, done: Do, tmp_path: Path) -> None:
     assert isinstance(subject.generator, EG3D)
     drawn = []
     subject.generator.backbone.synthesis.register_forward_hook(lambda module, given, made: drawn.append(len(made)))
@@ -91,7 +92,7 @@ def test_the_planes_of_a_code_are_drawn_once(subject: Bench, done: Do, tmp_path:
 
 
 @pytest.mark.parametrize("stop_at", [1, 4, 5, 10])  # on the grid, on the loop, between codes, at the end
-def test_a_stopped_run_ends_as_if_it_never_was(subject: Bench, done: Do, tmp_path: Path, stop_at: int) -> None:
+def test_a_stopped_run_ends_as_if_it_never_was(subject: Context, done: Do, tmp_path: Path, stop_at: int) -> None:
     subject = judged(subject)
     whole = done(views, subject, FEW, tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
@@ -100,19 +101,21 @@ def test_a_stopped_run_ends_as_if_it_never_was(subject: Bench, done: Do, tmp_pat
     assert done(views, subject, FEW, tmp_path / "run") == whole
 
 
-def judged(bench: Bench) -> Bench:
+def judged(context: Context) -> Context:
     """With a judge that knows pictures by their mean colour, and three photos of the subject."""
 
     class Colours(torch.nn.Module):
         def forward(self, images: Tensor) -> Tensor:
             return torch.nn.functional.normalize(images.mean((2, 3)), dim=1)
 
-    with torch.no_grad(), bench.personalized() as generator:
-        photos = generator(bench.anchors()[:3]).image
-    return dataclasses.replace(bench, judge=Colours(), album=Album(photos, ("a", "b", "c"), bench.generator.frontal(3)))
+    with torch.no_grad(), context.personalized() as generator:
+        photos = generator(context.anchors()[:3]).image
+    return dataclasses.replace(
+        context, judge=Colours(), album=Album(photos, ("a", "b", "c"), context.generator.frontal(3))
+    )
 
 
-def test_with_an_album_likeness_is_told(subject: Bench, done: Do, tmp_path: Path) -> None:
+def test_with_an_album_likeness_is_told(subject: Context, done: Do, tmp_path: Path) -> None:
     settings = Views(anchors=(0, 4), yaw=(0.0,), pitch=(0.0,), frames=0)
     facts, files = done(views, judged(subject), settings, tmp_path)
     assert "turntable.webp" not in files
@@ -121,7 +124,7 @@ def test_with_an_album_likeness_is_told(subject: Bench, done: Do, tmp_path: Path
     assert other["id_sim"] < known["id_sim"]
 
 
-def test_codes_of_a_file_and_the_first_ones_without_a_choice(subject: Bench, done: Do, tmp_path: Path) -> None:
+def test_codes_of_a_file_and_the_first_ones_without_a_choice(subject: Context, done: Do, tmp_path: Path) -> None:
     w = subject.generator.mapping(torch.randn(6, 12, generator=seeded(5)))
     write_codes(tmp_path / "codes.safetensors", subject, {"w": w})
     small = {"yaw": (0.0,), "pitch": (0.0,), "frames": 0, "codes": tmp_path / "codes.safetensors"}
@@ -162,13 +165,13 @@ def test_a_cat_of_the_prior_is_itself_from_all_sides_and_turns_smoothly(done: Do
     generator = load_generator(backend, backend.card, None, device=torch.device("cpu"))
     w = generator.mapping(torch.randn(2, generator.latent.z_dim, generator=seeded(2)), truncation=0.7)
     front = generator(w[:1]).image
-    bench = Bench(
+    context = Context(
         backend, backend.card, generator, lambda a, b: (a - b).abs().mean((1, 2, 3)),
-        Album(front, ("front",), generator.frontal()), Silence(), judge=load_identity(),
+        Album(front, ("front",), generator.frontal()), NullLogger(), judge=load_identity(),
     )  # fmt: skip
-    write_codes(tmp_path / "codes.safetensors", bench, {"w": w})
+    write_codes(tmp_path / "codes.safetensors", context, {"w": w})
     settings = Views(codes=tmp_path / "codes.safetensors", yaw=(-0.35, 0.35), pitch=(0.0,), frames=12)
-    facts, _ = done(views, bench, settings, tmp_path / "run")
+    facts, _ = done(views, context, settings, tmp_path / "run")
     one, other = facts["figures"].values()
     assert one["lowest id_sim"] > other["id_sim"] + 0.1
     assert one["largest change"] < 2 * one["change"] < 0.1

@@ -84,7 +84,7 @@ def ellipsoids(z: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return stacked[0], stacked[1], stacked[2], stacked[3]
 
 
-def seen(z: Tensor, origins: Tensor, directions: Tensor, marks: Marks = Marks()) -> tuple[Tensor, Tensor, Tensor]:
+def rendered(z: Tensor, origins: Tensor, directions: Tensor, marks: Marks = Marks()) -> tuple[Tensor, Tensor, Tensor]:
     """What rays [B, P, 3] see of the birds of z [B, D]: colours [B, P, 3] in [-1, 1], hits [B, P], distances [B, P].
 
     A ray that meets nothing is dark, and its distance infinite.
@@ -123,6 +123,6 @@ def photographs(z: Tensor, cameras: Camera, side: int, marks: Marks = Marks()) -
     pictures = []
     for index in range(len(cameras)):
         rays = cameras[index].rays(3 * side)
-        image = seen(z, *rays, marks)[0].mT.unflatten(2, (3 * side, 3 * side))
+        image = rendered(z, *rays, marks)[0].mT.unflatten(2, (3 * side, 3 * side))
         pictures.append(F.avg_pool2d(image, 3))
     return torch.cat(pictures)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import torch
 from gpk_birds import gpk_backends
-from gpk_birds.bird import NAMES, Marks, ellipsoids, meaning, photographs, seen
+from gpk_birds.bird import NAMES, Marks, ellipsoids, meaning, photographs, rendered
 from gpk_birds.field import FOCAL, RADIUS, REACH, Field
 from gpk_birds.judges import Edges, Looks, Palette
 from safetensors.torch import load_file
@@ -55,7 +55,7 @@ def test_the_field_shows_birds_that_it_was_not_taught() -> None:
 def test_depth_is_the_distance_along_the_ray() -> None:
     field, z = trained(), torch.zeros(1, 16)
     front = field.frontal()
-    _, hit, distance = seen(z, *front.rays(field.resolution))
+    _, hit, distance = rendered(z, *front.rays(field.resolution))
     depth = field(field.mapping(z), front).depth
     assert depth is not None
     off = (depth.flatten(1) - distance)[hit].abs()
@@ -74,7 +74,7 @@ def test_the_solid_is_dense_where_the_bird_is() -> None:
 def test_a_ray_meets_the_nearest_ball() -> None:
     z = torch.zeros(1, 16)
     origins, directions = Camera.orbit(0.0, 0.0, radius=RADIUS, focal=FOCAL).rays(1)
-    _, hit, distance = seen(z, origins, directions)
+    _, hit, distance = rendered(z, origins, directions)
     centres, radii, _, _ = ellipsoids(z)
     assert hit.all()
     assert RADIUS - (centres + radii)[..., 2].amax() < distance.item() < RADIUS

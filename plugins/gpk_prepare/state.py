@@ -23,7 +23,7 @@ from gpk.framing import Square
 from gpk_photos.quality import Quality
 from gpk_photos.reading import Face, Reading
 from gpk_prepare.settings import Preparation
-from gpk_prepare.sorting import Pose, Seen
+from gpk_prepare.sorting import Features, Pose
 from gpk_runs.folder import claim
 from gpk_runs.state import read_state, write_state
 
@@ -32,7 +32,7 @@ STATE = "state.safetensors"
 State = tuple[dict[str, Tensor], dict[str, Any]]
 
 
-class Ledger:
+class PreparationState:
     """Readings by photo, what the judge saw by crop, poses by crop, the strangers that it saw; `posing` is a search for
     poses that was stopped, and `posing_of` the crops whose poses are known or looked for.
     """
@@ -40,7 +40,7 @@ class Ledger:
     def __init__(self, album: Path) -> None:
         self._file = album / HOME / STATE
         self.readings: dict[str, Reading] = {}
-        self.seen: dict[str, Seen] = {}
+        self.features: dict[str, Features] = {}
         self.poses: dict[str, Pose] = {}
         self.strangers: Tensor | None = None
         self.posing: State | None = None
@@ -64,44 +64,44 @@ class Ledger:
         write_state(self._file, tensors, position, 0)
 
     def _pairs(self) -> Iterator[tuple[str, list[Tensor]]]:
-        return ((crop, [both.plain, both.mirrored]) for crop, both in self.seen.items())
+        return ((crop, [both.plain, both.mirrored]) for crop, both in self.features.items())
 
     def _read(self, tensors: Mapping[str, Tensor], position: Mapping[str, Any]) -> None:
-        self.readings = {name: _reading(told) for name, told in position["photos"].items()}
-        self.poses = {crop: _pose(told) for crop, told in position["poses"].items()}
+        self.readings = {name: _reading(stored) for name, stored in position["photos"].items()}
+        self.poses = {crop: _pose(stored) for crop, stored in position["poses"].items()}
         self.posing_of = tuple(position["posing_of"])
         self.strangers = tensors.get("strangers")
         for name, tensor in tensors.items():
             kind, _, rest = name.partition("/")
             if kind == "seen":
-                self.seen[rest] = Seen(*tensor)
+                self.features[rest] = Features(*tensor)
         if "posing" in position:
             own = {name.removeprefix("posing/"): t for name, t in tensors.items() if name.startswith("posing/")}
             self.posing = own, position["posing"]
 
 
 @contextmanager
-def opened(album: Path, settings: Preparation) -> Iterator[Ledger]:
-    """The ledger of the album in this folder, new or as it was left; nobody else writes there inside the block.
+def opened(album: Path, settings: Preparation) -> Iterator[PreparationState]:
+    """The state of the album in this folder, new or as it was left; nobody else writes there inside the block.
 
     Raises RunError where the folder holds something else, or an album of other settings.
     """
     _require_album_or_empty(album)
     lock = claim(album / HOME, settings.to_json())
     try:
-        yield Ledger(album)
+        yield PreparationState(album)
     finally:
         lock.release()
 
 
-def saving(ledger: Ledger, every: float, clock: Callable[[], float]) -> Callable[[bool], None]:
-    """A function that saves where the last time is `every` seconds ago, or where it is told to."""
+def saving(state: PreparationState, every: float, clock: Callable[[], float]) -> Callable[[bool], None]:
+    """A function that saves where the last time is `every` seconds ago, or where it is stored to."""
     last = clock()
 
     def save(now: bool) -> None:
         nonlocal last
         if now or clock() - last >= every:
-            ledger.save()
+            state.save()
             last = clock()
 
     return save
@@ -114,14 +114,14 @@ def _require_album_or_empty(album: Path) -> None:
         raise RunError(f"{album} holds {others[0]!r} and no album that was prepared: give another --out, or empty it")
 
 
-def _pose(told: Mapping[str, Any]) -> Pose:
-    square = told.get("square")  # earlier versions had none
-    return Pose(**{**told, "label": tuple(told["label"]), "square": None if square is None else Square(**square)})
+def _pose(stored: Mapping[str, Any]) -> Pose:
+    square = stored.get("square")  # earlier versions had none
+    return Pose(**{**stored, "label": tuple(stored["label"]), "square": None if square is None else Square(**square)})
 
 
-def _reading(told: Mapping[str, Any]) -> Reading:
+def _reading(stored: Mapping[str, Any]) -> Reading:
     faces = tuple(
         Face(**{**face, "square": Square(**face["square"]), "quality": Quality(**face["quality"])})
-        for face in told["faces"]
+        for face in stored["faces"]
     )
-    return Reading(**{**told, "faces": faces})
+    return Reading(**{**stored, "faces": faces})

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from gpk_view.painter import Painter
+from gpk_view.render_thread import RenderThread
 
 
 def test_only_the_newest_wish_of_each_is_done_in_turn() -> None:
@@ -16,14 +16,14 @@ def test_only_the_newest_wish_of_each_is_done_in_turn() -> None:
     def first() -> None:
         assert begin.wait(5)
 
-    with Painter() as painter:
-        painter.ask("a", first)
+    with RenderThread() as render_thread:
+        render_thread.ask("a", first)
         for number in range(5):
-            painter.ask("b", lambda number=number: done.append(f"b{number}"))
-            painter.ask("c", lambda number=number: done.append(f"c{number}"))
-        painter.ask("d", lambda: done.append("d"))
-        painter.forget("d")
-        painter.ask("e", end.set)
+            render_thread.ask("b", lambda number=number: done.append(f"b{number}"))
+            render_thread.ask("c", lambda number=number: done.append(f"c{number}"))
+        render_thread.ask("d", lambda: done.append("d"))
+        render_thread.forget("d")
+        render_thread.ask("e", end.set)
         begin.set()
         assert end.wait(5)
     assert done == ["b4", "c4"]
@@ -35,14 +35,14 @@ def test_long_work_lets_the_others_through() -> None:
 
     def long() -> None:
         assert waiting.wait(5)
-        painter.let_through()
+        render_thread.let_through()
         done.append("long")
         over.set()
 
-    with Painter() as painter:
-        painter.ask("long", long)
-        painter.ask("a", lambda: done.append("a"))
-        painter.ask("b", lambda: done.append("b"))
+    with RenderThread() as render_thread:
+        render_thread.ask("long", long)
+        render_thread.ask("a", lambda: done.append("a"))
+        render_thread.ask("b", lambda: done.append("b"))
         waiting.set()
         assert over.wait(5)
     assert done == ["a", "b", "long"]
@@ -55,22 +55,22 @@ def test_the_end_does_not_wait_for_what_waits_nor_for_long_work() -> None:
     def endless() -> None:
         begun.set()
         while True:
-            painter.let_through()
+            render_thread.let_through()
 
-    with Painter() as painter:
-        painter.ask("a", endless)
+    with RenderThread() as render_thread:
+        render_thread.ask("a", endless)
         assert begun.wait(5)
-    painter.ask("b", lambda: done.append("too late"))
-    painter.wait()
+    render_thread.ask("b", lambda: done.append("too late"))
+    render_thread.wait()
     assert done == []
-    assert all(thread.name != "gpk-view-painter" for thread in threading.enumerate())
+    assert all(thread.name != "gpk-view-render" for thread in threading.enumerate())
 
 
 def test_what_fails_unforeseen_ends_it() -> None:
     def fail() -> None:
         raise ZeroDivisionError("by nothing")
 
-    with Painter() as painter:
-        painter.ask("a", fail)
+    with RenderThread() as render_thread:
+        render_thread.ask("a", fail)
         with pytest.raises(ZeroDivisionError, match="by nothing"):
-            painter.wait()
+            render_thread.wait()

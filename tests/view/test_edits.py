@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from gpk.bench import Bench
+from gpk.context import Context
 from gpk.errors import InputError
-from gpk_view import lessons
-from gpk_view.lessons import can_learn, known_edits, learn_edits
+from gpk_view import edits
+from gpk_view.edits import can_learn, known_edits, learn_edits
 from gpk_view.scene import Look, Stage
 
 
@@ -32,24 +32,24 @@ def meaning(z: Tensor) -> Mapping[str, Tensor]:
 
 @pytest.fixture(autouse=True)
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lessons, "KNOWN", 256)
-    monkeypatch.setattr(lessons, "READ", 64)
+    monkeypatch.setattr(edits, "KNOWN", 256)
+    monkeypatch.setattr(edits, "READ", 64)
 
 
 @pytest.fixture
-def stage(subject: Bench) -> Stage:
+def stage(subject: Context) -> Stage:
     assert subject.persona is not None
     return Stage(subject, {"cat": subject.persona})
 
 
 def taught(stage: Stage, **changes: object) -> Stage:
-    return Stage(replace(stage.bench, **changes), stage.personas)  # pyright: ignore[reportArgumentType]
+    return Stage(replace(stage.context, **changes), stage.personas)  # pyright: ignore[reportArgumentType]
 
 
 def test_what_is_known_of_the_noise_is_learned_and_what_never_varies_is_told(stage: Stage) -> None:
-    assert not can_learn(stage.bench)
-    stage = taught(stage, backend=replace(stage.bench.backend, meaning=meaning))
-    assert can_learn(stage.bench)
+    assert not can_learn(stage.context)
+    stage = taught(stage, backend=replace(stage.context.backend, meaning=meaning))
+    assert can_learn(stage.context)
     shares: list[float] = []
     assert learn_edits(stage, shares.append) == ("ears",)
     assert shares == sorted(shares)

@@ -1,4 +1,4 @@
-"""From names on a command line to the bench that a task is handed."""
+"""From names on a command line to the context that a task is handed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from gpk.album import Album
-    from gpk.bench import Bench, Journal
+    from gpk.context import Context
+    from gpk.logger import Logger
     from gpk.persona import Persona
 
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -92,7 +93,7 @@ def _no_distance(a: Tensor, b: Tensor) -> Tensor:
     raise PluginError("this task says that it wants no photos, and asks for a distance all the same: see Task.photos")
 
 
-def make_bench(
+def make_context(
     registry: Registry,
     backend: Backend,
     card: Card,
@@ -100,7 +101,7 @@ def make_bench(
     *,
     weights: Path | None,
     device: str,
-    journal: Journal,
+    logger: Logger,
     distance: str | None = None,
     precision: Precision = "auto",
     lpips_weights: Path | None = None,
@@ -108,8 +109,8 @@ def make_bench(
     side: Callable[[int], int] | None = None,
     least: int = 2,
     compares: bool = True,
-) -> Bench:
-    """The bench: generator with its weights, album, distance and, where the backend names them, judge, reporting
+) -> Context:
+    """The context: generator with its weights, album, distance and, where the backend names them, judge, reporting
     distance and attributes, all on `device`.
 
     Without `album_path` the album is empty; its photos come at the generator's own side, or at `side` of that one.
@@ -120,7 +121,8 @@ def make_bench(
 
     from gpk.album import Album
     from gpk.attach import check_fit
-    from gpk.bench import Attributes, Bench
+    from gpk.context import Context
+    from gpk.judges import Attributes
     from gpk.precision import allow_tf32, flush_denormals
     from gpk_checkpoints.weights import load_generator
     from gpk_runs.allocator import keep_heap
@@ -152,4 +154,4 @@ def make_bench(
     )
     if attributes is not None and not isinstance(attributes, Attributes):
         raise PluginError(f"{backend.attributes!r} names no numbers that it reads: its module needs `names`")
-    return Bench(backend, card, generator, network, album.to(where), journal, judge, reporting, persona, attributes)
+    return Context(backend, card, generator, network, album.to(where), logger, judge, reporting, persona, attributes)

@@ -13,7 +13,7 @@ from types import TracebackType
 Job = Callable[[], None]
 
 
-class Painter:
+class RenderThread:
     """A thread from the `with` block's beginning to its end."""
 
     def __init__(self) -> None:
@@ -22,9 +22,9 @@ class Painter:
         self._ended = False
         self._failure: BaseException | None = None
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="gpk-view-painter")
+        self._thread = threading.Thread(target=self._work, name="gpk-view-render")
 
-    def __enter__(self) -> Painter:
+    def __enter__(self) -> RenderThread:
         self._thread.start()
         return self
 
@@ -57,7 +57,7 @@ class Painter:
             raise InterruptedError
 
     def wait(self) -> None:
-        """Returns when the painter is told to stop; raises what failed in a job."""
+        """Returns when the thread is told to stop; raises what failed in a job."""
         while not self._over.wait(0.5):  # with a timeout, so that Ctrl-C is heard on Windows too
             pass
         if self._failure is not None:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gpk.album import Album
-from gpk.bench import Bench
+from gpk.context import Context
 from gpk.recipe import Recipe
 from gpk.testing.personas import learned
 from gpk.testing.specimen import Specimen
@@ -31,12 +31,12 @@ class Folder:
         self.directory = directory
         self.pictures = directory / "pictures"
         self.pictures.mkdir(parents=True)
-        self.told: list[tuple[str, Mapping[str, object]]] = []
+        self.events: list[tuple[str, Mapping[str, object]]] = []
         self._state: tuple[dict[str, Tensor], dict[str, Any]] | None = None
 
     def record(self, event: str, facts: Mapping[str, object]) -> None:
         """Keeps one event."""
-        self.told.append((event, facts))
+        self.events.append((event, facts))
 
     def progress(self, stage: str, done: int, total: int, figures: Mapping[str, float]) -> None:
         """Shows nothing."""
@@ -87,8 +87,8 @@ class Colours(nn.Module):
         return images.mean((2, 3))
 
 
-def bench(specimen: Specimen, journal: Folder, *, persona: bool, photos: bool, side: int | None = None) -> Bench:
-    """A bench with a persona of three anchors, if one is wanted, and three photos of it."""
+def context(specimen: Specimen, logger: Folder, *, persona: bool, photos: bool, side: int | None = None) -> Context:
+    """A context with a persona of three anchors, if one is wanted, and three photos of it."""
     generator = specimen.generator
     own = learned(specimen, Recipe()) if persona else None
     cameras, shown = specimen.views(3), generator.resolution if side is None else side
@@ -98,7 +98,7 @@ def bench(specimen: Specimen, journal: Folder, *, persona: bool, photos: bool, s
         own.cameras = cameras.label()
     album = Album(pictures, ("0.png", "1.png", "2.png"), cameras).resized(shown)
     none = Album(torch.empty(0, 3, shown, shown), ())
-    return Bench(
-        specimen.backend, specimen.card, generator, Pixels(), album if photos else none, journal, judge=Places(),
+    return Context(
+        specimen.backend, specimen.card, generator, Pixels(), album if photos else none, logger, judge=Places(),
         reporting=Pixels(), persona=own, attributes=Colours(),
     )  # fmt: skip

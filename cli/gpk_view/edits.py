@@ -10,9 +10,10 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from gpk.bench import Bench, Silence
+from gpk.context import Context
 from gpk.errors import InputError
-from gpk_tasks.attributes import Lesson, labelled, learned
+from gpk.logger import NullLogger
+from gpk_tasks.attributes import DirectionFit, labelled, learned
 from gpk_view.scene import Stage
 
 KNOWN, READ = 4096, 1024
@@ -39,9 +40,9 @@ def known_edits(stage: Stage) -> tuple[Edit, ...]:
     return tuple(sorted(edits, key=lambda edit: -(edit.held or 0)))
 
 
-def can_learn(bench: Bench) -> bool:
+def can_learn(context: Context) -> bool:
     """Whether anything can be told of this generator's codes."""
-    return bench.backend.meaning is not None or bench.attributes is not None
+    return context.backend.meaning is not None or context.attributes is not None
 
 
 def learn_edits(stage: Stage, progress: Progress) -> tuple[str, ...]:
@@ -49,30 +50,30 @@ def learn_edits(stage: Stage, progress: Progress) -> tuple[str, ...]:
 
     Raises InputError where nothing can be told of the generator's codes.
     """
-    bench, lesson, left_out = stage.bench, Lesson(), []
-    known = bench.backend.meaning is not None
+    context, fit, left_out = stage.context, DirectionFit(), []
+    known = context.backend.meaning is not None
 
-    def told(share: float) -> None:
+    def show(share: float) -> None:
         progress(share)  # may have drawn somebody's picture
         stage.wear(None)
 
-    told(0.0)
+    show(0.0)
     labels = labelled(
-        dataclasses.replace(bench, journal=Listener(told)),
+        dataclasses.replace(context, logger=Listener(show)),
         KNOWN if known else READ,
         teacher="known" if known else None,
     )
     for done, name in enumerate(labels.scores, 1):
         try:
-            stage.add_direction(learned(labels, name, bench.generator, lesson))
+            stage.add_direction(learned(labels, name, context.generator, fit))
         except InputError:  # all codes are alike in it
             left_out.append(name)
-        told(done / len(labels.scores))
+        show(done / len(labels.scores))
     return tuple(left_out)
 
 
-class Listener(Silence):
-    """A journal that hands on how far it is."""
+class Listener(NullLogger):
+    """A logger that hands on how far it is."""
 
     def __init__(self, listener: Progress) -> None:
         self._listener = listener

@@ -25,7 +25,7 @@ START = angles_from((3.0, 3.0, 3.0))
 """Where viser's cameras begin; a slow page tells it late, and nobody turns to just there."""
 
 
-class Eye:
+class BrowserCamera:
     """The camera of `client`; `moved` is called after every change that came from there."""
 
     def __init__(self, client: viser.ClientHandle, generator: Generator, moved: Callable[[], None]) -> None:

@@ -1,0 +1,55 @@
+"""What a task is handed: the generator, the photos, the networks that judge, the logger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from gpk.album import Album
+from gpk.attach import attached
+from gpk.errors import InputError
+from gpk.generator import Generator
+from gpk.judges import Attributes, Distance
+from gpk.latents import anchors_as_ws
+from gpk.logger import Logger
+from gpk.persona import Persona
+from gpk.plugin import Backend, Card
+
+
+@dataclass(frozen=True)
+class Context:
+    """Everything a task works with: the generator with its backend and card, the networks that look at its pictures,
+    the photos, the logger and, where a subject is known already, its persona.
+
+    `distance` is in the loss; `reporting`, where there is one, is a distance that no loss has seen; `attributes` tells
+    in numbers what a picture shows. `album` are the photos to work on; it is empty for a task that needs none.
+    """
+
+    backend: Backend
+    card: Card
+    generator: Generator
+    distance: Distance
+    album: Album
+    logger: Logger
+    judge: nn.Module | None = None
+    reporting: Distance | None = None
+    persona: Persona | None = None
+    attributes: Attributes | None = None
+
+    @contextmanager
+    def personalized(self) -> Iterator[Generator]:
+        """The generator with the persona attached, inside the block; as it is, where there is no persona."""
+        if self.persona is None:
+            yield self.generator
+        else:
+            with attached(self.generator, self.persona) as generator:
+                yield generator
+
+    def anchors(self) -> Tensor:
+        """The persona's anchors as the generator takes them, [N, num_ws, D]; raises InputError without a persona."""
+        if self.persona is None:
+            raise InputError("this needs a subject's anchors: give a persona, or the run that made it")
+        return anchors_as_ws(self.persona.anchors, self.generator.latent.num_ws)
