@@ -24,11 +24,11 @@ from gpk.metrics import psnr
 from gpk.registry import Registry
 from gpk_checkpoints.files import read_safetensors, write_safetensors
 from gpk_cli.context import make_context, open_album
-from gpk_tasks.invert import invert
-from gpk_tasks.personalize import untrained
-from gpk_tasks.presets import full, preset
-from gpk_tasks.settings import Settings
-from gpk_tasks.tune import tune
+from gpk_tasks.personalize.inversion import find_codes
+from gpk_tasks.personalize.personalize import untrained
+from gpk_tasks.personalize.presets import full, preset
+from gpk_tasks.personalize.settings import Settings
+from gpk_tasks.personalize.tuning import tune
 
 FAST = preset("fast")
 WAYS: dict[str, Settings] = {
@@ -78,7 +78,7 @@ def main() -> None:
 def inverted(context: Context, file: Path) -> torch.Tensor:
     """The album's anchors by `fast`, found once."""
     if not file.exists():
-        write_safetensors(file, {"anchors": invert(context, FAST.inversion)}, {})
+        write_safetensors(file, {"anchors": find_codes(context, FAST.inversion)}, {})
     return read_safetensors(file)[0]["anchors"]
 
 

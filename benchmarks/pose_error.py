@@ -39,9 +39,9 @@ from gpk_minicat.album import write_album
 from gpk_photos import write_labels
 from gpk_runs.plots import COLOURS, GREY
 from gpk_tasks.descent import State
-from gpk_tasks.pose import Posing, estimated
-from gpk_tasks.pose_mirror import SURE, mirroring
-from gpk_tasks.pose_search import grid_within, marginal, peaks
+from gpk_tasks.pose.mirror import SURE, mirroring
+from gpk_tasks.pose.pose import Posing, estimated
+from gpk_tasks.pose.search import grid_within, marginal, peaks
 
 STAGES = ("the search alone", "each photo's camera and code", "cameras of one subject")
 PARTS = ("train", "held-out")

@@ -41,7 +41,7 @@ from gpk_photos.crop import cropped
 from gpk_photos.decode import decode
 from gpk_prepare.state import PreparationState
 from gpk_runs.plots import COLOURS, GREY
-from gpk_tasks.pose import Posing, estimated
+from gpk_tasks.pose.pose import Posing, estimated
 
 WAYS = ("the finder's squares", "gpk prepare", "true squares")
 WITHIN = torch.tensor([[0.6], [0.3]])

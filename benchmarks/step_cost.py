@@ -34,7 +34,7 @@ from gpk.registry import Registry
 from gpk_checkpoints.weights import load_generator
 from gpk_runs.allocator import keep_heap
 from gpk_stylegan2 import layers
-from gpk_tasks.presets import preset
+from gpk_tasks.personalize.presets import preset
 
 ROWS = {
     "forward": "forward",

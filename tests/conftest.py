@@ -147,7 +147,7 @@ def cat(tmp_path_factory: pytest.TempPathFactory) -> Cat:
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cat"
     made = Cat(folder / "run", folder / "album" / "train", folder / "album" / "held-out")
     with FileLock(f"{folder}.lock"), pytest.MonkeyPatch.context() as quick:
-        quick.setattr("gpk_tasks.report.Placement", partial(Placement, steps=6))  # of held-out photos
+        quick.setattr("gpk_tasks.report.report.Placement", partial(Placement, steps=6))  # of held-out photos
         write_album(folder / "album", 7, photos=6, held_out=2)
         few = ("--steps", "6", "--anchor-steps", "6", "--backend", "eg3d-minicat", "--device", "cpu")
         assert (

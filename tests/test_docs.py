@@ -28,8 +28,8 @@ from gpk_checkpoints.weights import load_generator
 from gpk_cli.app import build
 from gpk_cli.run import DIRECT
 from gpk_runs.settings import read_config
-from gpk_tasks.presets import preset
-from gpk_tasks.settings import resolve
+from gpk_tasks.personalize.presets import preset
+from gpk_tasks.personalize.settings import resolve
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])

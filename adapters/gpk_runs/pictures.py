@@ -7,8 +7,10 @@ AI"): viewers and platforms read it there (IPTC Photo Metadata Standard 2023.1, 
 from __future__ import annotations
 
 import io
+from collections import Counter
+from collections.abc import Sequence
 from importlib.metadata import version
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import torch
 from PIL import Image
@@ -59,3 +61,16 @@ def write_small(path: Path, picture: Tensor, *, synthetic: bool, side: int = 512
     exact = image.width <= EXACT
     image.save(file, format="WEBP", lossless=exact, quality=75 if exact else 90, xmp=XMP.encode() if synthetic else b"")
     write_atomically(path, [file.getvalue()])
+
+
+def stems(names: Sequence[str]) -> list[str]:
+    """Names for the files of photos with these `names`, as short as they can be and still differ.
+
+    >>> stems(["a/cat.jpg", "b/cat.jpg", "cat.png"])
+    ['a-cat', 'b-cat', 'cat']
+    >>> stems(["cat.jpg", "cat.png"])
+    ['cat.jpg', 'cat.png']
+    """
+    short = [str(PurePosixPath(name).with_suffix("")).replace("/", "-") for name in names]
+    often = Counter(short)
+    return [stem if often[stem] == 1 else name.replace("/", "-") for stem, name in zip(short, names, strict=True)]

@@ -19,11 +19,11 @@ from gpk_cli.progress import progress
 from gpk_cli.run import nothing_left
 from gpk_cli.subject import ASKED, made_for, named, persona_file, photos_of
 from gpk_cli.summary import show_layers
-from gpk_tasks.analysis import Analysis
+from gpk_tasks.analyze.settings import Analysis
 
 if TYPE_CHECKING:
     from gpk.persona import Persona
-    from gpk_tasks.analyze import Subject
+    from gpk_tasks.analyze.analyze import Subject
 
 TITLE = "Tell which layers personas change, how much (the paper's Fig. 9), and what each of the changes does."
 Grouping = Literal["block", "part", "kind", "site"]
@@ -58,9 +58,9 @@ def run_analysis(
     from gpk_checkpoints.personas import load_persona
     from gpk_runs.run import Run
     from gpk_runs.typed import to_dataclass
-    from gpk_tasks.analyze import analyze
-    from gpk_tasks.layer_files import to_json, write_files, write_plot
-    from gpk_tasks.layer_page import write_layers
+    from gpk_tasks.analyze.analyze import analyze
+    from gpk_tasks.analyze.files import to_json, write_files, write_plot
+    from gpk_tasks.analyze.page import write_layers
 
     settings = to_dataclass(Analysis, given, source="the command line")
     if len(subjects) > 1 and album is not None:
@@ -133,7 +133,7 @@ def subject_of(
 
     from gpk.attach import check_shapes
     from gpk.logger import NullLogger
-    from gpk_tasks.analyze import Subject
+    from gpk_tasks.analyze.analyze import Subject
 
     try:
         backend, card = made_for(registry, persona, file, asked=asked)

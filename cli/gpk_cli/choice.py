@@ -13,7 +13,7 @@ from gpk.registry import Registry
 from gpk_cli.context import Precision, find_card
 
 if TYPE_CHECKING:
-    from gpk_tasks.settings import Settings
+    from gpk_tasks.personalize.settings import Settings
 
 CHOSEN = ("backend", "card", "preset", "distance", "precision", "task", "base", "album", "anchors")
 """Keys of a run's config that are not settings: names of what was chosen, and what cannot be chosen here."""
@@ -48,8 +48,8 @@ def choose(registry: Registry, options: Mapping[str, Any], config: Path | None) 
     Raises InputError where they name no backend, something unknown, or settings that cannot be.
     """
     from gpk_runs.settings import read_config
-    from gpk_tasks.presets import preset
-    from gpk_tasks.settings import resolve
+    from gpk_tasks.personalize.presets import preset
+    from gpk_tasks.personalize.settings import resolve
 
     plain = {} if config is None else read_config(config)
     stated = {key: plain.pop(key, None) for key in CHOSEN}

@@ -31,8 +31,8 @@ def demo(
     from gpk_cli.personalize import run_job
     from gpk_minicat.album import write_album
     from gpk_minicat.truth import read_masks
-    from gpk_tasks.presets import preset as settings_of
-    from gpk_tasks.settings import resolve
+    from gpk_tasks.personalize.presets import preset as settings_of
+    from gpk_tasks.personalize.settings import resolve
 
     registry: Registry = ctx.obj
     backend = registry.backend(BACKEND)

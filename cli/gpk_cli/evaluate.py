@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from gpk.album import Album
     from gpk_evaluate.instruments import Instruments
     from gpk_evaluate.variants import Subject
-    from gpk_tasks.settings import Settings
+    from gpk_tasks.personalize.settings import Settings
 
 GENERAL = ("lpips-alex", "dists", "arcface", "timm")
 """Who judges where a backend names nobody; those whose weights are not here are told, and left out."""
@@ -135,7 +135,7 @@ def _source(registry: Registry, run: Path, held_out: Path | None, references: Pa
     """What the run, or the persona's file, tells of its subject; raises InputError where it does not tell enough."""
     from gpk_runs.folder import CONFIG
     from gpk_runs.settings import read_config
-    from gpk_tasks.settings import Settings, resolve
+    from gpk_tasks.personalize.settings import Settings, resolve
 
     file = persona_file(run)
     if run.is_file() or not (run / CONFIG).exists():
@@ -170,8 +170,8 @@ def _subject(
     from gpk_evaluate.evaluation import can_edit, require
     from gpk_evaluate.variants import Subject
     from gpk_runs.state import read_state
-    from gpk_tasks.personalize import INVERTED, album_digest
-    from gpk_tasks.presets import preset
+    from gpk_tasks.personalize.personalize import INVERTED
+    from gpk_tasks.personalize.presets import preset
 
     persona = load_persona(source.file)
     backend, card = made_for(registry, persona, source.file, asked=asked)
@@ -179,7 +179,7 @@ def _subject(
         registry, backend, card, source.album, weights=weights, device=device, logger=NullLogger(), persona=persona,
         lpips_weights=lpips_weights,
     )  # fmt: skip
-    if source.album_digest is not None and album_digest(context.album) != source.album_digest:
+    if source.album_digest is not None and context.album.digest() != source.album_digest:
         raise InputError(f"{source.album} is not the album that {source.file} learned from, or has changed since")
     inverted = persona.anchors
     if source.state is not None and source.state.exists():

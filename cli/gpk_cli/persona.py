@@ -87,7 +87,7 @@ def import_file(
 def _anchors(album: Path | None, backend: Backend, base: Generator) -> tuple[Tensor, Tensor, str]:
     """Anchors and the labels of their cameras, and what to say of them."""
     from gpk.latents import latent_statistics
-    from gpk_tasks.album_anchors import album_anchors
+    from gpk_tasks.personalize.album_anchors import album_anchors
 
     if album is None:
         mean, front = latent_statistics(base).mean[None], base.frontal()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from gpk_runs.run import Run
-    from gpk_tasks.settings import Settings
+    from gpk_tasks.personalize.settings import Settings
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -79,7 +79,7 @@ def personalize(
     registry: Registry = ctx.obj
     chosen = choose(registry, ctx.params, config)
     if dry_run:
-        from gpk_tasks.plan import plan
+        from gpk_tasks.personalize.plan import plan
 
         where = str(find_device(device))
         introduce(chosen.backend, chosen.card)
@@ -169,9 +169,9 @@ def run_job(
     from gpk.logger import NullLogger
     from gpk.persona import changing_sites
     from gpk_runs.run import Run
-    from gpk_tasks.anchors import given_anchors, listed
-    from gpk_tasks.personalize import describe, personalize
-    from gpk_tasks.report_page import REPORT, write_report
+    from gpk_tasks.personalize.anchors import given_anchors, listed
+    from gpk_tasks.personalize.personalize import describe, personalize
+    from gpk_tasks.report.page import REPORT, write_report
 
     context = make_context(
         registry,

@@ -114,14 +114,14 @@ def _inverted(context: Context, cats: Batch, count: int, seed: int) -> Tensor:
     import torch
 
     from gpk.album import Album
-    from gpk_tasks.invert import invert
-    from gpk_tasks.settings import Inversion
+    from gpk_tasks.personalize.inversion import find_codes
+    from gpk_tasks.personalize.settings import Inversion
 
     # Tuned for these priors: a generator of photographs needs five times the steps and bears a third of the rate.
     settings = Inversion(steps=100, lr=0.3, whiten=True, jitter=0.0, decay=0.75, batch=16, perceptual=0.3)
     cameras = cats.camera[slice(count)] if context.backend.cameras else None
     album = Album(cats.photo.image[:count], tuple(f"cat {i}" for i in range(count)), cameras)
-    anchors = invert(replace(context, album=album), settings, seed=seed)
+    anchors = find_codes(replace(context, album=album), settings, seed=seed)
     with torch.no_grad():
         return context.generator(anchors[:, None].expand(-1, context.generator.latent.num_ws, -1), cameras).image
 

@@ -29,7 +29,7 @@ def report(
     It needs neither the generator nor the photos, and works for a run that is not finished too.
     """
     from gpk_runs.humanize import size
-    from gpk_tasks.report_page import write_report
+    from gpk_tasks.report.page import write_report
 
     written = write_report(run, out)
     for sentence in written.missing:

@@ -225,7 +225,6 @@ def _bench(
 def _facts(context: Context, task: Task, settings: Any, distance: str | None) -> dict[str, Any]:  # noqa: ANN401
     """Everything that decides the results, in JSON types."""
     from gpk.generator import fingerprint
-    from gpk_tasks.personalize import album_digest
 
     persona = None
     if context.persona is not None:
@@ -239,7 +238,7 @@ def _facts(context: Context, task: Task, settings: Any, distance: str | None) ->
         "card": context.card.name,
         "base": fingerprint(context.generator),
         "persona": persona,
-        "album": album_digest(context.album) if len(context.album) else None,
+        "album": context.album.digest() if len(context.album) else None,
         "distance": distance or context.backend.distance,
         "settings": json.loads(json.dumps(dataclasses.asdict(settings), default=str)),
     }

@@ -10,21 +10,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gpk_runs.humanize import duration
-from gpk_tasks.measures import MEASURES
+from gpk_tasks.report.measures import MEASURES
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from gpk_evaluate.evaluation import Measured
-    from gpk_tasks.analysis import Analysis
-    from gpk_tasks.analyze import Studied
-    from gpk_tasks.layers import Stats
-    from gpk_tasks.plan import Plan
+    from gpk_tasks.analyze.analyze import Studied
+    from gpk_tasks.analyze.layers import Stats
+    from gpk_tasks.analyze.settings import Analysis
+    from gpk_tasks.personalize.plan import Plan
 
 
 def show_outcome(outcome: Mapping[str, Any], out: Path, *, as_json: bool) -> None:
     """Prints what a personalization gave: JSON, or a table and a few plain sentences."""
-    from gpk_tasks.report_page import REPORT
+    from gpk_tasks.report.page import REPORT
 
     persona, pictures = out / outcome["persona"], [out / picture for picture in outcome["pictures"]]
     report = out / REPORT
@@ -83,8 +83,8 @@ def show_tables(measured: Sequence[Measured]) -> None:
 
 def show_layers(found: Sequence[Studied], settings: Analysis, *, grouping: str) -> None:
     """Prints what an analysis found, a line for each group of weights."""
-    from gpk_tasks.layers import FIGURES as EFFECTS
-    from gpk_tasks.layers import agreement, effects, groups, suggestion
+    from gpk_tasks.analyze.layers import FIGURES as EFFECTS
+    from gpk_tasks.analyze.layers import agreement, effects, groups, suggestion
 
     lines, done, agree = groups(found, grouping), effects(found), agreement(found)
     tried = [figure for figure in EFFECTS if any(getattr(effect, figure) is not None for effect in done.values())]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from gpk.context import Context
 from gpk.errors import InputError
 from gpk.logger import NullLogger
-from gpk_tasks.attributes import DirectionFit, labelled, learned
+from gpk_tasks.edit.attributes import DirectionFit, labelled, learned
 from gpk_view.scene import Stage
 
 KNOWN, READ = 4096, 1024

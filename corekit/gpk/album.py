@@ -5,6 +5,7 @@ Shapes: N photographs, R their common side.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import torch
@@ -50,6 +51,15 @@ class Album:
         """The album at another common side."""
         masks = None if self.masks is None else resize(self.masks, side)
         return Album(resize(self.photos, side), self.names, self.cameras, self.left_out, masks)
+
+    def digest(self) -> str:
+        """sha256 of the pixels, masks and cameras: tells whether the same command came with the same photos."""
+        digest = hashlib.sha256(self.photos.cpu().numpy().tobytes())
+        if self.masks is not None:
+            digest.update(self.masks.cpu().numpy().tobytes())
+        if self.cameras is not None:
+            digest.update(self.cameras.label().cpu().numpy().tobytes())
+        return digest.hexdigest()
 
     def to(self, device: torch.device | str) -> Album:
         """The album's tensors elsewhere."""

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 
+import torch
 from torch import Tensor, nn
 
 from gpk.album import Album
 from gpk.attach import attached
 from gpk.errors import InputError
-from gpk.generator import Generator
+from gpk.generator import Generator, fingerprint
 from gpk.judges import Attributes, Distance
 from gpk.latents import anchors_as_ws
 from gpk.logger import Logger
-from gpk.persona import Persona
+from gpk.persona import Origin, Persona
 from gpk.plugin import Backend, Card
+from gpk.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,25 @@ class Context:
         else:
             with attached(self.generator, self.persona) as generator:
                 yield generator
+
+    def untrained(
+        self, recipe: Recipe, anchors: Tensor, *, images_seen: int = 0, rng: torch.Generator | None = None
+    ) -> Persona:
+        """A persona of the album that changes nothing yet, with a copy of the anchors [N, D] or [N, L, D], from
+        here and of so many `images_seen`; raises RecipeError as `Persona.create` does.
+        """
+        origin = Origin(
+            backend=self.backend.name,
+            card=self.card.name,
+            base=fingerprint(self.generator),
+            licence=self.card.licence,
+            album_size=len(self.album),
+            images_seen=images_seen,
+            versions={"gpk": version("gpk"), "torch": torch.__version__, "python": platform.python_version()},
+        )
+        cameras = None if self.album.cameras is None else self.album.cameras.label()
+        copy = anchors.detach().clone()
+        return Persona.create(self.generator, recipe, origin=origin, anchors=copy, cameras=cameras, rng=rng)
 
     def anchors(self) -> Tensor:
         """The persona's anchors as the generator takes them, [N, num_ws, D]; raises InputError without a persona."""

@@ -79,10 +79,15 @@ class Persona:
         labels = anchors.new_zeros(len(anchors), 0) if cameras is None else cameras
         return Persona(changes, recipe, origin, anchors, labels)
 
+    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """Everything that is tuned, in execution order of the sites, by its name in the file: `<site key>.A|B|D`."""
+        for key, change in self.changes.items():
+            for name, parameter in change.named_parameters():
+                yield f"{key}.{name}", parameter
+
     def parameters(self) -> Iterator[nn.Parameter]:
         """Everything that is tuned, in execution order of the sites."""
-        for change in self.changes.values():
-            yield from change.parameters()
+        return (parameter for _, parameter in self.named_parameters())
 
     def only(self, keys: Collection[str]) -> Persona:
         """A persona that shares the changes at these sites with this one, and has no others."""
@@ -103,11 +108,7 @@ class Persona:
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything that is stored, by name: `<site key>.A|B|D`, `anchors`, `anchor_cameras`."""
-        stored = {
-            f"{key}.{name}": parameter.detach()
-            for key, change in self.changes.items()
-            for name, parameter in change.named_parameters()
-        }
+        stored = {name: parameter.detach() for name, parameter in self.named_parameters()}
         return stored | {"anchors": self.anchors.detach(), "anchor_cameras": self.cameras.detach()}
 
     def header(self) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from gpk_bench.jobs import Place, begin, find_anchors, make_row, networks
 from gpk_bench.rows import Row
 from gpk_bench.scores import INVENTED, VIEWS
 from gpk_runs.run import Run
-from gpk_tasks.settings import Inversion
+from gpk_tasks.personalize.settings import Inversion
 
 
 @dataclass(frozen=True)

@@ -24,11 +24,11 @@ from gpk_checkpoints.personas import save_persona
 from gpk_checkpoints.weights import load_generator
 from gpk_minicat import distance, gpk_backends, identity, load_distance, load_identity, load_perceptual, perceptual
 from gpk_runs.allocator import keep_heap
-from gpk_tasks.invert import invert
-from gpk_tasks.personalize import untrained
+from gpk_tasks.personalize.inversion import find_codes
+from gpk_tasks.personalize.personalize import untrained
+from gpk_tasks.personalize.settings import Inversion
+from gpk_tasks.personalize.tuning import tune
 from gpk_tasks.placement import Placement
-from gpk_tasks.settings import Inversion
-from gpk_tasks.tune import tune
 
 BACKEND = next(backend for backend in gpk_backends() if backend.name == "eg3d-minicat")
 
@@ -73,7 +73,7 @@ def find_anchors(place: Place, index: int, settings: Inversion, count: int, name
     who = _subject(place.seed, index)
     context = _bench(place, who, count)
     started = time.process_time()
-    anchors = invert(context, settings, seed=place.seed)
+    anchors = find_codes(context, settings, seed=place.seed)
     seconds = time.process_time() - started
     write_safetensors(place.folder(index) / f"{name}.safetensors", {"anchors": anchors}, {})
     return {"seconds": round(seconds, 1), "photos": count}

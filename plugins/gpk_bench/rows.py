@@ -22,8 +22,8 @@ from gpk.errors import InputError, UnknownNameError
 from gpk.lowrank import Layout
 from gpk_bench.subjects import TRAIN
 from gpk_runs.settings import read_config
-from gpk_tasks.presets import full, preset
-from gpk_tasks.settings import Settings, resolve, to_json
+from gpk_tasks.personalize.presets import full, preset
+from gpk_tasks.personalize.settings import Settings, resolve, to_json
 
 PHOTOS = 12
 """The album of a row that says nothing else."""

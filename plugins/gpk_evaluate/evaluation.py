@@ -22,7 +22,7 @@ from gpk_evaluate.protocols import FOLLOW, Found, Scene
 from gpk_evaluate.settings import Evaluation, Protocol
 from gpk_evaluate.variants import Subject, Variant, anchors_of, persona_of, variants
 from gpk_runs.run import Run
-from gpk_tasks.attributes import DirectionFit, labelled, learned
+from gpk_tasks.edit.attributes import DirectionFit, labelled, learned
 
 STUDIED: tuple[Protocol, ...] = ("inversion", "synthesis")
 """What the ways of a study go through."""

@@ -31,12 +31,12 @@ from gpk.hull import LatentHull
 from gpk.latents import latent_statistics
 from gpk_evaluate.instruments import Figures, Instruments
 from gpk_evaluate.settings import Evaluation, Protocol
-from gpk_tasks.attributes import read
+from gpk_tasks.edit.attributes import read
 from gpk_tasks.interpolate import path_views, paths, random_pairs
-from gpk_tasks.pivotal import Pivoting, pivotal
+from gpk_tasks.invert.pivotal import Pivoting, pivotal
 from gpk_tasks.placement import PLACEMENTS, Placement, place
 from gpk_tasks.renders import random_views, render_album, render_rows
-from gpk_tasks.restore import restored
+from gpk_tasks.restore.restore import restored
 from gpk_tasks.synthesize import draw_hull
 
 EXAMPLES = 6

@@ -21,10 +21,10 @@ from gpk.persona import Persona
 from gpk_checkpoints.personas import load_persona, save_persona
 from gpk_evaluate.settings import Evaluation
 from gpk_tasks.keeping import kept, within
-from gpk_tasks.personalize import untrained
-from gpk_tasks.presets import full
-from gpk_tasks.settings import Settings
-from gpk_tasks.tune import tune
+from gpk_tasks.personalize.personalize import untrained
+from gpk_tasks.personalize.presets import full
+from gpk_tasks.personalize.settings import Settings
+from gpk_tasks.personalize.tuning import tune
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import torch
 
 from gpk.generator import Generator
 from gpk.seeding import seeded
-from gpk_tasks.pose_settings import Posing
+from gpk_tasks.pose.settings import Posing
 
 STEP = 3.0
 """Renders that a step of a descent takes, there, back, and what looks at the picture: 2.5 to 3.4 on minicat."""

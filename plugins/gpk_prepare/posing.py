@@ -1,6 +1,6 @@
 """The cameras of an album's photos: the user's own, or looked for by the generator.
 
-Where a detector found the squares, better ones are looked for with the cameras (`gpk_tasks.pose_frame`), and the photos
+Where a detector found the squares, better ones are looked for with the cameras (`gpk_tasks.pose.frame`), and the photos
 are cut anew by them. A square that the user gave, the middle of a photo or all of it is his word, and stays.
 
 Shapes: N photos, R side of a crop.
@@ -28,8 +28,8 @@ from gpk_prepare.recut import cut_anew, put_back
 from gpk_prepare.settings import DETECT, Preparation
 from gpk_prepare.sorting import Pose
 from gpk_prepare.state import PreparationState
-from gpk_tasks.pose import Posing, estimated
-from gpk_tasks.pose_frame import reframed
+from gpk_tasks.pose.frame import reframed
+from gpk_tasks.pose.pose import Posing, estimated
 
 
 def given(labels: Mapping[str, Tensor], faces: Mapping[str, object]) -> dict[str, Pose]:

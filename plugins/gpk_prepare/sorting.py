@@ -22,7 +22,7 @@ from gpk_photos.reading import Face, Reading
 from gpk_photos.selection import Choice
 from gpk_prepare.identity import Identity, main_identity
 from gpk_prepare.settings import Pick
-from gpk_tasks.pose_settings import Posing
+from gpk_tasks.pose.settings import Posing
 
 MIRRORED = 0.15
 """By how much a mirror image must be more like the subject than the photo is. Faces that are nearly symmetrical differ

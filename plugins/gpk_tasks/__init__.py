@@ -15,7 +15,11 @@ gpk_api = 1
 def gpk_tasks() -> Sequence[Task]:
     """What gpk itself can do."""
     return [
-        Task("personalize", "an album into a persona: invert, tune, report", _later("personalize", "personalize")),
+        Task(
+            "personalize",
+            "an album into a persona: invert, tune, report",
+            _later("personalize.personalize", "personalize"),
+        ),
         Task(
             "synthesize",
             "new pictures of the subject, drawn at random from its hull",
@@ -37,8 +41,8 @@ def gpk_tasks() -> Sequence[Task]:
         Task(
             "mesh",
             "the subject's surface as a coloured mesh, for any 3D viewer",
-            _later("mesh", "mesh"),
-            settings=_named("mesh", "Meshing"),
+            _later("mesh.mesh", "mesh"),
+            settings=_named("mesh.mesh", "Meshing"),
             persona="optional",
             views=True,
             tiny={"resolution": 64, "level": 1.0},
@@ -55,16 +59,16 @@ def gpk_tasks() -> Sequence[Task]:
         Task(
             "render",
             "videos of the subject: turning, or on the way from one anchor to another",
-            _later("render", "render"),
-            settings=_named("render", "Rendering"),
+            _later("render.render", "render"),
+            settings=_named("render.render", "Rendering"),
             persona="optional",
             tiny={"frames": 2, "side": 32, "formats": ("gif",), "grid": 2},
         ),
         Task(
             "invert",
             "new photos into codes: reconstructions, other views, pivotal tuning",
-            _later("reconstruct", "reconstruct"),
-            settings=_named("locate", "Location"),
+            _later("invert.invert", "invert"),
+            settings=_named("invert.settings", "Location"),
             photos="some",
             persona="optional",
             tiny={"protocol": "quick", "steps": 2},
@@ -72,17 +76,17 @@ def gpk_tasks() -> Sequence[Task]:
         Task(
             "restore",
             "damaged photos made whole: holes filled, pixels multiplied, colours found",
-            _later("restore", "restore"),
-            settings=_named("restoration", "Restoration"),
+            _later("restore.restore", "restore"),
+            settings=_named("restore.settings", "Restoration"),
             photos="some",
-            side=_later("restoration", "photo_side"),
+            side=_later("restore.settings", "photo_side"),
             tiny={"kind": ("colour",), "protocol": "quick", "steps": 2},
         ),
         Task(
             "edit",
             "one attribute of the subject changed, within what its album varies",
-            _later("edit", "edit"),
-            settings=_named("editing", "Editing"),
+            _later("edit.edit", "edit"),
+            settings=_named("edit.settings", "Editing"),
             photos="optional",
             persona="optional",
             tiny={"attribute": "red", "samples": 64, "amounts": (-1.0, 1.0)},  # of the attributes that a test has

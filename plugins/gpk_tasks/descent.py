@@ -1,4 +1,8 @@
-"""Adam whose whole state is a dict of tensors, and the schedules: so that a descent can stop and go on at any step."""
+"""A descent: Adam on some free tensors, which may stop after any step and go on there, bit for bit on the CPU.
+
+Inversion, placement, poses, tuning and pivotal tuning are descents. They differ in what is free, in the loss, and in
+what a step may do afterwards; the loop, the rates, and what a state holds are here.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +21,87 @@ from gpk.seeding import parts
 State = tuple[dict[str, Tensor], dict[str, Any]]
 """Tensors by name and a position in JSON types: what a run keeps of work half done."""
 
+Tick = Callable[[Callable[[], State]], None]
+"""What is called after every step, with a function that gives the state."""
+
+Figures = Mapping[str, float]
+"""What a step measured before it moved, by name."""
+
+
+class Descent:
+    """Adam on the `free` tensors, from `done` steps to `steps`.
+
+    `groups` are the tensors that move, with the peak rate of each group. `warmup` and `decay` are the shares of the
+    steps in which the rates rise, and fall along a cosine (`rate_at`).
+    """
+
+    def __init__(
+        self,
+        free: Mapping[str, Tensor],
+        groups: Sequence[tuple[Sequence[Tensor], float]],
+        *,
+        steps: int,
+        warmup: float = 0.0,
+        decay: float = 0.0,
+        betas: tuple[float, float] = (0.9, 0.999),
+    ) -> None:
+        self.free, self.steps, self.done = dict(free), steps, 0
+        self._warmup, self._decay = warmup, decay
+        moving = [{"params": list(tensors), "lr": peak, "peak": peak} for tensors, peak in groups if tensors]
+        self._adam = torch.optim.Adam(moving, betas=betas)
+
+    def run(
+        self,
+        backward: Callable[[int], Figures | None],
+        *,
+        tell: Callable[[int, Figures], None],
+        tick: Tick = lambda state: None,
+        after: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Does the steps that are left.
+
+        `backward(step)` leaves the gradients of one step, counted from 0, and returns its figures, or None to end here.
+        `after()` may put the free tensors right once they have moved; `tell` hears how many steps are done.
+        """
+        while self.done < self.steps:
+            share = rate_at(self.done, self.steps, warmup=self._warmup, decay=self._decay)
+            for group in self._adam.param_groups:
+                group["lr"] = group["peak"] * share
+            self._adam.zero_grad()
+            figures = backward(self.done)
+            if figures is None:
+                return
+            self._adam.step()
+            with torch.no_grad():
+                after()
+            self.done += 1
+            tell(self.done, figures)
+            tick(self.state)
+
+    def state(self) -> State:
+        """The free tensors by name, Adam's as `adam.INDEX.NAME`, and the position `step`."""
+        moments = {
+            f"adam.{index}.{name}": torch.as_tensor(value).detach().clone()
+            for index, state in self._adam.state_dict()["state"].items()
+            for name, value in state.items()
+        }
+        return {name: tensor.detach() for name, tensor in self.free.items()} | moments, {"step": self.done}
+
+    @torch.no_grad()
+    def load(self, start: State) -> None:
+        """Goes back to a `state()`, which may hold more than that; KeyError where a free tensor is missing."""
+        tensors, position = start
+        for name, tensor in self.free.items():
+            tensor.copy_(tensors[name])
+        moments: dict[int, dict[str, Tensor]] = {}
+        for key, tensor in tensors.items():
+            if key.startswith("adam."):
+                _, index, name = key.split(".")
+                moments.setdefault(int(index), {})[name] = tensor.clone()
+        groups = self._adam.state_dict()["param_groups"]
+        self._adam.load_state_dict({"state": moments, "param_groups": groups})
+        self.done = int(position["step"])
+
 
 def rate_at(step: int, steps: int, *, warmup: float, decay: float) -> float:
     """The share of the learning rate at `step`: a linear rise, a plateau, a fall along a cosine to zero.
@@ -28,19 +113,6 @@ def rate_at(step: int, steps: int, *, warmup: float, decay: float) -> float:
     rise = min(1.0, (step + 1) / (warmup * steps)) if warmup * steps > 1 else 1.0
     fall = 0.5 - 0.5 * math.cos(math.pi * min(1.0, (1 - t) / decay)) if decay else 1.0
     return rise * fall
-
-
-def set_rate(optimizer: torch.optim.Adam, share: float) -> None:
-    """Sets every group's learning rate to `share` of its `peak`."""
-    for group in optimizer.param_groups:
-        group["lr"] = group["peak"] * share
-
-
-def adam(groups: Sequence[tuple[list[Tensor], float]], *, beta1: float, beta2: float) -> torch.optim.Adam:
-    """Adam over groups of (tensors, peak learning rate)."""
-    return torch.optim.Adam(
-        [{"params": tensors, "lr": peak, "peak": peak} for tensors, peak in groups if tensors], betas=(beta1, beta2)
-    )
 
 
 @contextmanager
@@ -58,17 +130,26 @@ def frozen(network: nn.Module) -> Iterator[None]:
             parameter.requires_grad_(True)
 
 
-def backward_in_parts(w: Tensor, loss: Callable[[Tensor, slice], Loss], *, at_once: int) -> list[Loss]:
+def backward_of_mean(loss: Callable[[slice], Loss], count: int, *, at_once: int) -> list[Loss]:
+    """Goes backward from the mean loss of `count` photos, `at_once` of them at a time; returns each part's."""
+    losses = []
+    for rows in parts(count, at_once):
+        losses.append(loss(rows))
+        (losses[-1].total.sum() / count).backward()
+    return losses
+
+
+def backward_of_sum(w: Tensor, loss: Callable[[Tensor, slice], Loss], *, at_once: int) -> list[Loss]:
     """Goes backward from the sum of the losses of w [B, L, D], `at_once` rows at a time; returns each part's.
 
     `loss` is of some rows of w, and which they are; what made w is gone through once, in the end.
     """
-    seen = w.detach().requires_grad_()
+    leaf = w.detach().requires_grad_()
     losses = []
     for rows in parts(len(w), at_once):
-        losses.append(loss(seen[rows], rows))
+        losses.append(loss(leaf[rows], rows))
         losses[-1].total.sum().backward()
-    w.backward(seen.grad)
+    w.backward(leaf.grad)
     return losses
 
 
@@ -85,23 +166,3 @@ def figures_of(losses: Sequence[Loss], *, stage: str, step: int, remedy: str) ->
         if not math.isfinite(value):
             raise RecipeError(f"{stage} diverged: {name} is {value} at step {step + 1}. Try {remedy}")
     return figures
-
-
-def adam_tensors(optimizer: torch.optim.Adam) -> dict[str, Tensor]:
-    """Adam's state by name."""
-    return {
-        f"adam.{index}.{name}": torch.as_tensor(value).detach().clone()
-        for index, state in optimizer.state_dict()["state"].items()
-        for name, value in state.items()
-    }
-
-
-def load_adam(optimizer: torch.optim.Adam, tensors: Mapping[str, Tensor]) -> None:
-    """Puts back what `adam_tensors` gave."""
-    plain = optimizer.state_dict()
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, tensor in tensors.items():
-        if key.startswith("adam."):
-            _, index, name = key.split(".")
-            state.setdefault(int(index), {})[name] = tensor.clone()
-    optimizer.load_state_dict({"state": state, "param_groups": plain["param_groups"]})

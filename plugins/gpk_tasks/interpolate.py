@@ -32,7 +32,8 @@ from gpk.seeding import in_parts, seeded
 from gpk_runs.animation import write_animation
 from gpk_runs.sheet import contact_sheet, write_sheet
 from gpk_tasks.codes import codes_of, picked, write_codes
-from gpk_tasks.keeping import Tick, kept
+from gpk_tasks.descent import Tick
+from gpk_tasks.keeping import kept
 from gpk_tasks.renders import AT_ONCE, check_angles, random_angles, rendered
 from gpk_tasks.shots import Shots, as_bytes, as_pictures, figures_of_motion
 from gpk_tasks.views import references

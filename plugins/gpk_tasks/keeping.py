@@ -6,22 +6,24 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
+import torch
 from torch import Tensor
 
+from gpk.errors import RecipeError
 from gpk.logger import Run
 from gpk_runs.interrupt import asked_to_stop
-from gpk_tasks.descent import State
+from gpk_tasks.descent import State, Tick
 
 SAVE_EVERY = 20.0  # seconds
 
-Tick = Callable[[Callable[[], State]], None]
-"""What a descent calls after every step, with a function that gives its state."""
-
 
 @contextmanager
-def kept(run: Run) -> Iterator[Tick]:
+def kept(run: Run, *, besides: Callable[[], Mapping[str, object]] = dict, sound: bool = False) -> Iterator[Tick]:
     """Gives what saves the state in `run` at every SAVE_EVERY seconds; inside the block Ctrl-C and a polite kill are
     answered at the next step, by KeyboardInterrupt with the state saved.
+
+    `besides` gives what else its position holds, in JSON types. Where only `sound` states are kept, one with numbers
+    that are not finite raises RecipeError instead (`require_finite`).
     """
     last = time.monotonic()
     with asked_to_stop() as stopping:
@@ -30,7 +32,10 @@ def kept(run: Run) -> Iterator[Tick]:
             nonlocal last
             stop = stopping()
             if stop or time.monotonic() - last >= SAVE_EVERY:
-                run.save_state(*state())
+                tensors, position = state()
+                if sound:
+                    require_finite(tensors)
+                run.save_state(tensors, {**position, **besides()})
                 last = time.monotonic()
             if stop:
                 raise KeyboardInterrupt(
@@ -38,6 +43,16 @@ def kept(run: Run) -> Iterator[Tick]:
                 )
 
         yield tick
+
+
+def require_finite(tensors: Mapping[str, Tensor]) -> None:
+    """RecipeError where a step has diverged that no later step's loss tells of; nothing of it is kept."""
+    for name, tensor in tensors.items():
+        if not torch.isfinite(tensor).all():
+            raise RecipeError(
+                f"the descent diverged: {name} has numbers that are not finite. "
+                "Try a lower learning rate (lr of tuning or of inversion), and give another --out"
+            )
 
 
 def within(tick: Tick, tensors: Mapping[str, Tensor], **where: object) -> Tick:

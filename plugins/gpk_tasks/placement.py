@@ -12,8 +12,9 @@ Shapes: N photos, M anchors, L latent layers, D latent width, R image side.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, NamedTuple
 
 import torch
@@ -21,24 +22,13 @@ from torch import Tensor
 
 from gpk.album import Album
 from gpk.context import Context
-from gpk.errors import RecipeError
 from gpk.hull import LatentHull
 from gpk.latents import anchors_as_ws, latent_statistics
 from gpk.loss import Degrade, Loss, Reconstruction
-from gpk_tasks.descent import (
-    State,
-    adam,
-    adam_tensors,
-    backward_in_parts,
-    figures_of,
-    frozen,
-    load_adam,
-    rate_at,
-    set_rate,
-)
-from gpk_tasks.invert import shrunk
+from gpk_tasks.checks import at_least
+from gpk_tasks.descent import Descent, State, Tick, backward_of_sum, figures_of, frozen
 from gpk_tasks.memory import photos_at_once
-from gpk_tasks.settings import LARGEST
+from gpk_tasks.personalize.inversion import shrunk
 
 
 @dataclass(frozen=True)
@@ -69,13 +59,10 @@ class Placement:
     side: int = 256
 
     def __post_init__(self) -> None:
-        for name in ("steps", "lr", "lr_offset", "beta", "offset", "total", "warmup", "decay", "l2", "perceptual"):
-            if not getattr(self, name) >= 0:
-                raise RecipeError(f"{name} of a placement must be at least 0, not {getattr(self, name)}")
-            if getattr(self, name) > LARGEST:
-                raise RecipeError(f"{name} of a placement must be at most {LARGEST:g}, not {getattr(self, name)}")
-        if self.side < 1 or (self.offset_layers is not None and self.offset_layers < 0):
-            raise RecipeError("a placement's side must be at least 1, and its offset_layers at least 0")
+        own = "{} of a placement"
+        at_least(self, 0, "steps", "lr", "lr_offset", "beta", "offset", "offset_layers", "total", spelled=own)
+        at_least(self, 0, "warmup", "decay", "l2", "perceptual", spelled=own)
+        at_least(self, 1, "side", spelled=own)
 
 
 PLACEMENTS: Mapping[str, Placement] = {
@@ -119,7 +106,7 @@ def place(
     memory: float | None = None,
     stage: str = "placing photos",
     start: State | None = None,
-    tick: Callable[[Callable[[], State]], None] = lambda state: None,
+    tick: Tick = lambda state: None,
 ) -> Placed:
     """Where photos are in or near the hull of `anchors` [M, D] or [M, L, D], for the generator as it is now.
 
@@ -128,22 +115,28 @@ def place(
     state; `start` is such a state, to go on from.
     """
     s = settings
-    descent = _Descent(context, anchors, album, s, degrade)
-    first = 0
+    photos = _Photos(context, anchors, album, s, degrade)
+    descent = Descent(
+        {"free": photos.free, "away": photos.away},
+        [([photos.free], s.lr), ([photos.away], s.lr_offset)],
+        steps=s.steps,
+        warmup=s.warmup,
+        decay=s.decay,
+    )
     if start is not None:
-        descent.load(start[0])
-        first = int(start[1]["step"])
+        descent.load(start)
     with frozen(context.generator):
-        at_once = photos_at_once(descent.first_loss, context.generator, memory, most=len(album))
-        for step in range(first, s.steps):
-            figures = descent.step(step, at_once=at_once)
-            context.logger.progress(stage, step + 1, s.steps, figures)
-            tick(lambda step=step: (descent.tensors(), {"step": step + 1}))
-    return descent.placed()
+        at_once = photos_at_once(photos.first_loss, context.generator, memory, most=len(album))
+        descent.run(
+            partial(photos.backward, at_once=at_once),
+            tell=lambda done, figures: context.logger.progress(stage, done, s.steps, figures),
+            tick=tick,
+        )
+    return photos.placed()
 
 
-class _Descent:
-    """The photos on their way: free coordinates, offsets, and Adam."""
+class _Photos:
+    """The photos on their way: free coordinates and offsets."""
 
     def __init__(
         self, context: Context, anchors: Tensor, album: Album, settings: Placement, degrade: Degrade | None
@@ -154,7 +147,6 @@ class _Descent:
         self.unit = spread if settings.unit == "spread" else torch.ones_like(spread)
         self.free = anchors.new_full((len(album), len(self.hull)), 1 / len(self.hull)).requires_grad_()
         self.away = anchors.new_zeros(len(album), *self.hull.anchors.shape[1:]).requires_grad_()
-        self.adam = adam([([self.free], settings.lr), ([self.away], settings.lr_offset)], beta1=0.9, beta2=0.999)
         self.reconstruction = Reconstruction(
             album.photos,
             context.distance,
@@ -186,29 +178,13 @@ class _Descent:
         """The first photo's loss, where the descent stands."""
         return self.loss(self.points()[:1], slice(0, 1)).total
 
-    def step(self, now: int, *, at_once: int) -> dict[str, float]:
-        """One step of Adam, the photos rendered `at_once`; returns the mean figures before it."""
-        s = self.settings
-        set_rate(self.adam, rate_at(now, s.steps, warmup=s.warmup, decay=s.decay))
-        self.adam.zero_grad()
-        losses = backward_in_parts(self.points(), self.loss, at_once=at_once)
+    def backward(self, step: int, *, at_once: int) -> dict[str, float]:
+        """Leaves the gradients of a step, the photos rendered `at_once`; returns the mean figures."""
+        losses = backward_of_sum(self.points(), self.loss, at_once=at_once)
         self.regularity().backward()
-        figures = figures_of(losses, stage="placing photos", step=now, remedy="lower rates")
-        self.adam.step()
-        return figures
+        return figures_of(losses, stage="placing photos", step=step, remedy="lower rates")
 
     @torch.no_grad()
     def placed(self) -> Placed:
         """Where the photos are."""
         return Placed(self.points(), self.hull.soften(self.free), self.away * self.unit)
-
-    def tensors(self) -> dict[str, Tensor]:
-        """Everything a resumed descent needs."""
-        return {"free": self.free.detach(), "away": self.away.detach(), **adam_tensors(self.adam)}
-
-    @torch.no_grad()
-    def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Goes back to `tensors()`."""
-        self.free.copy_(tensors["free"])
-        self.away.copy_(tensors["away"])
-        load_adam(self.adam, tensors)

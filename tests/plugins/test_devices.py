@@ -37,12 +37,12 @@ from gpk.seeding import seeded
 from gpk_cli.context import find_device
 from gpk_judges import load_lpips
 from gpk_minicat import load_distance, load_identity
-from gpk_tasks.invert import invert
+from gpk_tasks.personalize.inversion import find_codes
+from gpk_tasks.personalize.settings import Inversion, Tuning
+from gpk_tasks.personalize.tuning import tune
 from gpk_tasks.placement import Placement, place
 from gpk_tasks.renders import novel_views, render_album
 from gpk_tasks.scores import score
-from gpk_tasks.settings import Inversion, Tuning
-from gpk_tasks.tune import tune
 
 OPERATORS = Path(torchgen.__file__).parent / "packaged" / "ATen" / "native" / "native_functions.yaml"
 LATE = {
@@ -166,8 +166,8 @@ def test_a_job_asks_for_nothing_that_mps_lacks(backend: str, late: frozenset[str
     with Watch() as watch:
         context, persona = pretended(backend)
         regularised = Inversion(steps=1, noise="regularised", whiten=True, side=16)
-        anchors = invert(context, regularised)
-        invert(context, Inversion(steps=1, space="w+"))
+        anchors = find_codes(context, regularised)
+        find_codes(context, Inversion(steps=1, space="w+"))
         before = watch.called.copy()
         tune(context, persona, Tuning(steps=1, batch=2))
         assert watch.called - before, "the step of tuning was not seen"
@@ -210,7 +210,7 @@ def test_lpips_asks_for_nothing_that_mps_lacks(
 def test_kernels_are_whole_pieces_of_memory(backend: str) -> None:
     with Watch() as watch:
         context, persona = pretended(backend)
-        invert(context, Inversion(steps=1))
+        find_codes(context, Inversion(steps=1))
         tune(context, persona, Tuning(steps=1, batch=2))
     assert "convolution" in watch.called
     assert watch.loose == set()

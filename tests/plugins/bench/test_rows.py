@@ -11,7 +11,7 @@ from gpk.errors import InputError, RecipeError, UnknownNameError
 from gpk.generator import Generator
 from gpk.persona import changing_sites
 from gpk_bench.rows import PHOTOS, Row, chosen, quick, read_rows, standard
-from gpk_tasks.presets import full, preset
+from gpk_tasks.personalize.presets import full, preset
 
 
 def test_the_standard_rows_are_different_ways_with_names_of_their_own() -> None:

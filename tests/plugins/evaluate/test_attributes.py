@@ -19,7 +19,7 @@ from gpk_evaluate.protocols import Scene, editing
 from gpk_evaluate.settings import Evaluation
 from gpk_evaluate.variants import Subject
 from gpk_stylegan2.network import StyleGAN2
-from gpk_tasks.presets import preset
+from gpk_tasks.personalize.presets import preset
 
 NUMBERS = Evaluation(samples=60, amounts=(-1.0, 1.0))
 

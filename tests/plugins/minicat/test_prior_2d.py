@@ -18,8 +18,8 @@ from gpk_minicat.pictures import FOCAL, PITCH, YAW, random_cameras
 from gpk_minicat.prior_2d import LIMIT, PRIOR_2D, angles, angles_of, noise_of
 from gpk_minicat.render import render
 from gpk_runs.run import Run
-from gpk_tasks.personalize import describe, personalize
-from gpk_tasks.settings import Inversion, Settings, Tuning
+from gpk_tasks.personalize.personalize import describe, personalize
+from gpk_tasks.personalize.settings import Inversion, Settings, Tuning
 
 
 def seeded(seed: int = 0) -> torch.Generator:

@@ -29,7 +29,7 @@ from gpk_prepare.recut import FOUND
 from gpk_prepare.settings import Preparation
 from gpk_prepare.sorting import Pose, Sorted, choices
 from gpk_prepare.state import PreparationState
-from gpk_tasks.pose import Posing
+from gpk_tasks.pose.pose import Posing
 
 DETECTED = Preparation("small", "small", 32, cameras=True, cropped="detect")
 QUICK = Posing(columns=3, rows=1, codes=1, steps=3, side=32)

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import torch
 
-import gpk_tasks.personalize as job
+import gpk_tasks.personalize.personalize as job
 from gpk.album import Album
 from gpk.context import Context
 from gpk.generator import Generator
@@ -29,8 +29,9 @@ from gpk.seeding import seeded
 from gpk_eg3d.config import EG3DConfig
 from gpk_eg3d.network import EG3D
 from gpk_runs.run import Run
-from gpk_tasks.anchors import given_anchors
-from gpk_tasks.settings import Inversion, Settings, Tuning
+from gpk_tasks import keeping
+from gpk_tasks.personalize.anchors import given_anchors
+from gpk_tasks.personalize.settings import Inversion, Settings, Tuning
 
 CONFIG = EG3DConfig(
     z_dim=12,
@@ -136,7 +137,7 @@ def apart(directory: Path, stop_after: int) -> int:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    job.SAVE_EVERY = 0.0
+    keeping.SAVE_EVERY = 0.0
     if sys.argv[1:] == ["--each"]:
         torch.optim.Adam([torch.zeros(1)])  # the first one imports half of torch
         for line in sys.stdin:

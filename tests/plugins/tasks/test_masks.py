@@ -18,13 +18,12 @@ from gpk.plugin import Backend, Card
 from gpk.recipe import Recipe
 from gpk.seeding import seeded
 from gpk_eg3d.network import EG3D
-from gpk_tasks.invert import invert
-from gpk_tasks.personalize import album_digest
-from gpk_tasks.pivotal import Pivoting, pivotal
+from gpk_tasks.invert.pivotal import Pivoting, pivotal
+from gpk_tasks.personalize.inversion import find_codes
+from gpk_tasks.personalize.settings import Inversion, Tuning
+from gpk_tasks.personalize.tuning import tune
 from gpk_tasks.placement import Placement, place
 from gpk_tasks.scores import score
-from gpk_tasks.settings import Inversion, Tuning
-from gpk_tasks.tune import tune
 
 
 def absolute(a: Tensor, b: Tensor) -> Tensor:
@@ -48,7 +47,7 @@ def anchors_of(context: Context) -> Tensor:
 
 
 def inverted(context: Context) -> Tensor:
-    return invert(context, Inversion(steps=2, jitter=0.0))
+    return find_codes(context, Inversion(steps=2, jitter=0.0))
 
 
 def tuned(context: Context) -> Tensor:
@@ -81,7 +80,7 @@ def test_invented_pixels_move_nothing(context: Context, learned: Callable[[Conte
 
 def test_another_mask_is_another_job(context: Context) -> None:
     without = dataclasses.replace(context.album, masks=None)
-    assert album_digest(context.album) != album_digest(without)
+    assert context.album.digest() != without.digest()
 
 
 def test_figures_leave_invented_pixels_out(context: Context) -> None:

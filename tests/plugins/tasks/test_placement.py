@@ -178,8 +178,8 @@ def test_the_persona_asks_for_no_gradient_meanwhile(context: Context) -> None:
         ({"beta": -0.1}, "beta of a placement must be at least 0"),
         ({"lr": float("nan")}, "lr of a placement must be at least 0, not nan"),
         ({"lr_offset": 1e38}, r"lr_offset of a placement must be at most 1e\+30"),
-        ({"side": 0}, "side must be at least 1"),
-        ({"offset_layers": -1}, "offset_layers at least 0"),
+        ({"side": 0}, "side of a placement must be at least 1"),
+        ({"offset_layers": -1}, "offset_layers of a placement must be at least 0"),
     ],
 )
 def test_impossible_placements_are_refused(wrong: dict[str, Any], told: str) -> None:

@@ -1,0 +1,1 @@
+"""Which layers a persona changes, and what each change does."""

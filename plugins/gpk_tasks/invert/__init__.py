@@ -1,0 +1,1 @@
+"""New photos into codes, and from there into the round."""

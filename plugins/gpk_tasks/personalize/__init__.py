@@ -1,0 +1,1 @@
+"""An album into a persona: inversion, tuning, and what decides them."""

@@ -1,0 +1,1 @@
+"""Cameras of photos that came without any."""

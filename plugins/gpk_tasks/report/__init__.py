@@ -1,0 +1,1 @@
+"""What a personalization gave: figures, pictures, a page."""

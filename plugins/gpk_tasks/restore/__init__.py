@@ -1,0 +1,1 @@
+"""Damaged photos made whole."""
