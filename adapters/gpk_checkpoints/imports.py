@@ -18,6 +18,7 @@ from filelock import FileLock
 from gpk.checkpoint import Adopted
 from gpk.errors import InputError, RunError, WeightsError
 from gpk.generator import Generator, fingerprint
+from gpk.made_for import require_backend
 from gpk.plugin import Backend, Card
 from gpk_checkpoints.assembly import assemble
 from gpk_checkpoints.cache import source_file
@@ -151,10 +152,7 @@ def refuse_other_backend(path: Path, backend: Backend, facts: Mapping[str, Any])
     """Raises WeightsError where a file of gpk's says that it is another backend's, or no weights."""
     if (what := own_kind(facts)) is not None:
         raise WeightsError(f"{path} is {what}. A checkpoint of a generator is needed")
-    if (other := facts.get("backend", backend.name)) != backend.name:
-        raise WeightsError(
-            f"{path} holds a generator of the backend {other}, not {backend.name}: use --backend {other}"
-        )
+    require_backend(facts, backend, what=f"{path} holds a generator", error=WeightsError)
 
 
 def differences(backend: Backend, card: Card, config: Mapping[str, Any]) -> list[str]:

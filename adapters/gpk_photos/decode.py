@@ -22,6 +22,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from gpk.errors import AlbumError
+from gpk.pixels import from_bytes
 from gpk_photos.colour import in_srgb
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
@@ -118,7 +119,7 @@ def is_square(read: Callable[[], bytes]) -> bool:
 def tensor(image: Image.Image) -> Tensor:
     """An RGB picture as [3, H, W] in [-1, 1]."""
     pixels = torch.from_numpy(np.array(image, dtype=np.uint8))
-    return pixels.permute(2, 0, 1).to(torch.float32) / 127.5 - 1
+    return from_bytes(pixels.permute(2, 0, 1))
 
 
 def _formats(stream: BinaryIO) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from gpk.detector import Found, Point
 from gpk.errors import ExtraError, WeightsError
+from gpk.pixels import to_bytes
 
 if TYPE_CHECKING:
     from gpk.detector import Detector
@@ -106,7 +107,7 @@ def _cascade(cv2: Any, name: str) -> Any:  # noqa: ANN401 - OpenCV's own
 
 def in_colour(cv2: Any, picture: Tensor, longest: int) -> tuple[np.ndarray, float]:  # noqa: ANN401 - OpenCV
     """The picture as OpenCV takes it, no side beyond `longest`, and how much smaller it is."""
-    pixels = ((picture.detach().cpu().float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()
+    pixels = to_bytes(picture).cpu().permute(1, 2, 0).numpy()
     height, width = pixels.shape[:2]
     scale = min(1.0, longest / max(height, width))
     size = max(1, round(width * scale)), max(1, round(height * scale))

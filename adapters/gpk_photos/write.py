@@ -1,8 +1,5 @@
 """Pictures written whole or not at all, and marked where a generator made them.
 
-The mark is IPTC's digital source type in XMP, which newsrooms and platforms read
-(IPTC Photo Metadata Standard 2023.1, section "Digital Source Type").
-
 Shapes: H height, W width.
 """
 
@@ -18,23 +15,13 @@ from torch import Tensor
 
 from gpk_checkpoints.atomic import write_atomically
 from gpk_photos.decode import ORIENTATION, TURNS
-
-SYNTHETIC = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+from gpk_runs.pictures import XMP, to_image
 
 BACK = {
     Image.Transpose.ROTATE_90: Image.Transpose.ROTATE_270,
     Image.Transpose.ROTATE_270: Image.Transpose.ROTATE_90,
 }
 """What undoes a turn; every other one undoes itself."""
-
-XMP = (
-    '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
-    '<x:xmpmeta xmlns:x="adobe:ns:meta/">'
-    '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
-    '<rdf:Description rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"'
-    f' Iptc4xmpExt:DigitalSourceType="{SYNTHETIC}"/>'
-    '</rdf:RDF></x:xmpmeta><?xpacket end="r"?>'
-)
 
 
 def write_png(path: Path, image: Tensor, *, synthetic: bool = False) -> None:
@@ -70,5 +57,4 @@ def _picture(path: Path, image: Tensor) -> Image.Image:
         raise ValueError(f"a picture has the shape [3, H, W], not {list(image.shape)}")
     if not torch.isfinite(image).all():
         raise ValueError(f"{path.name}: the picture has a number that is not finite")
-    pixels = ((image.detach().to("cpu", torch.float32).clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-    return Image.fromarray(pixels.permute(1, 2, 0).numpy())
+    return to_image(image)

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
+from gpk.pixels import to_bytes
 from gpk_checkpoints.atomic import write_atomically
 from gpk_runs.pictures import SYNTHETIC
 from gpk_runs.surface import Surface
@@ -79,7 +80,7 @@ def write_ply(path: Path, surface: Surface, colours: Tensor) -> None:
     """Replaces the PLY at `path` by the surface with `colours` [V, 3] in [-1, 1]; raises as `write_glb` does."""
     vertices = np.zeros(len(surface.vertices), [("place", "<f4", 3), ("normal", "<f4", 3), ("colour", "u1", 3)])
     vertices["place"], vertices["normal"] = surface.vertices.numpy(), surface.normals.numpy()
-    vertices["colour"] = colours.float().add(1).mul(127.5).round().clamp(0, 255).numpy()
+    vertices["colour"] = to_bytes(colours).numpy()
     faces = np.zeros(len(surface.faces), [("corners", "u1"), ("vertices", "<i4", 3)])
     faces["corners"], faces["vertices"] = 3, surface.faces.numpy()
     properties = {"float": ("x", "y", "z", "nx", "ny", "nz"), "uchar": ("red", "green", "blue")}

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 
-import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
+from gpk.pixels import to_bytes
 from gpk_checkpoints.atomic import write_atomically
 
 SYNTHETIC = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
@@ -36,8 +36,8 @@ EXACT = 128
 
 def to_image(picture: Tensor) -> Image.Image:
     """A picture [3, H, W], or grey [1, H, W], in [-1, 1] as 8-bit RGB; values beyond are clipped."""
-    bytes_ = (picture.detach().float().cpu().nan_to_num().add(1).mul(127.5)).round().clamp(0, 255).to(torch.uint8)
-    return Image.fromarray(bytes_.expand(3, -1, -1).permute(1, 2, 0).contiguous().numpy(), mode="RGB")
+    pixels = to_bytes(picture).cpu().expand(3, -1, -1).permute(1, 2, 0).contiguous()
+    return Image.fromarray(pixels.numpy(), mode="RGB")
 
 
 def write_picture(path: Path, picture: Tensor | Image.Image) -> None:

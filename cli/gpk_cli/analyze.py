@@ -55,9 +55,9 @@ def run_analysis(
 ) -> None:
     """Analyzes the personas in `out`, or goes on there, and shows one of the tables."""
     from gpk.importance import GROUPINGS
+    from gpk.typed import to_dataclass
     from gpk_checkpoints.personas import load_persona
     from gpk_runs.run import Run
-    from gpk_runs.typed import to_dataclass
     from gpk_tasks.analyze.analyze import analyze
     from gpk_tasks.analyze.files import to_json, write_files, write_plot
     from gpk_tasks.analyze.page import write_layers

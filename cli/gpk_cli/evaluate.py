@@ -67,11 +67,11 @@ def run_evaluation(
     as_json: AsJson = False,
 ) -> None:
     """Evaluates the runs in `out`, or goes on there, and shows the tables."""
+    from gpk.typed import to_dataclass
     from gpk_checkpoints.atomic import write_atomically
     from gpk_evaluate.evaluation import evaluate
     from gpk_evaluate.table import to_json, to_markdown, write_curve, write_sheets
     from gpk_runs.run import Run
-    from gpk_runs.typed import to_dataclass
 
     if len(runs) > 1 and (album or references):
         raise InputError("--album and --references are of one subject: with several runs leave them out")

@@ -128,9 +128,9 @@ def run_task(
     as_json: AsJson = False,
 ) -> None:
     """Does the task in the run's folder, or shows what it found there, as it is finished already."""
+    from gpk.typed import to_dataclass
     from gpk_runs.run import Run
     from gpk_runs.settings import read_config
-    from gpk_runs.typed import to_dataclass
 
     there = {} if config is None else _settings_in(read_config(config), task, config)
     settings = to_dataclass(kind, there | dict(given), source="the command line" if config is None else str(config))

@@ -18,8 +18,9 @@ from torch.nn.utils import parametrize
 
 from gpk.camera import Camera
 from gpk.errors import PersonaError
-from gpk.generator import Generator, Render, fingerprint
+from gpk.generator import Generator, Render
 from gpk.lowrank import LoRA
+from gpk.made_for import require_weights
 from gpk.persona import Persona
 
 
@@ -31,13 +32,9 @@ def is_attached(generator: nn.Module) -> bool:
 def check_fit(generator: Generator, *personas: Persona) -> None:
     """Raises PersonaError where one of `personas` was made for another generator; the message names both sides."""
     check_shapes(generator, *personas)
-    base = fingerprint(generator)
-    for persona in personas:
-        if base != persona.origin.base:
-            raise PersonaError(
-                f"the persona belongs to weights {persona.origin.base[:12]}…, and these are {base[:12]}…: "
-                f"{_made_for(persona)}; use the weights it was made with"
-            )
+    for base, persona in {persona.origin.base: persona for persona in personas}.items():
+        advice = f"{_made_for(persona)}; use the weights it was made with"
+        require_weights(base, generator, what="the persona", advice=advice, error=PersonaError)
 
 
 def check_shapes(generator: Generator, *personas: Persona) -> None:

@@ -27,9 +27,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gpk.errors import InputError
-from gpk.generator import Generator, fingerprint
+from gpk.generator import Generator
 from gpk.hull import Edge, LatentHull
 from gpk.latents import LatentStatistics
+from gpk.made_for import require_weights
 from gpk.seeding import seeded
 
 HELD_OUT = 0.3
@@ -60,10 +61,8 @@ def check_direction(direction: Direction, generator: Generator) -> None:
             f"the direction is {[layers, width]}, and this generator's codes are {[latent.num_ws, latent.w_dim]}: a "
             "direction belongs to the checkpoint that it was learned with"
         )
-    if direction.base and direction.base != (base := fingerprint(generator)):
-        raise InputError(
-            f"the direction belongs to weights {direction.base[:12]}…, and these are {base[:12]}…: learn it with these"
-        )
+    if direction.base:
+        require_weights(direction.base, generator, what="the direction", advice="learn it with these", error=InputError)
 
 
 class Plane(NamedTuple):

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from gpk.album import Album
 from gpk.camera import Camera
+from gpk.pixels import from_bytes, to_bytes
 from gpk.seeding import parts, seeded
 from gpk_minicat.pictures import FOCAL, random_cameras
 from gpk_minicat.render import render
@@ -78,4 +79,4 @@ def take(params: Tensor, camera: Camera, *, size: int) -> Photos:
     """The photos of cats [N, P] by the cameras, in the 8 bits a channel that a file would keep."""
     taken = [render(params[rows], camera[rows], size) for rows in parts(len(params), AT_ONCE)]
     image, mask = torch.cat([photo.image for photo in taken]), torch.cat([photo.mask for photo in taken])
-    return Photos(params, camera, ((image + 1) * 127.5).round().clamp(0, 255) / 127.5 - 1, mask)
+    return Photos(params, camera, from_bytes(to_bytes(image)), mask)

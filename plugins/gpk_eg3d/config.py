@@ -14,6 +14,7 @@ from typing import Literal
 
 from gpk.camera import EG3D_FOCAL
 from gpk.errors import InputError, WeightsError
+from gpk.typed import to_dataclass
 from gpk_stylegan2.config import (
     SIZES,
     SYNTHESIS,
@@ -25,7 +26,7 @@ from gpk_stylegan2.config import (
     require_same_w,
     synthesis_sizes,
 )
-from gpk_stylegan2.settings import ANY, configured, official, require_known
+from gpk_stylegan2.settings import ANY, official, require_known
 from gpk_stylegan2.stored import Modules, clamp_state, require_kind
 
 CLAMP = 256.0
@@ -142,7 +143,7 @@ class EG3DConfig:
 
 def from_mapping(settings: Mapping[str, object]) -> EG3DConfig:
     """The config that a card spells out."""
-    return configured(EG3DConfig, settings, where="EG3D config")
+    return to_dataclass(EG3DConfig, settings, source="EG3D config")
 
 
 def from_official(init_kwargs: Mapping[str, object], *, neural_rendering_resolution: int = 128) -> EG3DConfig:

@@ -19,9 +19,8 @@ import torch
 from torch import Tensor
 
 from gpk.errors import RunError
-from gpk.framing import Square
-from gpk_photos.quality import Quality
-from gpk_photos.reading import Face, Reading
+from gpk.typed import to_dataclass
+from gpk_photos.reading import Reading
 from gpk_prepare.settings import Preparation
 from gpk_prepare.sorting import Features, Pose
 from gpk_runs.folder import claim
@@ -67,8 +66,9 @@ class PreparationState:
         return ((crop, [both.plain, both.mirrored]) for crop, both in self.features.items())
 
     def _read(self, tensors: Mapping[str, Tensor], position: Mapping[str, Any]) -> None:
-        self.readings = {name: _reading(stored) for name, stored in position["photos"].items()}
-        self.poses = {crop: _pose(stored) for crop, stored in position["poses"].items()}
+        where = str(self._file)
+        self.readings = {name: to_dataclass(Reading, it, source=where) for name, it in position["photos"].items()}
+        self.poses = {crop: to_dataclass(Pose, it, source=where) for crop, it in position["poses"].items()}
         self.posing_of = tuple(position["posing_of"])
         self.strangers = tensors.get("strangers")
         for name, tensor in tensors.items():
@@ -112,16 +112,3 @@ def _require_album_or_empty(album: Path) -> None:
         raise RunError(f"{album} is a file: an album needs a folder, give another --out")
     if album.is_dir() and not (album / HOME).is_dir() and (others := sorted(path.name for path in album.iterdir())):
         raise RunError(f"{album} holds {others[0]!r} and no album that was prepared: give another --out, or empty it")
-
-
-def _pose(stored: Mapping[str, Any]) -> Pose:
-    square = stored.get("square")  # earlier versions had none
-    return Pose(**{**stored, "label": tuple(stored["label"]), "square": None if square is None else Square(**square)})
-
-
-def _reading(stored: Mapping[str, Any]) -> Reading:
-    faces = tuple(
-        Face(**{**face, "square": Square(**face["square"]), "quality": Quality(**face["quality"])})
-        for face in stored["faces"]
-    )
-    return Reading(**{**stored, "faces": faces})

@@ -13,7 +13,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 
 from gpk.errors import InputError, WeightsError
-from gpk_stylegan2.settings import ANY, configured, official, require_known
+from gpk.typed import to_dataclass
+from gpk_stylegan2.settings import ANY, official, require_known
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -44,7 +45,7 @@ class StyleGAN2Config:
 
 def from_mapping(settings: Mapping[str, object]) -> StyleGAN2Config:
     """The config that a card spells out."""
-    return configured(StyleGAN2Config, settings, where="StyleGAN2 config")
+    return to_dataclass(StyleGAN2Config, settings, source="StyleGAN2 config")
 
 
 def from_official(init_kwargs: Mapping[str, object]) -> StyleGAN2Config:

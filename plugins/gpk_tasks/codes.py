@@ -18,6 +18,7 @@ from gpk.context import Context
 from gpk.errors import InputError
 from gpk.generator import LatentSpace
 from gpk.latents import anchors_as_ws
+from gpk.made_for import require_backend
 from gpk.plugin import Backend
 from gpk_checkpoints.arrays import Array, read_array
 from gpk_checkpoints.files import write_safetensors
@@ -58,9 +59,7 @@ def read_codes(context: Context, file: Path, *, many: bool = False) -> Tensor:
 def codes_in(backend: Backend, latent: LatentSpace, file: Path, *, many: bool = False) -> Tensor:
     """The codes in `file` as it has them, [N, D] of W or [N, L, D] of W+; otherwise as `read_codes`."""
     array = read_array(file, wanted=_wanted(latent), own=FORMAT)
-    theirs = array.header.get("backend", backend.name)
-    if theirs != backend.name:
-        raise InputError(f"{file} holds codes of {str(theirs)[:100]}, which say nothing to {backend.name}")
+    require_backend(array.header, backend, what=f"{file} holds codes", error=InputError)
     return _fitted(array, latent, many=many)
 
 

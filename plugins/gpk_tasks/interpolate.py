@@ -27,6 +27,7 @@ from gpk.errors import InputError
 from gpk.generator import Generator
 from gpk.logger import Run
 from gpk.metrics import identity_similarity
+from gpk.pixels import from_bytes
 from gpk.plugin import option
 from gpk.seeding import in_parts, seeded
 from gpk_runs.animation import write_animation
@@ -35,7 +36,7 @@ from gpk_tasks.codes import codes_of, picked, write_codes
 from gpk_tasks.descent import Tick
 from gpk_tasks.keeping import kept
 from gpk_tasks.renders import AT_ONCE, check_angles, random_angles, rendered
-from gpk_tasks.shots import Shots, as_bytes, as_pictures, figures_of_motion
+from gpk_tasks.shots import Shots, as_bytes, figures_of_motion
 from gpk_tasks.views import references
 
 MOVING = 4
@@ -188,13 +189,13 @@ def _told(
 ) -> Mapping[str, Any]:
     """Writes what was shown, and returns the task's facts."""
     steps, weights = settings.steps, torch.linspace(0, 1, settings.steps).tolist()
-    rows = [list(row) for row in as_pictures(shots.rows("fronts")).split(steps)]
+    rows = [list(row) for row in from_bytes(shots.rows("fronts")).split(steps)]
     columns, title = [f"{weight:.2f}" for weight in weights], f"{context.backend.name} · paths"
     write_sheet(run.directory / "paths.png", rows, columns=columns, captions=names, title=title, side=SIDE)
     figures: dict[str, dict[str, float]] = {name: {} for name in names}
     pictures = ["paths.png"]
     if settings.frames:
-        loops = _loops(as_pictures(shots.rows("frames")), settings.frames)
+        loops = _loops(from_bytes(shots.rows("frames")), settings.frames)
         for name, loop in zip(names, loops, strict=False):  # the first ones alone are moving
             figures[name] |= figures_of_motion(loop)
         sheets = [contact_sheet([list(frame)], side=FRAME) for frame in loops.transpose(0, 1)]

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from gpk.album import resize
 from gpk.errors import RunError
+from gpk.pixels import to_bytes
 from gpk_tasks.descent import State
 
 
@@ -52,12 +53,7 @@ class Shots:
 def as_bytes(images: Tensor, side: int) -> Tensor:
     """Images [n, 3, R, R] in [-1, 1] as 8-bit numbers, shrunk to `side` where they are larger."""
     small = resize(images, side) if images.shape[-1] > side else images
-    return small.nan_to_num().add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
-
-
-def as_pictures(shots: Tensor) -> Tensor:
-    """The images in [-1, 1] that 8-bit numbers stand for."""
-    return shots.float() / 127.5 - 1
+    return to_bytes(small)
 
 
 def changes(frames: Tensor) -> Tensor:

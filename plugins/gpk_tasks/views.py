@@ -20,6 +20,7 @@ from gpk.context import Context
 from gpk.errors import InputError
 from gpk.logger import Run
 from gpk.metrics import identity_similarity
+from gpk.pixels import from_bytes
 from gpk.plugin import option
 from gpk.seeding import in_parts
 from gpk_runs.animation import write_animation
@@ -29,7 +30,7 @@ from gpk_tasks.codes import codes_of, picked, write_codes
 from gpk_tasks.keeping import kept
 from gpk_tasks.motion import turntable
 from gpk_tasks.renders import AT_ONCE, check_angles, orbit
-from gpk_tasks.shots import Shots, as_bytes, as_pictures, figures_of_motion
+from gpk_tasks.shots import Shots, as_bytes, figures_of_motion
 
 FIRST = 4
 """Codes that are shown where none are named."""
@@ -136,7 +137,7 @@ def _told(
     across, each = len(settings.yaw), len(grid)
     columns = [f"yaw {yaw:+g}" if yaw else "frontal" for yaw in settings.yaw]
     captions = [f"{name} pitch {pitch:+g}" if pitch else name for name in names for pitch in settings.pitch]
-    pictures, depths = as_pictures(shots.rows("views")), shots.rows("depths")
+    pictures, depths = from_bytes(shots.rows("views")), shots.rows("depths")
     for file, shown, told in (("views.png", pictures, ""), ("depth.png", greys(depths), " · depth, near is white")):
         rows = [list(row) for row in shown.split(across)]
         title = f"{context.backend.name} · views{told}"
@@ -146,7 +147,7 @@ def _told(
     figures: dict[str, dict[str, float]] = {name: {} for name in names}
     written = ["views.png", "depth.png", "pictures"]
     if settings.frames:
-        frames = as_pictures(shots.rows("frames")).unflatten(0, (len(w), settings.frames))
+        frames = from_bytes(shots.rows("frames")).unflatten(0, (len(w), settings.frames))
         for name, loop in zip(names, frames, strict=True):
             figures[name] |= figures_of_motion(loop)
         sheets = [contact_sheet([list(frame)], side=SIDE) for frame in frames.transpose(0, 1)]

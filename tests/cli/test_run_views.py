@@ -66,7 +66,10 @@ def test_in_2d_there_are_paths_and_pictures_and_no_views(gpk: Gpk, tmp_path: Pat
     assert not (tmp_path / "turned").exists()
     solid = gpk("run", "views", str(cat.run), "--codes", codes, "--out", str(tmp_path / "turned"))
     assert solid.returncode == 2
-    assert "holds codes of stylegan2-minicat, which say nothing to eg3d-minicat" in solid.stderr
+    assert (
+        "holds codes of the backend stylegan2-minicat, not eg3d-minicat: use --backend stylegan2-minicat"
+        in solid.stderr
+    )
 
 
 @pytest.mark.parametrize(

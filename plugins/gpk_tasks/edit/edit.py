@@ -32,6 +32,7 @@ from gpk.hull import LatentHull
 from gpk.latents import latent_statistics
 from gpk.logger import Run
 from gpk.metrics import identity_similarity
+from gpk.pixels import from_bytes
 from gpk_checkpoints.directions import read_direction, write_direction
 from gpk_photos.scores import read_scores
 from gpk_runs.pictures import write_picture
@@ -42,7 +43,7 @@ from gpk_tasks.edit.attributes import STAGE, Labelled, labelled, learned, read
 from gpk_tasks.edit.settings import Editing
 from gpk_tasks.keeping import kept
 from gpk_tasks.renders import orbit, render_rows
-from gpk_tasks.shots import Shots, as_bytes, as_pictures
+from gpk_tasks.shots import Shots, as_bytes
 from gpk_tasks.views import FIRST, SIDE, references
 
 
@@ -202,7 +203,7 @@ def _file(name: str, amount: float) -> str:
 def _write_sheet(
     context: Context, settings: Editing, run: Run, direction: Direction, names: Sequence[str], shots: Shots
 ) -> None:
-    pictures = as_pictures(shots.rows("views"))
+    pictures = from_bytes(shots.rows("views"))
     rows = [list(row) for row in pictures.split(len(settings.steps))]
     columns = [f"{amount:+g}" if amount else "unedited" for amount in settings.steps]
     where = "W" if settings.space == "w" else f"hull, {settings.edge}"

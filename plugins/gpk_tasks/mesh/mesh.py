@@ -23,6 +23,7 @@ from torch import Tensor
 from gpk.context import Context
 from gpk.errors import InputError
 from gpk.logger import Run
+from gpk.pixels import from_bytes
 from gpk.plugin import option
 from gpk.seeding import in_parts
 from gpk_runs.mesh import write_glb, write_ply
@@ -32,7 +33,7 @@ from gpk_tasks.codes import codes_of, picked
 from gpk_tasks.keeping import kept
 from gpk_tasks.mesh.likeness import SIDE, TURNS, Apart, apart, portraits
 from gpk_tasks.renders import orbit
-from gpk_tasks.shots import Shots, as_bytes, as_pictures
+from gpk_tasks.shots import Shots, as_bytes
 
 CROP = 0.9
 """Of the generator's box: towards its faces planes fade out, and no camera has looked there."""
@@ -102,7 +103,7 @@ def mesh(context: Context, settings: Meshing, run: Run) -> Mapping[str, Any]:
             )
             tick(shots.state)
     title = f"{context.backend.name} · surface at density {settings.level:g}"
-    shown = as_pictures(shots.rows("portraits")).flatten(0, 1).split(1 + len(TURNS))
+    shown = from_bytes(shots.rows("portraits")).flatten(0, 1).split(1 + len(TURNS))
     captions = [caption for name in names for caption in (name, "shape")]
     write_sheet(
         run.directory / "mesh.png", [list(row) for row in shown],

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from gpk.errors import RecipeError
 from gpk.recipe import Recipe
-from gpk_runs.typed import to_dataclass
+from gpk.typed import to_dataclass
 from gpk_tasks.checks import above_zero, at_least, one_of
 
 

@@ -8,8 +8,8 @@ from typing import Any, Literal
 import pytest
 
 from gpk.errors import InputError, RecipeError, UnknownNameError
+from gpk.typed import to_dataclass
 from gpk_runs.settings import read_config, write_config
-from gpk_runs.typed import to_dataclass
 
 Part = Literal["backbone", "superres"]
 
@@ -155,5 +155,5 @@ def test_wrong_types_are_named(plain: dict[str, Any], message: str) -> None:
 
 
 def test_settings_do_not_import_torch() -> None:
-    program = "import sys, gpk_runs.settings, gpk_runs.typed, gpk_runs.log; sys.exit('torch' in sys.modules)"
+    program = "import sys, gpk_runs.settings, gpk.typed, gpk_runs.log; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -60,7 +60,7 @@ def test_a_super_resolution_is_no_species(official: ModuleType, eg3d: EG3D, tmp_
     modern = EG3D(dataclasses.replace(eg3d.config, avg_camera_pivot=(0, 0, -0.06)))
     source = official.written(tmp_path / "cats.pkl", modern)
     assert not config_of(load_generator(AFHQ, AFHQ.card, source)).sr_resample_filter
-    message = r"cats\.pkl is not eg3d-ffhq/ffhqrebalanced512-128: its avg_camera_pivot is \[0, 0, -0\.06\], where"
+    message = r"cats\.pkl is not eg3d-ffhq/ffhqrebalanced512-128: its avg_camera_pivot is \[0\.0, 0\.0, -0\.06\], where"
     with pytest.raises(WeightsError, match=message):
         load_generator(FFHQ, FFHQ.card, source)
     assert card_of(FFHQ, source) == FFHQ.own_card()

@@ -151,8 +151,11 @@ def test_what_is_not_supported_is_refused(name: str, value: object, message: str
         ({"decoder_features": 2}, "decoder_features: 2; the first three are the raw picture"),
         ({"img_resolution": 256}, "img_resolution: 256, but super-resolution goes from 128 to 512"),
         ({"plane_resolution": 100}, "plane_resolution: 100 is no power of two"),
-        ({"plane_axes": ["xy", "xx"]}, "plane_axes is ['xy', 'xx'], which is no"),
-        ({"avg_camera_pivot": [0, 0]}, "avg_camera_pivot is [0, 0], which is no"),
+        ({"plane_axes": ["xy", "xx"]}, "plane_axes[1] is 'xx', where one of xy"),
+        (
+            {"avg_camera_pivot": [0, 0]},
+            "avg_camera_pivot is [0, 0], where a list of a number and a number",
+        ),
     ],
 )
 def test_an_impossible_setting_is_named(settings: dict[str, object], message: str) -> None:

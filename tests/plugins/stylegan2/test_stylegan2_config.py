@@ -80,11 +80,11 @@ def test_the_official_arguments() -> None:
 
 
 def test_a_wrong_setting_is_named() -> None:
-    with pytest.raises(UnknownNameError, match="unknown setting of StyleGAN2Config 'z_dims': did you mean 'z_dim'"):
+    with pytest.raises(UnknownNameError, match="unknown config key in StyleGAN2 config 'z_dims': did you mean 'z_dim'"):
         from_mapping({"z_dims": 512})
-    with pytest.raises(InputError, match="StyleGAN2 config: z_dim is 'wide', which is no int"):
+    with pytest.raises(InputError, match="StyleGAN2 config: z_dim is 'wide', where a whole number is needed"):
         from_mapping({"z_dim": "wide"})
-    with pytest.raises(InputError, match="z_dim is True, which is no int"):
+    with pytest.raises(InputError, match="z_dim is True, where a whole number is needed"):
         from_mapping({"z_dim": True})
     with pytest.raises(InputError, match="img_resolution: 48 is no power of two"):
         from_mapping({"img_resolution": 48})

@@ -17,6 +17,7 @@ from gpk.context import Context
 from gpk.errors import InputError, RunError, WeightsError
 from gpk.generator import Generator
 from gpk.logger import NullLogger
+from gpk.pixels import from_bytes
 from gpk.plugin import Backend, Card
 from gpk.seeding import seeded
 from gpk.testing.alike import alike
@@ -33,7 +34,7 @@ from gpk_tasks.renders import (
     rendered,
     views_of,
 )
-from gpk_tasks.shots import Shots, as_bytes, as_pictures, changes, figures_of_motion
+from gpk_tasks.shots import Shots, as_bytes, changes, figures_of_motion
 
 CAMERAS = Camera.orbit(torch.linspace(-0.3, 0.3, 5), torch.linspace(-0.2, 0.2, 5))
 
@@ -213,7 +214,7 @@ def test_codes_that_are_none_are_told(context: Context, tmp_path: Path, kind: st
 def test_codes_of_others_and_of_nobody_are_told(context: Context, tmp_path: Path) -> None:
     other = dataclasses.replace(context, backend=dataclasses.replace(context.backend, name="other"))
     write_codes(tmp_path / "codes.safetensors", other, {"w": codes(context.generator, 1)})
-    with pytest.raises(InputError, match="codes of other, which say nothing to small"):
+    with pytest.raises(InputError, match="codes of the backend other, not small"):
         read_codes(context, tmp_path / "codes.safetensors")
     with pytest.raises(InputError, match="Give a persona, or a file of codes with --codes"):
         codes_of(context, None)
@@ -243,8 +244,8 @@ def test_pictures_are_the_bytes_that_are_kept_of_them() -> None:
     images = torch.rand(2, 3, 8, 8, generator=seeded(0)) * 3 - 1.5
     kept = as_bytes(images, 8)
     assert kept.dtype == torch.uint8
-    assert torch.equal(as_bytes(as_pictures(kept), 8), kept)
-    assert (as_pictures(kept) - images.clamp(-1, 1)).abs().max() <= 1 / 255
+    assert torch.equal(as_bytes(from_bytes(kept), 8), kept)
+    assert (from_bytes(kept) - images.clamp(-1, 1)).abs().max() <= 1 / 255
     assert as_bytes(images, 4).shape == (2, 3, 4, 4)
     assert as_bytes(images, 16).shape == (2, 3, 8, 8)  # enlarged only where they are shown
 
