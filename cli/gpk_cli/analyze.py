@@ -29,7 +29,7 @@ TITLE = "Tell which layers personas change, how much (the paper's Fig. 9), and w
 Grouping = Literal["block", "part", "kind", "site"]
 
 
-def add_commands(app: typer.Typer) -> None:
+def gpk_commands(app: typer.Typer) -> None:
     """Adds this module's command."""
     told = f"{TITLE}\n\nThe same command goes on where it was stopped."
     app.command(name="analyze", help=told)(settings_command(run_analysis, Analysis))

@@ -32,11 +32,8 @@ from gpk_cli import (
 from gpk_cli.exit_codes import Ended, exit_code
 from gpk_cli.output import say
 
-GROUPS = (
-    prepare,
-    personalize,
-    report,
-    run,
+FIRST = (prepare, personalize, report, run)
+THEN = (
     view,
     evaluate,
     analyze,
@@ -48,7 +45,9 @@ GROUPS = (
     catalogue,
     plugins,
 )
-"""The modules of gpk's own commands, in the order of `gpk --help`; each has `add_commands(app)`."""
+"""The modules of gpk's own commands, in the order of `gpk --help`, the tasks' in between: each has the hook that a
+plugin has for its commands, `gpk_commands(app)`.
+"""
 
 
 class Root(TyperGroup):
@@ -93,8 +92,11 @@ def build(registry: Registry) -> typer.Typer:
         name="gpk", cls=Root, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]}
     )
     app.callback(invoke_without_command=True)(root)
-    for group in GROUPS:
-        group.add_commands(app)
+    for group in FIRST:
+        group.gpk_commands(app)
+    run.add_direct(app, registry)
+    for group in THEN:
+        group.gpk_commands(app)
     registry.commands(typer.Typer, lambda theirs: _adopt(app, theirs))
     return app
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SUBJECTS, QUICK_SUBJECTS = 5, 2
 
 
-def add_commands(app: typer.Typer) -> None:
+def gpk_commands(app: typer.Typer) -> None:
     """Adds the group `bench`: this module's command and the prior's."""
     group = typer.Typer(name="bench", help="Measure where the truth is known: on procedural cats.")
     group.command()(minicat)

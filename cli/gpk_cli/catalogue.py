@@ -10,7 +10,7 @@ from gpk.validation import Offer
 from gpk_cli.output import AsJson, say, show
 
 
-def add_commands(app: typer.Typer) -> None:
+def gpk_commands(app: typer.Typer) -> None:
     """Adds this module's commands."""
     app.command()(backends)
     app.command()(tasks)

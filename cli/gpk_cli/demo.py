@@ -13,7 +13,7 @@ from gpk_cli.output import AsJson, say
 BACKEND = "eg3d-minicat"
 
 
-def add_commands(app: typer.Typer) -> None:
+def gpk_commands(app: typer.Typer) -> None:
     """Adds this module's command."""
     app.command()(demo)
 

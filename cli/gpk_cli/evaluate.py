@@ -35,7 +35,7 @@ GENERAL = ("lpips-alex", "dists", "arcface", "timm")
 TITLE = "Follow the paper's protocols for runs, against the pretrained generator and full fine-tuning."
 
 
-def add_commands(app: typer.Typer) -> None:
+def gpk_commands(app: typer.Typer) -> None:
     """Adds this module's command."""
     told = f"{TITLE}\n\nThe same command goes on where it was stopped."
     app.command(name="evaluate", help=told)(settings_command(run_evaluation, Evaluation))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gpk.plugin import Backend
 
 
-def add_commands(app: typer.Typer) -> None:
+def gpk_commands(app: typer.Typer) -> None:
     """Adds this module's commands."""
     group = typer.Typer(name="persona", help="Personas that other programs trained.")
     group.callback()(lambda: None)  # or the only command would be the group itself

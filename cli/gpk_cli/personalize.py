@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from gpk_tasks.personalize.settings import Settings
 
 
-def add_commands(app: typer.Typer) -> None:
+def gpk_commands(app: typer.Typer) -> None:
     """Adds this module's command."""
     app.command()(personalize)
 

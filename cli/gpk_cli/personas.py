@@ -20,7 +20,7 @@ Asked = Annotated[str | None, typer.Option("--backend", help=ASKED)]
 Weights = Annotated[Path | None, typer.Option(help="The generator's weights, where they do not come with gpk.")]
 
 
-def add_commands(app: typer.Typer) -> None:
+def gpk_commands(app: typer.Typer) -> None:
     """Adds this module's commands."""
     app.command()(show)
     app.command()(merge)

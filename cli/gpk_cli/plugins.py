@@ -13,7 +13,7 @@ from gpk_cli import plugin_check, plugin_new
 from gpk_cli.output import AsJson, show
 
 
-def add_commands(app: typer.Typer) -> None:
+def gpk_commands(app: typer.Typer) -> None:
     """Adds the group `plugins`, which by itself lists them."""
     group = typer.Typer(name="plugins")
     group.callback(invoke_without_command=True)(plugins)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gpk_prepare.prepare import Prepared
 
 
-def add_commands(app: typer.Typer) -> None:
+def gpk_commands(app: typer.Typer) -> None:
     """Adds this module's command."""
     app.command()(prepare)
 

@@ -13,7 +13,7 @@ import typer
 from gpk_cli.output import AsJson, say
 
 
-def add_commands(app: typer.Typer) -> None:
+def gpk_commands(app: typer.Typer) -> None:
     """Adds this module's command."""
     app.command()(report)
 

@@ -20,7 +20,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from gpk.errors import InputError
 from gpk.plugin import Task
-from gpk.registry import Registry
+from gpk.registry import OURS, Registry
 from gpk.validation import file_name
 from gpk_cli.context import make_context
 from gpk_cli.options import options_of, stated, with_parameters
@@ -33,20 +33,20 @@ if TYPE_CHECKING:
     from gpk.context import Context
 
 SUMMARY = "Do something with a persona: see `gpk run TASK --help` for a task's options."
-DIRECT = {
-    "render": "Videos of the subject: turning, and on the way from one of its photos to another.",
-    "mesh": "The subject's surface as a coloured mesh, for any 3D viewer.",
-}
-"""gpk's own tasks that people look for by name, as commands of their own: `gpk render` is `gpk run render`."""
 
 
-def add_commands(app: typer.Typer) -> None:
+def gpk_commands(app: typer.Typer) -> None:
     """Adds the group `run`, whose commands are the tasks."""
     group = typer.Typer(name="run", cls=Tasks, help=SUMMARY, rich_markup_mode=None)
     group.callback()(lambda: None)
     app.add_typer(group)
-    for name, summary in DIRECT.items():
-        app.command(name=name, help=summary, cls=Direct)(lambda: None)
+
+
+def add_direct(app: typer.Typer, registry: Registry) -> None:
+    """Adds gpk's own tasks that people look for by name: `gpk render` is `gpk run render`. Imports none of them."""
+    for name, offer in registry.tasks().items():
+        if offer.value.direct and offer.distribution == OURS:
+            app.command(name=name, help=offer.value.direct, cls=Direct)(lambda: None)
 
 
 class Tasks(TyperGroup):

@@ -15,7 +15,7 @@ from gpk_cli.output import say
 from gpk_cli.subject import BACKEND, find_subject, persona_file
 
 
-def add_commands(app: typer.Typer) -> None:
+def gpk_commands(app: typer.Typer) -> None:
     """Adds this module's command."""
     app.command()(view)
 

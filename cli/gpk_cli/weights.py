@@ -30,7 +30,7 @@ TIMEOUT = 30.0
 """Seconds of a server's silence that are borne."""
 
 
-def add_commands(app: typer.Typer) -> None:
+def gpk_commands(app: typer.Typer) -> None:
     """Adds this module's commands."""
     group = typer.Typer(name="weights", help="The generators' weights: import files, download them, see what is there.")
     group.command("list")(list_weights)

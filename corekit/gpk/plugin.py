@@ -142,8 +142,9 @@ class Task:
     asked for, so that they may import what they need.
 
     `photos` tells whether it wants photos to work on, `persona` whether it wants a persona; `side` the side at which it
-    wants its photos, for its settings and the generator's own side; `views` that it needs a generator with cameras.
-    `tiny` are settings with which a test can afford it; `gpk.testing` runs it with them.
+    wants its photos, for its settings and the generator's own side; `views` that it needs a generator with cameras;
+    `direct` is what `gpk --help` says of a task that is a command too, `gpk NAME` as well as `gpk run NAME`, which is
+    for gpk's own. `tiny` are settings with which a test can afford it; `gpk.testing` runs it with them.
     """
 
     name: str
@@ -154,6 +155,7 @@ class Task:
     persona: Literal["needed", "optional"] = "needed"
     side: Callable[[Any, int], int] | None = None
     views: bool = False
+    direct: str = ""
     tiny: Mapping[str, Any] = field(default_factory=dict)
 
 

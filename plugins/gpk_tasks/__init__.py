@@ -45,6 +45,7 @@ def gpk_tasks() -> Sequence[Task]:
             settings=_named("mesh.mesh", "Meshing"),
             persona="optional",
             views=True,
+            direct="The subject's surface as a coloured mesh, for any 3D viewer.",
             tiny={"resolution": 64, "level": 1.0},
         ),
         Task(
@@ -62,6 +63,7 @@ def gpk_tasks() -> Sequence[Task]:
             _later("render.render", "render"),
             settings=_named("render.render", "Rendering"),
             persona="optional",
+            direct="Videos of the subject: turning, and on the way from one of its photos to another.",
             tiny={"frames": 2, "side": 32, "formats": ("gif",), "grid": 2},
         ),
         Task(
