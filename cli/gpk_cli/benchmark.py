@@ -12,7 +12,6 @@ import typer
 
 from gpk.errors import ExtraError, InputError
 from gpk_cli.output import AsJson, say
-from gpk_cli.prior import prior
 from gpk_cli.progress import progress
 
 if TYPE_CHECKING:
@@ -24,10 +23,9 @@ SUBJECTS, QUICK_SUBJECTS = 5, 2
 
 
 def gpk_commands(app: typer.Typer) -> None:
-    """Adds the group `bench`: this module's command and the prior's."""
+    """Adds the group `bench`."""
     group = typer.Typer(name="bench", help="Measure where the truth is known: on procedural cats.")
     group.command()(minicat)
-    group.command()(prior)
     app.add_typer(group)
 
 

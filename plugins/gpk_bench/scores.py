@@ -19,7 +19,7 @@ from gpk.latents import anchors_as_ws
 from gpk.metrics import diversity, identity_similarity, psnr
 from gpk.seeding import in_parts, seeded
 from gpk_bench.subjects import Photos, Subject
-from gpk_minicat.pictures import random_cameras
+from gpk_minicat.cameras import random_cameras
 from gpk_tasks.placement import Placement, place
 from gpk_tasks.renders import render_album
 

@@ -17,7 +17,7 @@ from gpk.album import Album
 from gpk.camera import Camera
 from gpk.pixels import from_bytes, to_bytes
 from gpk.seeding import parts, seeded
-from gpk_minicat.pictures import FOCAL, random_cameras
+from gpk_minicat.cameras import FOCAL, random_cameras
 from gpk_minicat.render import render
 from gpk_minicat.traits import ALL_TRAITS, individual, photos_of
 

@@ -168,7 +168,7 @@ def gpk_detectors() -> Sequence[DetectorCard]:
 
 @hookimpl
 def gpk_commands(app: Any) -> None:  # noqa: ANN401 - Typer is the command line's business
-    """Adds `gpk minicat album`, `gpk minicat train` and `gpk minicat judges`."""
+    """Adds `gpk minicat album`."""
     from gpk_minicat.commands import add_commands
 
     add_commands(app)

@@ -21,8 +21,8 @@ import torch
 from torch import Tensor
 
 from gpk.errors import AlbumError, InputError
+from gpk_minicat.cameras import random_cameras
 from gpk_minicat.parameters import NAMES
-from gpk_minicat.pictures import random_cameras
 from gpk_minicat.render import render
 from gpk_minicat.traits import ALL_TRAITS, Trait, individual, photos_of
 from gpk_photos import write_labels, write_png

@@ -15,9 +15,8 @@ from pathlib import Path
 from torch import Tensor
 
 from gpk_minicat import perceptual
+from gpk_minicat.cameras import PITCH, YAW, angles_of
 from gpk_minicat.parameters import NAMES, PRIOR, from_noise
-from gpk_minicat.pictures import PITCH, YAW
-from gpk_minicat.prior_2d import angles_of
 from gpk_minicat.readings import Reader, places
 from gpk_minicat.store import load_tensors
 

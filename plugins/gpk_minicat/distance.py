@@ -4,7 +4,7 @@ As LPIPS (Zhang et al., 2018, arXiv 1801.03924) compares deep features, each nor
 channels and weighed channel by channel, this compares the features of a network that learned to read a procedural
 cat's parameters, camera, light and eyes from a picture. That task needs edges, colours, eyes, stripes: it is this
 distance's ImageNet. LPIPS' weights come from people's judgements of pairs; these, from pairs whose order is known
-because gpk drew them (`judgements`): nobody's eyes were asked.
+because gpk drew them (`gpk_prior.judgements`): nobody's eyes were asked.
 
     d(a, b) = sum over stages s and channels c of w_sc mean over places of (f_sc(a) / |f_s(a)| - f_sc(b) / |f_s(b)|)^2
 

@@ -28,8 +28,8 @@ from gpk.errors import InputError
 from gpk.portable import sampled_at
 from gpk_minicat import paint
 from gpk_minicat.album import new_folder, write_photos, write_truth
+from gpk_minicat.cameras import random_cameras
 from gpk_minicat.parameters import columns
-from gpk_minicat.pictures import random_cameras
 from gpk_minicat.render import layers
 from gpk_minicat.traits import ALL_TRAITS, Trait, individual, photos_of
 from gpk_photos import write_jpeg

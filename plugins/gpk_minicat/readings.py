@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gpk.camera import Camera
+from gpk_minicat.cameras import PITCH, YAW
 from gpk_minicat.convnet import SIDE, ConvNet, ResNet
 from gpk_minicat.paint import irises
 from gpk_minicat.parameters import NAMES, PARAMETERS, columns
-from gpk_minicat.pictures import PITCH, YAW
 
 EYES = tuple(f"{side}_eye_{colour}" for side in ("left", "right") for colour in ("red", "green", "blue"))
 READINGS = (*NAMES, "yaw", "pitch", *EYES)

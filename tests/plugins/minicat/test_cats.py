@@ -6,8 +6,8 @@ import torch
 from gpk.camera import Camera
 from gpk.errors import UnknownNameError
 from gpk_minicat import field
+from gpk_minicat.cameras import FOCAL, random_cameras
 from gpk_minicat.parameters import IDENTITY, NAMES, PARAMETERS, PRIOR, TRAITS, columns, from_noise
-from gpk_minicat.pictures import FOCAL, random_cameras
 from gpk_minicat.render import FAR, render
 from gpk_minicat.traits import ALL_TRAITS, individual, photos_of, with_traits
 

@@ -13,10 +13,10 @@ from gpk_checkpoints.personas import read_header
 from gpk_checkpoints.weights import load_generator
 from gpk_cli.context import make_context
 from gpk_minicat.album import write_album
+from gpk_minicat.cameras import FOCAL, LIMIT, PITCH, YAW, angles, angles_of, noise_of, random_cameras
 from gpk_minicat.parameters import PRIOR, from_noise
-from gpk_minicat.pictures import FOCAL, PITCH, YAW, random_cameras
-from gpk_minicat.prior_2d import LIMIT, PRIOR_2D, angles, angles_of, noise_of
 from gpk_minicat.render import render
+from gpk_prior.prior_2d import PRIOR_2D
 from gpk_runs.run import Run
 from gpk_tasks.personalize.personalize import describe, personalize
 from gpk_tasks.personalize.settings import Inversion, Settings, Tuning

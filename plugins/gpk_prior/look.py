@@ -26,13 +26,13 @@ from gpk.judges import FeatureDistance, Judge
 from gpk.metrics import psnr
 from gpk.seeding import in_parts
 from gpk_eg3d.network import EG3D
-from gpk_minicat import solid
-from gpk_minicat.crowd import frechet, mean_cosine, nearest
-from gpk_minicat.distortions import blurred
 from gpk_minicat.parameters import from_noise
-from gpk_minicat.pictures import SIZE
 from gpk_minicat.render import FAR, Photo
-from gpk_minicat.unseen import another_photo, at, drawn, shown, truth
+from gpk_prior import solid
+from gpk_prior.crowd import frechet, mean_cosine, nearest
+from gpk_prior.distortions import blurred
+from gpk_prior.pictures import SIZE
+from gpk_prior.unseen import another_photo, at, drawn, shown, truth
 
 APART = 0.6
 """Radians of yaw between the two views that must agree."""

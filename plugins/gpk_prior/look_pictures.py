@@ -1,4 +1,4 @@
-"""The pictures of `gpk bench prior`: what the figures of `look` mean to the eye.
+"""The pictures of `python -m gpk_prior examine`: what the figures of `look` mean to the eye.
 
 Sides and rows are chosen for a page of documentation about 1,200 pixels wide. Enlarging is Lanczos: nobody looks at
 64 x 64 pixels, and squares hide the face.
@@ -18,12 +18,12 @@ from torch.nn import functional as F
 from gpk.camera import Camera
 from gpk.generator import Generator
 from gpk_eg3d.network import EG3D
-from gpk_minicat import solid
-from gpk_minicat.look import RAYS
+from gpk_minicat.cameras import FOCAL
 from gpk_minicat.parameters import from_noise
-from gpk_minicat.pictures import FOCAL
 from gpk_minicat.render import FAR, Photo
-from gpk_minicat.unseen import at, drawn, shown, truth
+from gpk_prior import solid
+from gpk_prior.look import RAYS
+from gpk_prior.unseen import at, drawn, shown, truth
 from gpk_runs.animation import write_animation
 from gpk_runs.sheet import contact_sheet, write_sheet
 

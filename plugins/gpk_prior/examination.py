@@ -20,15 +20,15 @@ from torch import Tensor
 
 from gpk.camera import Camera
 from gpk.judges import Attributes, Distance, Judge
-from gpk_minicat.distortions import blurred, brighter, noisy, quantised, shifted, turned, warmer
-from gpk_minicat.individuals import PHOTOS, SETS, Individuals, render_individuals
 from gpk_minicat.parameters import IDENTITY, NAMES, PARAMETERS
-from gpk_minicat.pictures import SIZE
-from gpk_minicat.ranking import ladder, orders
 from gpk_minicat.readings import explained, readings
 from gpk_minicat.render import coats, compose
 from gpk_minicat.traits import ALL_TRAITS, with_traits
-from gpk_minicat.verification import told_apart, twin_cosines, verification
+from gpk_prior.distortions import blurred, brighter, noisy, quantised, shifted, turned, warmer
+from gpk_prior.individuals import PHOTOS, SETS, Individuals, render_individuals
+from gpk_prior.pictures import SIZE
+from gpk_prior.ranking import ladder, orders
+from gpk_prior.verification import told_apart, twin_cosines, verification
 
 SEED = 9
 """The seed of shards that no recipe trains on."""

@@ -21,12 +21,13 @@ from torch.nn import functional as F
 
 from gpk.camera import Camera
 from gpk.framing import Square
-from gpk_minicat.distortions import blurred
+from gpk_minicat.cameras import random_cameras
 from gpk_minicat.parameters import NAMES
-from gpk_minicat.pictures import bytes_of, random_cameras
 from gpk_minicat.render import layers
 from gpk_minicat.store import load_tensors, save_tensors
 from gpk_minicat.traits import ALL_TRAITS, individual, photos_of, with_traits
+from gpk_prior.distortions import blurred
+from gpk_prior.pictures import bytes_of
 
 SHARD, CHUNK = 128, 8
 WIDE = 1.8

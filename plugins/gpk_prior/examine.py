@@ -1,4 +1,4 @@
-"""`gpk bench prior`: whether an embedded prior can be believed, in figures and pictures."""
+"""`examine`: whether an embedded prior can be believed, in figures and pictures."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ if TYPE_CHECKING:
 
     from gpk.context import Context
     from gpk.judges import FeatureDistance, Judge
-    from gpk_minicat.look import Counts
-    from gpk_minicat.pictures import Batch
+    from gpk_prior.look import Counts
+    from gpk_prior.pictures import Batch
 
 BACKENDS = ("eg3d-minicat", "stylegan2-minicat")
 
 
-def prior(
+def examine(
     ctx: typer.Context,
     out: Annotated[Path, typer.Option(help="Folder for the pictures and prior.json.")] = Path("prior"),
     backend: Annotated[str, typer.Option(help="eg3d-minicat or stylegan2-minicat.")] = BACKENDS[0],
     weights: Annotated[Path | None, typer.Option(help="A weights file other than the bundled one.")] = None,
     cats: Annotated[
         Path | None,
-        typer.Option(help="Folder of `gpk minicat train`; missing pictures are rendered there. Default: OUT/cats."),
+        typer.Option(help="Folder of `train`; missing pictures are rendered there. Default: OUT/cats."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Which unseen cats.")] = 0,
     quick: Annotated[bool, typer.Option("--quick", help="An eighth of the cats, for coarser figures.")] = False,
 ) -> None:
     """Compare an embedded prior with the procedural cats that it draws: figures as JSON, pictures in OUT."""
     from gpk_checkpoints.atomic import write_atomically
-    from gpk_minicat.look import QUICK, Counts
+    from gpk_prior.look import QUICK, Counts
 
     registry: Registry = ctx.obj
     if backend not in BACKENDS:
@@ -84,8 +84,8 @@ def _bench(registry: Registry, name: str, weights: Path | None) -> tuple[Context
 def _cats(context: Context, out: Path, counts: Counts, seed: int) -> dict[str, object]:
     """The figures and the pictures of single cats."""
     from gpk_eg3d.network import EG3D
-    from gpk_minicat import look, look_pictures
-    from gpk_minicat.unseen import shown, unseen
+    from gpk_prior import look, look_pictures
+    from gpk_prior.unseen import shown, unseen
 
     generator = context.generator
     say(f"Rendering {counts.direct} cats that training never saw …")
@@ -130,8 +130,8 @@ def _crowds(context: Context, weights: Path, folder: Path, counts: Counts, seed:
     """The figures of many pictures at once."""
     import torch
 
-    from gpk_minicat import look
-    from gpk_minicat.unseen import drawn, pictures_in, shards_of, shown
+    from gpk_prior import look
+    from gpk_prior.unseen import drawn, pictures_in, shards_of, shown
 
     reader, judge = cast("FeatureDistance", context.reporting), cast("Judge", context.judge)
     say(f"Pictures of procedural cats in {folder}: what is missing takes a minute or two to render …")

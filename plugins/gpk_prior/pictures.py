@@ -17,13 +17,12 @@ import torch
 from torch import Tensor
 
 from gpk.camera import Camera
+from gpk_minicat.cameras import random_cameras
 from gpk_minicat.parameters import PRIOR, from_noise
 from gpk_minicat.render import Layers, Photo, compose, layers
 from gpk_minicat.store import load_tensors, save_tensors
 
 SHARD, SIZE, CHUNK = 1024, 64, 32
-FOCAL = 2.7
-YAW, PITCH = 0.65, 0.38
 BEHIND = ("red", "green", "blue", "warmth")
 
 
@@ -35,12 +34,6 @@ class Batch:
     params: Tensor
     camera: Camera
     photo: Photo
-
-
-def random_cameras(count: int, rng: torch.Generator) -> Camera:
-    """Cameras spread evenly over yaw +-YAW and pitch +-PITCH (EG3D's convention), radius 2.7."""
-    yaw, pitch = (torch.rand(2, count, generator=rng) * 2 - 1) * torch.tensor([[YAW], [PITCH]])
-    return Camera.orbit(yaw, pitch, focal=FOCAL)
 
 
 def render_shard(work: Path, seed: int, index: int, *, count: int = SHARD) -> Path:

@@ -10,15 +10,16 @@ import torch
 from gpk.errors import RunError
 from gpk.generator import Render
 from gpk.metrics import psnr
-from gpk_minicat.export import export, generator_of, measure
+from gpk_minicat.cameras import FOCAL
 from gpk_minicat.parameters import PRIOR, from_noise
-from gpk_minicat.pictures import FOCAL, Batch, Pictures, render_shard
-from gpk_minicat.prior import Prior, face_weight
-from gpk_minicat.prior_2d import PRIOR_2D
-from gpk_minicat.prior_3d import CONFIG, PRIOR_3D
 from gpk_minicat.render import FAR, compose, layers
 from gpk_minicat.store import load_tensors
-from gpk_minicat.train import Progress, Recipe, Trainer, train
+from gpk_prior.export import export, generator_of, measure
+from gpk_prior.pictures import Batch, Pictures, render_shard
+from gpk_prior.prior import Prior, face_weight
+from gpk_prior.prior_2d import PRIOR_2D
+from gpk_prior.prior_3d import CONFIG, PRIOR_3D
+from gpk_prior.train import Progress, Recipe, Trainer, train
 
 BOTH = pytest.mark.parametrize("prior", [PRIOR_3D, PRIOR_2D], ids=["3d", "2d"])
 RECIPE = Recipe(shards=1, steps=4, batch=2, mapping_steps=3, save_every=2)

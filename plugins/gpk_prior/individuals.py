@@ -19,11 +19,12 @@ import torch
 from torch import Tensor
 
 from gpk.camera import Camera
+from gpk_minicat.cameras import random_cameras
 from gpk_minicat.parameters import NAMES, PRIOR, from_noise
-from gpk_minicat.pictures import BEHIND, SIZE, bytes_of, random_cameras
 from gpk_minicat.render import Layers, coats, compose
 from gpk_minicat.store import load_tensors, save_tensors
 from gpk_minicat.traits import ALL_TRAITS, Trait, individual, photos_of, with_traits
+from gpk_prior.pictures import BEHIND, SIZE, bytes_of
 
 CATS, PHOTOS = 64, 6
 CHUNK = 8  # marching is quickest where its points fit into a processor's cache

@@ -1,4 +1,4 @@
-"""`gpk bench prior`: measures with known answers, the procedural cats as their own truth, and the pictures."""
+"""What `examine` shows: measures with known answers, the procedural cats as their own truth, and the pictures."""
 
 from pathlib import Path
 
@@ -13,18 +13,18 @@ from gpk.registry import Registry
 from gpk.testing.alike import alike
 from gpk_checkpoints.weights import load_generator
 from gpk_eg3d.network import EG3D
-from gpk_minicat import look, look_pictures
-from gpk_minicat.crowd import frechet, mean_cosine, nearest
 from gpk_minicat.distance import load_distance
-from gpk_minicat.distortions import blurred
 from gpk_minicat.identity import load_identity
 from gpk_minicat.parameters import NAMES, from_noise
-from gpk_minicat.pictures import render_shard
-from gpk_minicat.prior_3d import Prior3D
 from gpk_minicat.render import Photo
-from gpk_minicat.solid import Views, agreement, billboard, face_of, head_width, relief, seen_at, surface, warped
 from gpk_minicat.store import save_tensors
-from gpk_minicat.unseen import another_photo, at, drawn, pictures_in, shards_of, shown, truth, unseen
+from gpk_prior import look, look_pictures
+from gpk_prior.crowd import frechet, mean_cosine, nearest
+from gpk_prior.distortions import blurred
+from gpk_prior.pictures import render_shard
+from gpk_prior.prior_3d import Prior3D
+from gpk_prior.solid import Views, agreement, billboard, face_of, head_width, relief, seen_at, surface, warped
+from gpk_prior.unseen import another_photo, at, drawn, pictures_in, shards_of, shown, truth, unseen
 
 BACKEND = Registry.discover().backend("eg3d-minicat")
 

@@ -17,12 +17,12 @@ from gpk.camera import Camera
 from gpk.generator import Generator, Render
 from gpk.seeding import parts
 from gpk_eg3d.network import EG3D
+from gpk_minicat.cameras import FOCAL, noise_of, random_cameras
 from gpk_minicat.parameters import IDENTITY, PRIOR, from_noise
-from gpk_minicat.pictures import FOCAL, SHARD, SIZE, Batch, Pictures, random_cameras, render_shard
-from gpk_minicat.prior_2d import noise_of
 from gpk_minicat.render import Photo, render
 from gpk_minicat.store import load_tensors
-from gpk_minicat.train import Recipe
+from gpk_prior.pictures import SHARD, SIZE, Batch, Pictures, render_shard
+from gpk_prior.train import Recipe
 
 PART = 16
 """Pictures at once."""

@@ -27,10 +27,10 @@ from gpk.camera import Camera
 from gpk.errors import RunError
 from gpk.generator import Render
 from gpk.precision import flush_denormals
-from gpk_minicat.pictures import SIZE, Pictures, render_shard
-from gpk_minicat.prior import Prior, face_weight
-from gpk_minicat.prior_3d import PRIOR_3D
 from gpk_minicat.store import load_moments, load_tensors, moments_of, save_tensors, under
+from gpk_prior.pictures import SIZE, Pictures, render_shard
+from gpk_prior.prior import Prior, face_weight
+from gpk_prior.prior_3d import PRIOR_3D
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def train(
 ) -> Path:
     """Train `prior` in the folder `work`, or go on with what is there, and return the path of its state file.
 
-    The shards of pictures come first and are rendered once. `gpk_minicat.export` makes the weights file from the state.
+    The shards of pictures come first and are rendered once. `gpk_prior.export` makes the weights file from the state.
     With several workers `prior` and `progress` are pickled. Raises RunError where `work` holds a run of another
     recipe; the budget, the number of workers and the precision may change.
     """

@@ -20,12 +20,12 @@ from torch.nn import functional as F
 
 from gpk.detector import Detector, Found
 from gpk.framing import Square
+from gpk_minicat.cameras import random_cameras
 from gpk_minicat.convnet import folded
 from gpk_minicat.finder import CELL, LEAN, SIDE, Finder, MinicatFinder, Readings
-from gpk_minicat.learning import Lesson, Report, descend
-from gpk_minicat.pictures import random_cameras
-from gpk_minicat.scenes import Heads, Scenes, photographed, random_cats, render_heads, rooms
 from gpk_minicat.store import save_tensors
+from gpk_prior.learning import Lesson, Report, descend
+from gpk_prior.scenes import Heads, Scenes, photographed, random_cats, render_heads, rooms
 
 WIDTH, HEIGHT = 320, 240
 NEAR = 0.25

@@ -4,7 +4,7 @@ and the judge of identity.
 The distances first learn to read pictures of the prior and of individuals (`readings`), then how their channels are to
 be weighed (`judgements`). The attributes are what the reader under the reporting distance says: they share its
 training, which is not done twice in one folder. The identity judge learns to tell individuals and their twins apart by
-a margin (`identity`). The two distances and the identity judge share no network and no seed, the two distances no
+a margin (`margin`). The two distances and the identity judge share no network and no seed, the two distances no
 picture. The last shard of individuals is for validation only.
 """
 
@@ -23,14 +23,15 @@ from torch.nn import functional as F
 from gpk_minicat import distance, identity, perceptual
 from gpk_minicat.convnet import ConvNet, ResNet, folded
 from gpk_minicat.distance import Distance
-from gpk_minicat.distortions import worn
-from gpk_minicat.individuals import PHOTOS, SETS, Individuals, Portraits, render_individuals
-from gpk_minicat.judgements import APART, agreement, judgements, weigh
-from gpk_minicat.learning import Lesson, Report, descend
-from gpk_minicat.pictures import Pictures, render_shard
 from gpk_minicat.readings import READINGS, Reader, explained, readings
 from gpk_minicat.store import save_tensors
-from gpk_minicat.verification import verification
+from gpk_prior.distortions import worn
+from gpk_prior.individuals import PHOTOS, SETS, Individuals, Portraits, render_individuals
+from gpk_prior.judgements import APART, agreement, judgements, weigh
+from gpk_prior.learning import Lesson, Report, descend
+from gpk_prior.margin import Centres, margin_loss
+from gpk_prior.pictures import Pictures, render_shard
+from gpk_prior.verification import verification
 
 JudgeName = Literal["distance", "perceptual", "attributes", "identity"]
 JUDGES: tuple[JudgeName, ...] = get_args(JudgeName)
@@ -144,7 +145,7 @@ def _train_identity(
 ) -> tuple[identity.Identity, dict[str, object]]:
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(recipe.seed + 2)
-        judge, centres = identity.Identity(normalised=True), identity.Centres(len(seen))
+        judge, centres = identity.Identity(normalised=True), Centres(len(seen))
     learner = nn.ModuleDict({"judge": judge, "centres": centres})
 
     def confused(rng: torch.Generator, done: float) -> Tensor:
@@ -152,7 +153,7 @@ def _train_identity(
         with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bfloat16):
             features = judge(worn(photos.image, rng).contiguous(memory_format=torch.channels_last))
         # A margin from the first step on keeps random centres where they are.
-        return identity.margin_loss(features.float(), centres(), photos.who, margin=recipe.margin * min(1.0, 2 * done))
+        return margin_loss(features.float(), centres(), photos.who, margin=recipe.margin * min(1.0, 2 * done))
 
     seconds = descend(learner, confused, recipe, state, report)
     judge = folded(judge)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping
-from pathlib import Path
 from typing import ClassVar
 
 import torch
@@ -24,11 +23,10 @@ from torch.nn import functional as F
 from gpk.camera import Camera
 from gpk.generator import Generator, Render
 from gpk.plugin import Card
-from gpk_checkpoints.cards import read_cards
 from gpk_eg3d.config import EG3DConfig
-from gpk_minicat import field
+from gpk_minicat import field, gpk_backends
 from gpk_minicat.parameters import PARAMETERS, PRIOR, columns, from_noise
-from gpk_minicat.pictures import Batch
+from gpk_prior.pictures import Batch
 from gpk_stylegan2.config import StyleGAN2Config
 
 FACE = 3.0
@@ -70,7 +68,7 @@ class Prior(abc.ABC):
 
 def card_named(name: str) -> Card:
     """The embedded card of that name."""
-    return next(card for card in read_cards(Path(__file__).with_name("cards.yaml")) if card.name == name)
+    return next(card for backend in gpk_backends() for card in backend.cards if card.name == name)
 
 
 def cat_meaning(z: Tensor) -> Tensor:

@@ -21,9 +21,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gpk_minicat.distance import differences
-from gpk_minicat.distortions import blurred, noisy, shifted
-from gpk_minicat.individuals import PHOTOS, SETS, Individuals
 from gpk_minicat.traits import ALL_TRAITS
+from gpk_prior.distortions import blurred, noisy, shifted
+from gpk_prior.individuals import PHOTOS, SETS, Individuals
 
 APART = 1.0
 """The mean distance of two different cats, so that a distance of one network weighs as much in a loss as another's."""

@@ -21,9 +21,9 @@ from gpk_eg3d.config import from_mapping
 from gpk_eg3d.network import EG3D
 from gpk_eg3d.renderer import rendered
 from gpk_minicat.parameters import IDENTITY, PHOTO
-from gpk_minicat.pictures import Batch
-from gpk_minicat.prior import Prior, card_named, cat_meaning, picture_terms
 from gpk_minicat.render import FAR
+from gpk_prior.pictures import Batch
+from gpk_prior.prior import Prior, card_named, cat_meaning, picture_terms
 
 CARD = card_named("minicat-64")
 CONFIG = from_mapping(CARD.config)

@@ -11,11 +11,11 @@ from torch.nn import functional as F
 
 from gpk.generator import Generator
 from gpk.metrics import psnr
-from gpk_minicat.pictures import Batch
-from gpk_minicat.prior import Prior
-from gpk_minicat.prior_3d import PRIOR_3D
 from gpk_minicat.render import FAR
 from gpk_minicat.store import load_tensors, save_tensors, under
+from gpk_prior.pictures import Batch
+from gpk_prior.prior import Prior
+from gpk_prior.prior_3d import PRIOR_3D
 
 
 def generator_of(state: Path, *, prior: Prior = PRIOR_3D) -> tuple[Generator, dict[str, object]]:
