@@ -9,6 +9,8 @@ training does.
     python benchmarks/flicker.py RUN [--anchor 0] [--frames 96] [--turn 0.35] [--nod 0.12]
 
 It prints a table in Markdown.
+
+Shapes: F frames, L latent layers, D latent width, R image side.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ from gpk_tasks.motion import figures_of_loop, turntable
 TRUTH = 16
 """Times as many samples as the generator's own, beyond which nothing changes."""
 MOTION, SHIMMER = ("change", "flicker", "largest flicker"), ("change", "largest change")
+"""What the table has of the frames, and of their error: see `figures_of_loop`."""
 
 
 @torch.no_grad()
@@ -69,7 +72,9 @@ def main() -> None:
 def filmed(
     generator: Generator, w: Tensor, cameras: Camera, *, times: int, rng: torch.Generator | None = None
 ) -> tuple[Tensor, float]:
-    """The frames [F, 3, R, R] of w [1, L, D] and the seconds of a core that each took."""
+    """The frames [F, 3, R, R] of w [1, L, D], with `times` as many samples as usual along each ray, and the seconds of
+    a core that each took. With `rng` the samples are drawn at random in every frame.
+    """
     begin = time.process_time()
     with generator.finer(times):
         if rng is None:

@@ -1,8 +1,10 @@
 """How far off the cameras are that gpk prepare found for a bird of docs/examples/gpk-birds (pip install it first).
 
-gpk birds bird --seed 1
-gpk prepare bird/raw --backend graf-birds --out album
-python benchmarks/foreign_pose.py album bird/raw.json
+    gpk birds bird --seed 1
+    gpk prepare bird/raw --backend graf-birds --out album
+    python benchmarks/foreign_pose.py album bird/raw.json
+
+It prints the error of each photo in degrees, their median and the largest.
 """
 
 from __future__ import annotations

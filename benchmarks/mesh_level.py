@@ -5,6 +5,8 @@ Run:  OMP_NUM_THREADS=1 .venv/bin/python benchmarks/mesh_level.py
 Cats of the prior are known exactly, as a distance field, whose surface is found by the same marching cubes. Of the
 head's front (y > -0.3, z > 0), which photos show: mean distances from each surface to the other, in thousandths of a
 world unit (a head is about 0.6 wide), and by how much the ears' tips are too high. Results are in docs/mesh.md.
+
+Shapes: V vertices, Z noise width.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from gpk_minicat.parameters import columns, from_noise
 from gpk_runs.surface import surface_of
 
 CATS, SIDE, SAMPLES = 8, 1.35, 128
+"""How many cats, the side of the box in world units, and the samples along it."""
 LEVELS = (5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 40.0)
 
 

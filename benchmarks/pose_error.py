@@ -9,6 +9,8 @@ angle is the real one between the true and the found direction of view. What is 
 command goes on where it was stopped. DIR/SEED/posed is the album as `gpk personalize` takes it, with the estimated
 cameras as its labels. With `--persona` a persona is made from the true cameras and from the estimated ones, and each is
 scored on held-out photos that are posed in its own way.
+
+Shapes: N photos of an individual, R image side.
 """
 
 from __future__ import annotations

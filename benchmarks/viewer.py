@@ -29,6 +29,7 @@ from gpk_view.scene import Look, Stage
 WINDOW = (956, 800)
 """Pixels beside the panel on a screen of 1280 by 800."""
 TIMES = 12
+"""Pictures that are measured of each look."""
 
 LOOKS: Mapping[str, Callable[[float], Look]] = {
     "turning": lambda t: Look("cat", angles=Angles(t - 0.5)),

@@ -54,7 +54,7 @@ class Root(TyperGroup):
     """All commands."""
 
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 Typer keeps its own type to itself
-        """Runs the chosen command."""
+        """Runs the chosen command; GpkError, OSError and interrupts come out as Ended."""
         try:
             return super().invoke(ctx)
         except (GpkError, KeyboardInterrupt, EOFError, OSError) as error:

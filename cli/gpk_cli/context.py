@@ -30,7 +30,7 @@ def find_card(backend: Backend, name: str | None, weights: Path | None = None) -
     """The card of that name: one of the backend's, or one under whose name weights were imported.
 
     Without a name it is the default, or where the file `weights` does not agree with that, a card of its own. Raises
-    InputError for a family that has no cards itself.
+    InputError for a family that has no cards itself, and for a name that is no card's.
     """
     from gpk_checkpoints.inventory import imported_card
 
@@ -114,8 +114,11 @@ def make_context(
     distance and attributes, all on `device`.
 
     Without `album_path` the album is empty; its photos come at the generator's own side, or at `side` of that one.
-    Where nothing `compares` pictures, no distance is loaded.
-    Raises InputError where something does not fit, AlbumError for an album below `least` usable photos.
+    Where nothing `compares` pictures, no distance is loaded; `lpips_weights` are of the network that an LPIPS looks
+    with.
+
+    Raises InputError where something does not fit, AlbumError for an album below `least` usable photos, PluginError for
+    a judge of attributes that names none.
     """
     import torch
 

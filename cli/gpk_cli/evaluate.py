@@ -112,8 +112,8 @@ def run_evaluation(
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """Where a subject comes from: the persona's file, the albums, the settings it was tuned by, and the anchors as
-    inversion found them, in the run's state.
+    """Where a subject comes from: the persona's file, the albums, the settings it was tuned by, the digest of the album
+    that it learned from, and the anchors as inversion found them, in the run's state.
     """
 
     file: Path

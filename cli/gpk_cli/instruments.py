@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 def find_bench(
     registry: Registry, backend: Backend, card: Card, weights: Path | None, device: str
 ) -> tuple[Context | None, GpkError | None]:
-    """The generator and its distance, or what is missing of them. A file that was named must be good."""
+    """The generator and its distance, or what is missing of them. A file of `weights` that was named must be good: what
+    is wrong with it is raised.
+    """
     from gpk.logger import NullLogger
 
     try:
@@ -34,7 +36,10 @@ def find_bench(
 
 
 def find_judge(registry: Registry, backend: Backend, named: str | None) -> tuple[nn.Module | None, str | None]:
-    """The judge of identity; where it is not here, a sentence says so, and strangers stay."""
+    """The judge of identity and its name; where it is not here, a sentence says so, and strangers stay.
+
+    `named` is NAME or NAME=FILE; raises InputError for one that was named and judges nobody's identity, or is not here.
+    """
     name, _, file = (named or backend.judge or "").partition("=")
     if not name:
         say(f"Strangers are not looked for: {backend.name} names no judge of identity. Give one with --judge.")
@@ -54,7 +59,11 @@ def find_judge(registry: Registry, backend: Backend, named: str | None) -> tuple
 def find_finder(
     registry: Registry, backend: Backend, folder: Path, crop: str | None, detector: str | None, known: dict[str, Tensor]
 ) -> tuple[Find, str, str | None]:
-    """Where crops come from, that in a word for the settings, and the detector's name."""
+    """Where crops come from, that in a word for the settings, and the detector's name.
+
+    `known` are the cameras [25] that the user gave, by photo. Raises InputError for a `crop` or a `detector` that is
+    none, or not here.
+    """
     from gpk.framing import Framing
     from gpk_photos.album import photo_names
     from gpk_photos.finding import as_it_is, by_boxes, by_detector, in_the_middle, labelled

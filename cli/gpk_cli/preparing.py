@@ -32,7 +32,11 @@ def prepare_album(
     judge: str | None = None,
     device: str = "auto",
 ) -> Prepared:
-    """Prepares the photos in `folder` for `card`, in `out`; says what is missing before the work begins."""
+    """Prepares the photos in `folder` for `card`, in `out`; says what is missing before the work begins.
+
+    What else is given is what the options of `gpk prepare` say. Raises InputError for one that cannot be, and as
+    `gpk_prepare.prepare.prepare` does.
+    """
     import torch
 
     from gpk_photos.album import known_labels

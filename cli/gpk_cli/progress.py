@@ -22,6 +22,7 @@ Show = Callable[[str, int, int, Mapping[str, float]], None]
 
 EVERY_SECONDS = 10.0
 EVERY_SHARE = 0.1
+"""After how long, or after what share of a stage, a line is due."""
 
 
 @contextmanager

@@ -62,7 +62,7 @@ class Tasks(TyperGroup):
             formatter.write_dl([(name, task.summary) for name, task in _tasks(ctx).items()])
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401 as above
-        """The task's command; raises UnknownNameError where there is no such task."""
+        """The task's command; raises InputError where there is no such task, or it has a command of its own."""
         task = _tasks(ctx).get(cmd_name) or _registry(ctx).task(cmd_name)
         if task.settings is None:
             raise InputError(f"the task {cmd_name!r} is no matter of `gpk run`: it has a command of its own")

@@ -15,7 +15,9 @@ Row = dict[str, object]
 """What a program reads: a card, and under `state`, `file`, `bytes` and `source` its weights."""
 
 NOTHING: Row = {"file": None, "bytes": None, "source": None, "error": None}
+"""What a row has of weights that are not here."""
 NO_CARD = Row.fromkeys(("card", "title", "licence", "url", "page", "sha256", "plugin"))
+"""What a row has of a card where a file is none's."""
 
 
 def stock(registry: Registry) -> Iterator[Row]:

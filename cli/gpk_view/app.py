@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import viser
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
+"""Hosts that are this machine alone."""
 TRIED = 100
 """Ports after one in use among which a free one is looked for."""
 BLUE = (47, 93, 140)

@@ -35,7 +35,7 @@ class Angles:
         return Angles(*(max(-end, min(end, angle)) for angle, end in zip(self.pair, most.pair, strict=True)))
 
     def near(self, other: Angles, *, tolerance: float = 1e-3) -> bool:
-        """Whether the two are the same to the eye."""
+        """Whether the two are the same to the eye: within `tolerance` radians each."""
         return all(abs(a - b) <= tolerance for a, b in zip(self.pair, other.pair, strict=True))
 
     @property

@@ -1,4 +1,7 @@
-"""What one browser has: a panel of its own, a camera of its own, and the newest picture of what they ask for."""
+"""What one browser has: a panel of its own, a camera of its own, and the newest picture of what they ask for.
+
+Shapes: R image side.
+"""
 
 from __future__ import annotations
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 AT_ONCE, FIRST = 6, 8
 """Anchors that have a slider, and edits that are shown before the others."""
 MOST_BETA, MOST_AMOUNT = 0.2, 3.0
+"""Where the sliders end: of the hull's dilation, and of an edit in standard deviations."""
 MIXED = "a mix"
 LAST = 1e9
 """In viser's order of things: after whatever is added later."""

@@ -27,8 +27,9 @@ from gpk_tasks.personalize.settings import Inversion
 @dataclass(frozen=True)
 class Result:
     """What one row gave for one individual. Rows of one `way` differ in nothing but the album's size; `persona` is
-    its file in the run's folder; `images_seen` and `seconds` are of tuning, `anchor_seconds` of the album's inversion,
-    both as a core counts them, which other work on the machine does not change.
+    its file in the run's folder, None where nothing was tuned. Of the `figures` (`scores.judged`, and what it cost)
+    `images_seen` and `seconds` are of tuning, `anchor_seconds` of the album's inversion, both as a core counts them,
+    which other work on the machine does not change.
     """
 
     row: str

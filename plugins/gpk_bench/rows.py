@@ -28,14 +28,19 @@ from gpk_tasks.personalize.settings import Settings, resolve, to_json
 PHOTOS = 12
 """The album of a row that says nothing else."""
 SIZES = (3, 6, 12, 24)
+"""Photos of the albums that are compared."""
 RANKS = (1, 4, 16)
+"""Of LoRA, in every layout."""
 SLOW_STEPS = 1200
 """Of the presets that ask for 125,000 steps, which nobody waits for here."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One way: its name, the settings, and how many photos; without tuning it is the generator as it was."""
+    """One way: its name, the settings, and how many photos; without tuning it is the generator as it was.
+
+    Raises InputError for more photos than there are, and for fewer than 2.
+    """
 
     name: str
     settings: Settings

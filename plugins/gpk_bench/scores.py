@@ -1,6 +1,6 @@
 """What a row is judged by: photos it learned from, photos it never saw, and views and pictures that nobody took.
 
-Shapes: N photos, L latent layers, D latent width, R image side.
+Shapes: N photos, M references, L latent layers, D latent width, R image side.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ REFERENCES = 12
 INVENTED = 48
 """Pictures drawn at random from the hull."""
 AT_ONCE = 8
+"""Pictures that a network looks at together."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,14 @@ class Instruments:
     distance: Distance
 
     def likeness(self, images: Tensor, references: Tensor) -> float:
-        """Mean ID_sim."""
+        """Mean ID_sim of images [N, 3, R, R] to the references [M, 3, R, R]."""
         seen = (in_parts(self.judge, pictures, size=AT_ONCE) for pictures in (images, references))
         return identity_similarity(*seen).mean().item()
 
     def against(self, images: Tensor, photos: Photos, references: Tensor) -> dict[str, float]:
-        """How near pictures come to the photos: PSNR, PSNR inside the cat, perceptual distance, ID_sim."""
+        """How near images [N, 3, R, R] come to the photos: PSNR and PSNR inside the cat in dB, perceptual distance,
+        ID_sim to the references [M, 3, R, R].
+        """
         return {
             "psnr": psnr(images, photos.image).mean().item(),
             "inside": psnr(images, photos.image, photos.mask).mean().item(),
@@ -65,9 +68,10 @@ def judged(
     placement: Placement,
     seed: int,
 ) -> dict[str, float]:
-    """The figures, by column, of the context's generator as it is now, with `anchors` of its album.
+    """The figures, by column, of the context's generator as it is now, with `anchors` [N, D] or [N, L, D] of its
+    album.
 
-    `views` are the album's photos taken anew from each of VIEWS.
+    `views` are the album's photos taken anew from each of VIEWS; `seed` decides what is drawn from the hull.
     """
     references, count = subject.train.image[:REFERENCES], len(context.album)
     hull = LatentHull(anchors_as_ws(anchors, context.generator.latent.num_ws), beta=placement.beta)

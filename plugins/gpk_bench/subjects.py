@@ -3,7 +3,7 @@
 Their photos' cameras, light and expressions are known, so that any photo can be taken again from where no camera stood:
 the truth about a novel view, which no album of real photographs has.
 
-Shapes: N photos, V views, P parameters, R image side.
+Shapes: N photos, P parameters, R image side.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Subject:
 
 
 def subject(seed: int, index: int, *, size: int = 64) -> Subject:
-    """The individual that the seed and the index determine."""
+    """The individual that the seed and the index determine; its photos are of `size` pixels a side."""
     rng = seeded(seed, "subject", index)
     cat = individual(rng, ALL_TRAITS)
     train, held_out = (

@@ -29,6 +29,7 @@ HEADINGS = {
 }
 """The columns that the table shows, of all that are measured, with their headings and digits."""
 PLOTTED = ("held_out_inside", "held_out_id_sim", "novel_inside", "novel_id_sim")
+"""The columns that are plotted."""
 
 
 def summary(results: Sequence[Result]) -> dict[str, dict[str, Spread]]:

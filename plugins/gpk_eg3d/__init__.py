@@ -52,7 +52,7 @@ def build(config: Mapping[str, Any]) -> Generator:
 
 
 def fit(config: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> Mapping[str, Any]:
-    """`config` with every size that a file's tensors tell."""
+    """`config` with every size that a file's tensors tell; raises InputError where they do not fit it or each other."""
     from gpk_eg3d.config import EG3DConfig, from_mapping, infer
 
     # The tensors tell the picture's side and where it is doubled; what the config says of it need not fit together.

@@ -32,6 +32,7 @@ from gpk_stylegan2.stored import Modules, clamp_state, require_kind
 CLAMP = 256.0
 """Where official super-resolution clamps when it may run in float16; it then clamps in any precision."""
 PlaneAxes = Literal["xy", "xz", "yx", "yz", "zx", "zy"]
+"""The axes of the world along a plane's width and height."""
 SUPERRESOLUTIONS: Mapping[str, Mapping[str, object]] = {
     "SuperresolutionHybrid8X": {"sr_channels": (128, 64), "sr_resample_filter": True},
     "SuperresolutionHybrid8XDC": {"sr_channels": (256, 128), "sr_resample_filter": False},
@@ -54,15 +55,25 @@ RENDERING: Mapping[str, object] = {
 
 @dataclass(frozen=True)
 class EG3DConfig:
-    """Settings by their official constructor names where they have one.
+    """Settings by their official constructor names where they have one; lengths are in world units.
+
+    Mapping: camera labels of `c_dim` numbers, 0 for none, times `c_scale`; with `c_gen_conditioning_zero` times 0.
 
     Planes: `plane_axes` names the world axes along width and height. The official third plane repeats the second
-    transposed, and the published weights were trained so; corrected checkpoints have ("xy", "xz", "zy").
-    Rays: `density_gain` and `density_offset` act on the field's density before the marcher; `opaque_far` forces the
-    last interval opaque, so that a background lives on the far shell; `white_back` has rays end in white, as cars do.
+    transposed, and the published weights were trained so; corrected checkpoints have ("xy", "xz", "zy"). `box_warp` is
+    the side of the planes' box.
+
+    Rays: `neural_rendering_resolution` a side, from `ray_start` to `ray_end`, with `depth_resolution` samples along
+    each and `depth_resolution_importance` more where the first met something. `density_gain` and `density_offset` act
+    on the field's density before the marcher; `opaque_far` forces the last interval opaque, so that a background lives
+    on the far shell; `white_back` has rays end in white, as cars do.
+
     Super-resolution: one block per entry of `sr_channels`, doubling the side where `sr_up` says so; with any
     `sr_num_fp16_res` it clamps to 256 everywhere and works in reduced precision where the device gains by it.
+
     Camera: radius, pivot and focal length (in image sides) of the frontal view.
+
+    Raises InputError for settings that do not fit together.
     """
 
     z_dim: int = 512
@@ -142,7 +153,7 @@ class EG3DConfig:
 
 
 def from_mapping(settings: Mapping[str, object]) -> EG3DConfig:
-    """The config that a card spells out."""
+    """The config that a card spells out; raises InputError as `gpk.typed.to_dataclass` does, and for what does not fit together."""
     return to_dataclass(EG3DConfig, settings, source="EG3D config")
 
 
@@ -178,7 +189,7 @@ def planes_state(modules: Modules) -> dict[str, object]:
     """`plane_axes` as the renderer keeps them: of each plane a row for the axis along its width, height and depth.
 
     Forks correct the third plane, (z, y); the tensor of the published one turns the axes round, and is (z, x) whichever
-    way it is read.
+    way it is read. Empty where none are told; raises InputError where they are no axes of the world.
     """
     planes = modules.get("renderer", {}).get("plane_axes")
     if not isinstance(planes, list):

@@ -3,8 +3,8 @@ r"""EG3D (Chan et al., 2022, arXiv 2112.07945): w and a camera to a picture, thr
 A StyleGAN2 backbone draws the planes, a decoder turns their features into colour and density, a volume renderer makes
 a small feature image of them, and super-resolution the final one. The state-dict layout is the official one.
 
-Shapes: B batch, L latent layers, D latent width, Z noise width, P planes, C channels per plane, F colour features,
-N points, R image side, r side before super-resolution.
+Shapes: B batch, L latent layers, D latent width, Z noise width, P planes, C channels per plane, H and W sides of a
+plane, F colour features, N points, R image side, r a layer's side.
 """
 
 from __future__ import annotations
@@ -74,7 +74,10 @@ class EG3D(Generator):
     def mapping(
         self, z: Tensor, camera: Camera | None = None, *, truncation: float = 1.0, cutoff: int | None = None
     ) -> Tensor:
-        """Latents [B, L, D] for z [B, Z] under `camera`: the frontal one where None, lest identity drift with pose."""
+        """Latents [B, L, D] for z [B, Z] under `camera`: the frontal one where None, lest identity drift with pose.
+
+        Raises InputError where it takes labels and there are neither one camera nor B of them.
+        """
         label = None
         if self.config.c_dim:
             seen = _one_each(self.frontal() if camera is None else camera, len(z)).to(z.device, z.dtype)
@@ -113,7 +116,11 @@ class EG3D(Generator):
         rng: torch.Generator | None = None,
         resolution: int | None = None,
     ) -> Render:
-        """What `camera` sees of `planes`; many views of one subject need its planes only once."""
+        """What `camera` sees of `planes`, which w [B, L, D] drew; many views of one subject need its planes only once.
+
+        Without `rng` rays are sampled without jitter; `resolution` is as `forward` has it. Raises InputError where
+        there are neither one camera nor B of them.
+        """
         seen = _one_each(self.frontal() if camera is None else camera, len(planes)).to(planes.device, planes.dtype)
         features, depth = rendered(
             planes,
@@ -187,7 +194,7 @@ class EG3D(Generator):
         return {path: layer.noise_const for path, layer in layers.items()}
 
     def orbit(self, yaw: Tensor | float = 0.0, pitch: Tensor | float = 0.0) -> Camera:
-        """Cameras [B] at these angles off the frontal view, on the generator's device."""
+        """Cameras [B] at these angles off the frontal view, in radians, on the generator's device."""
         c = self.config
         camera = Camera.orbit(yaw, pitch, radius=c.avg_camera_radius, pivot=c.avg_camera_pivot, focal=c.focal)
         return camera.to(self.backbone.mapping.w_avg.device)

@@ -3,7 +3,7 @@ r"""The tri-plane field's features: a world point is projected on each plane, an
 The box of side box_warp around the origin maps to [-1, 1]; outside of it the planes are zero (Chan et al., 2022,
 arXiv 2112.07945, section 3.2).
 
-Shapes: B batch, P planes, C channels per plane, H and W sides of a plane, * any points.
+Shapes: B batch, P planes, C channels per plane, H and W sides of a plane, R rays, S samples along a ray.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from gpk_eg3d.config import PlaneAxes
 def sampled(planes: Tensor, points: Tensor, *, axes: Sequence[PlaneAxes], box_warp: float) -> Tensor:
     """Features [B, C, R, S] of `planes` [B, P, C, H, W] at world `points` [B, R, S, 3].
 
-    The first of a plane's `axes` runs along its width, the second along its height.
+    The first of a plane's `axes` runs along its width, the second along its height; `box_warp` is the box's side
+    in world units.
     """
     batch, count = planes.shape[:2]
     along = dict(zip("xyz", (points * (2 / box_warp)).unbind(-1), strict=True))

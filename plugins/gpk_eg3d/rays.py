@@ -21,7 +21,9 @@ from torch.nn import functional as F
 def stratified(
     batch: int, rays: int, n: int, *, start: float, end: float, like: Tensor, rng: torch.Generator | None
 ) -> Tensor:
-    """Depths [B, R, N] from start to end, each moved by a jitter in [0, 1) of a step; 0.5 everywhere without `rng`."""
+    """Depths [B, R, N] in world units from start to end, each moved by a jitter in [0, 1) of a step; 0.5 everywhere
+    without `rng`. Type and device are those of `like`.
+    """
     step = (end - start) / (n - 1)
     depths = torch.linspace(start, end, n, device=like.device, dtype=like.dtype)
     if rng is None:
@@ -30,14 +32,17 @@ def stratified(
 
 
 def activated(densities: Tensor, *, gain: float = 1.0, offset: float = 0.0) -> Tensor:
-    """Density per world unit, above 0, for a raw one of any shape."""
+    """Density per world unit, above 0, for a raw one s of any shape: softplus(gain s + offset - 1)."""
     return F.softplus(densities * gain + (offset - 1))
 
 
 def march(
     depths: Tensor, densities: Tensor, *, gain: float = 1.0, offset: float = 0.0, opaque_far: bool = False
 ) -> tuple[Tensor, Tensor]:
-    """Weights of the intervals [B, R, S-1] and of the samples [B, R, S], for sorted depths and raw densities."""
+    """Weights of the intervals [B, R, S-1] and of the samples [B, R, S], for sorted depths and raw densities [B, R, S].
+
+    With `opaque_far` the last interval lets nothing through; `gain` and `offset` are `activated`'s.
+    """
     middle = (densities[..., 1:] + densities[..., :-1]) / 2
     thickness = activated(middle, gain=gain, offset=offset) * depths.diff(dim=-1)
     alpha = -torch.expm1(-thickness)

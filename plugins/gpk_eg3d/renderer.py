@@ -1,6 +1,7 @@
 r"""The volume renderer: planes and a camera to a feature image, by two passes along each ray.
 
-Shapes: B batch, P planes, C channels, F colour features, n image side in rays, R = n n rays, S samples along a ray.
+Shapes: B batch, P planes, C channels, H and W sides of a plane, F colour features, n image side in rays, R = n n rays,
+S samples along a ray.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ def rendered(
     resolution: int,
     rng: torch.Generator | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Feature image [B, F, n, n], about [-1, 1], and depth [B, 1, n, n] of `planes` [B, P, C, H, W].
+    """Feature image [B, F, n, n], about [-1, 1], and depth [B, 1, n, n] in world units, of `planes`
+    [B, P, C, H, W]; `resolution` is n.
 
     Without `rng` every ray has the same stratified samples and the same quantiles: no flicker between views.
     """

@@ -48,7 +48,9 @@ class Superresolution(nn.Module):
         return [(name, block) for name, block in self.named_children() if isinstance(block, SynthesisBlock)]
 
     def forward(self, features: Tensor, w: Tensor, half: torch.dtype | None = None) -> Tensor:
-        """`w` [B, D]; features of another side than the network's are resized first, bilinearly."""
+        """`w` [B, D]; features of another side than the network's are resized first, bilinearly. `half` is the type of
+        reduced precision, as a block's.
+        """
         if self.antialias:
             features = resize(features, self.side)
         elif features.shape[-1] != self.side:

@@ -1,6 +1,8 @@
 """The whole evaluation: every protocol for every variant of every subject, one after the other, resumable.
 
 What is done stands in the run's log, a line for each; the same command does what is missing.
+
+Shapes: E examples, D latent width, R image side.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ FILED = {"subject": "sitter", "variant": "way"}
 @dataclass(frozen=True)
 class Measured:
     """What one protocol gave for one variant of one subject: `figures` by what was looked at; `study` where the variant
-    belongs to one; `numbers` that were tuned, by `images_seen` pictures.
+    belongs to one; `curve` is ID_sim by weight, of paths alone; `numbers` that were tuned, by `images_seen` pictures.
     """
 
     subject: str

@@ -1,6 +1,6 @@
 """The networks that measure: judges of identity, distances, a reader of attributes; and those that are not to be had.
 
-Shapes: N pictures, M references, R image side, F features.
+Shapes: N pictures, M references, R image side.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Instruments:
     digests: Mapping[str, str] = field(default_factory=dict)
 
     def against(self, images: Tensor, photos: Tensor) -> Figures:
-        """How near images [N, 3, R, R] come to their photos: means of PSNR, SSIM and each distance."""
+        """How near images [N, 3, R, R] come to their photos: means of PSNR in dB, SSIM and each distance."""
         photos = resize(photos, images.shape[-1])
         figures = {"PSNR": psnr(images, photos).mean().item(), "SSIM": ssim(images, photos).mean().item()}
         for name, distance in self.distances.items():
@@ -47,14 +47,16 @@ class Instruments:
 
     @torch.no_grad()
     def likenesses(self, images: Tensor, references: Tensor) -> dict[str, Tensor]:
-        """ID_sim [N] of each image, by each judge."""
+        """ID_sim [N] of each image [N, 3, R, R] to the references [M, 3, R, R], by each judge."""
         return {
             _called("ID_sim", name, self.judges): identity_similarity(_seen(judge, images), _seen(judge, references))
             for name, judge in self.judges.items()
         }
 
     def diversity(self, images: Tensor, references: Tensor) -> Figures:
-        """Intra-cluster diversity, by each distance; left out where no cluster is large enough."""
+        """Intra-cluster diversity (`gpk.metrics.diversity`) of images [N, 3, R, R] around the references [M, 3, R, R],
+        by each distance; left out where no cluster is large enough.
+        """
         each = {
             _called("diversity", name, self.distances): diversity(images, references, distance).item()
             for name, distance in self.distances.items()

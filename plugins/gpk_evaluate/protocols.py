@@ -1,4 +1,4 @@
-r"""The paper's protocols: each looks at a subject through the generator as it is now, and gives figures and pictures.
+r"""My3DGen's protocols: each looks at a subject through the generator as it is now, and gives figures and pictures.
 
     inversion       Table 1, and appendix D without PTI     held-out photos, placed in the hull
     interpolation   Fig. 4                                  paths between anchors, seen from many sides
@@ -6,9 +6,9 @@ r"""The paper's protocols: each looks at a subject through the generator as it i
     restoration     Table 3                                 held-out photos with a hole, or too coarse
     editing         Table 4                                 anchors moved along an attribute's direction
 
-Likeness is ID_sim (Eq. 2) to the photos learned from.
+Likeness is ID_sim (Eq. 2) to the photos learned from. Each raises InputError where its scene lacks what it needs.
 
-Shapes: N photos, M anchors, L latent layers, D latent width, R image side.
+Shapes: N photos, M anchors, B pictures, E examples, L latent layers, D latent width, R image side.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ FAR, HIGH = 0.35, 0.25
 @dataclass(frozen=True)
 class Scene:
     """Whom a protocol looks at: the context, whose generator is as it is to be measured and whose album was learned
-    from; anchors [M, L, D]; held-out photos; directions by attribute.
+    from; anchors [M, L, D]; held-out photos; directions [1, D] by attribute.
     """
 
     context: Context
@@ -229,3 +229,4 @@ FOLLOW: Mapping[Protocol, Callable[[Scene], Found]] = {
     "restoration": restoration,
     "editing": editing,
 }
+"""The protocols by name."""

@@ -21,6 +21,7 @@ class Evaluation:
     """Which protocols are followed, against what, and every number in them.
 
     A study tunes personas anew, by the run's own settings but for one, and puts them through inversion and synthesis.
+    Raises InputError where there is nothing to do, or a number or a name cannot be.
     """
 
     tasks: tuple[str, ...] = option(

@@ -26,6 +26,7 @@ TITLES = {
     "sizes": "Size of the album (Table 6)",
     "layouts": "Layout of LoRA (Fig. 11)",
 }
+"""Of the tables; numbers of tables and figures are My3DGen's."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,10 @@ def tables(measured: Sequence[Measured]) -> list[Table]:
 
 
 def to_markdown(measured: Sequence[Measured], facts: Mapping[str, Any]) -> str:
-    """All tables, and by whom they were judged."""
+    """All tables, by whom they were judged, and what each way cost.
+
+    `facts` has the sha256 of every network's weights by name, in `networks`, and why others are not here, in `absent`.
+    """
     subjects = len({m.subject for m in measured})
     parts = [
         f"Means over {subjects} subject{'s' * (subjects > 1)}"
@@ -115,7 +119,9 @@ def write_curve(path: Path, measured: Sequence[Measured]) -> bool:
 
 
 def write_sheets(run: Run, measured: Sequence[Measured]) -> list[Path]:
-    """A contact sheet for each subject and protocol: what it was made from, and a column for each variant."""
+    """Writes a contact sheet for each subject and protocol, of what it was made from and a column for each variant, and
+    returns their files.
+    """
     written = []
     for subject, protocol in dict.fromkeys((m.subject, m.protocol) for m in measured):
         columns: dict[str, Tensor] = {}

@@ -1,6 +1,8 @@
 """What is compared: the run's own persona, the generator as it was, and personas tuned here for comparison.
 
 Every comparison is by the same loop, on the same anchors, with the run's own settings but for what is compared.
+
+Shapes: N photos, L latent layers, D latent width.
 """
 
 from __future__ import annotations
@@ -42,7 +44,8 @@ class Subject:
 
 @dataclass(frozen=True)
 class Variant:
-    """One variant: its name, the study that it belongs to, the settings it is tuned by, and how many photos.
+    """One variant: its name, the study that it belongs to, the settings it is tuned by, and how many photos, all
+    where None.
 
     Without settings nothing is tuned: it is the run's own persona, or with `pretrained` none at all.
     """
@@ -112,6 +115,6 @@ def persona_of(subject: Subject, variant: Variant, run: Run) -> Persona | None:
 
 
 def anchors_of(subject: Subject, variant: Variant, persona: Persona | None) -> Tensor:
-    """The variant's anchors [N, num_ws, D]: the persona's, which may have moved with it, or as inversion found them."""
+    """The variant's anchors [N, L, D]: the persona's, which may have moved with it, or as inversion found them."""
     anchors = subject.inverted if persona is None else persona.anchors
     return anchors_as_ws(anchors, subject.context.generator.latent.num_ws)

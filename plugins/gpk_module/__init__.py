@@ -24,14 +24,14 @@ SUMMARY = "any torch module of yours, imported and run: module:package.file:fact
 
 
 def variant(which: str) -> Backend:
-    """The backend of the module that `which`, "package.file:factory", names; see `gpk_module.backend`."""
+    """The backend of the module that `which`, "package.file:factory", names; see `gpk_module.backend.backend_of`."""
     from gpk_module.backend import backend_of
 
     return backend_of(which)
 
 
 def refuse(config: Any) -> Generator:  # noqa: ANN401 - nothing is made of it
-    """The family alone has no generator."""
+    """Raises InputError: the family alone has no generator."""
     raise InputError(f"which module? {SUMMARY}")
 
 

@@ -1,10 +1,10 @@
 r"""L1 between the Laplacian pyramids of two pictures: a distance for any domain, without a network.
 
-Lap1(a, b) = sum_j 2^{2j} |L_j(a) - L_j(b)|_1     (Bojanowski et al., 2018, "Optimizing the latent space of generative
-                                                  networks", arXiv 1707.05776, after Ling and Okada, 2006)
+    Lap1(a, b) = sum_j 2^{2j} |L_j(a) - L_j(b)|_1
 
-L_j is the j-th band: a level less what is left of it after halving and doubling; the last is the coarsest picture.
-2^{2j} makes up for how few pixels a coarse band has: in means over pixels, as here, every band counts alike.
+(Bojanowski et al., 2018, "Optimizing the latent space of generative networks", arXiv 1707.05776, after Ling and Okada,
+2006). L_j is the j-th band: a level less what is left of it after halving and doubling; the last is the coarsest
+picture. 2^{2j} makes up for how few pixels a coarse band has: in means over pixels, as here, every band counts alike.
 
 Shapes: B batch, R image side.
 """

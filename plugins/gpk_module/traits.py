@@ -24,7 +24,9 @@ WIDTHS = ("z_dim", "latent_dim", "nz", "latent_size", "z_size", "noise_dim", "co
 RANGE = "output_range"
 """The attribute that says between which numbers pictures are, as (low, high)."""
 NAMED = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0)}
+"""Ranges that have a name."""
 LAST: Mapping[type[nn.Module], str] = {nn.Sigmoid: "sigmoid", nn.Tanh: "tanh", nn.Hardtanh: "tanh"}
+"""What a module may end in, and the name of its range then."""
 CODES = 16
 """Random codes at which the pictures' range is seen."""
 _LAYERS = (
@@ -36,9 +38,9 @@ _LAYERS = (
 
 @dataclass(frozen=True)
 class Traits:
-    """`width` is Z; `column` whether a code is [B, Z, 1, 1]; `low` and `high` the ends of the pictures' range, and
-    `why` those were taken; `sites` the weights that gradients reach, by their paths; `folded`
-    how many of the weights were computed from others, by spectral norm or the like, and are plain ones now.
+    """`width` is Z; `column` whether a code is [B, Z, 1, 1]; `resolution` R and `channels` C; `low` and `high` the ends
+    of the pictures' range, and `why` those were taken; `sites` the weights that gradients reach, by their paths;
+    `folded` how many of the weights were computed from others, by spectral norm or the like, and are plain ones now.
     """
 
     width: int
@@ -61,7 +63,8 @@ class Traits:
 
 
 def recognise(module: nn.Module, *, width: int | None = None, spread: str | None = None) -> Traits:
-    """The traits of `module` on the CPU, in eval mode; `width` and `spread` are what the user says of them.
+    """The traits of `module` on the CPU, in eval mode. `width` and `spread` are what the user says of the code's width
+    and of the pictures' range, the latter as one of NAMED or as in "0..255".
 
     Raises InputError where it is no generator of pictures, or one that cannot be told.
     """

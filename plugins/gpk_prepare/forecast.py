@@ -19,6 +19,7 @@ from gpk_tasks.pose.settings import Posing
 STEP = 3.0
 """Renders that a step of a descent takes, there, back, and what looks at the picture: 2.5 to 3.4 on minicat."""
 DESCENTS = 2
+"""Of a photo: alone, and around the album's subject."""
 LONG = 1.0
 """Seconds: a render that took longer is not repeated to be sure of it."""
 
@@ -32,7 +33,7 @@ def seconds_of_posing(generator: Generator, photos: int, settings: Posing) -> fl
 
 @torch.no_grad()
 def seconds_of_render(generator: Generator) -> float:
-    """Seconds of one picture; of three the quickest, unless they are slow."""
+    """Seconds of one picture; of three the quickest, unless they take longer than LONG."""
     like = next(generator.parameters())
     z = torch.randn(1, generator.latent.z_dim, generator=seeded(0, "forecast")).to(like.device)
     frontal = generator.frontal()

@@ -33,7 +33,7 @@ from gpk_tasks.pose.pose import Posing, estimated
 
 
 def given(labels: Mapping[str, Tensor], faces: Mapping[str, object]) -> dict[str, Pose]:
-    """The user's own cameras."""
+    """The poses of the `faces`' photos that have a label [25], by the photo's name: the user's own cameras."""
     known = [name for name in faces if name in labels]
     angles = [Camera.from_label(labels[name]).angles()[:, 0].tolist() for name in known]
     rows = zip(known, angles, strict=True)
@@ -54,7 +54,7 @@ def posed(
 ) -> dict[str, Pose]:
     """The cameras of the photos with these faces, by name, all together; from the state, where it has them of exactly
     these. The crops in the album `out` are brought up to the squares that were found with them. `looking` says how
-    cameras are looked for, as always where None.
+    cameras are looked for, as always where None. Raises as `estimated` and `cut_anew` do.
     """
     squares = {face.crop: face.square for face in faces.values()}
     of = tuple(sorted(squares))

@@ -45,7 +45,8 @@ SHEET = "contact-sheet.png"
 @dataclass(frozen=True)
 class Instruments:
     """What looks at the photos: `find` says where the squares are, `judge` who it is, and `context` has the generator
-    whose cameras they get; None where something is not here, and `missing` says what and how to get it.
+    whose cameras they get; None where something is not here, and `missing` says what and how to get it. `labels` are
+    the cameras [25] that the user gave, by photo.
     """
 
     find: Find

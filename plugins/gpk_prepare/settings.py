@@ -19,8 +19,8 @@ DETECT = "detect"
 class Preparation:
     """What decides the album, besides the photos: a folder of other settings is another album.
 
-    `side` is the generator's, `cropped` how squares are found (detect, centre, none, or the digest of a boxes' file),
-    `detector` and `judge` are names, `labels` the digest of the user's, where he has any.
+    `side` is the generator's in pixels, `cropped` how squares are found (detect, centre, none, or the digest of a
+    boxes' file), `detector` and `judge` are names, `labels` the digest of the user's, where he has any.
     """
 
     backend: str

@@ -4,7 +4,7 @@ Reasons begin with a word that stays the same (stranger, mirrored, repeats, blur
 They are looked for in an order in which one does not hide another: a stranger is no duplicate to keep, and of a burst
 the sharpest of those photos stays with which nothing else is wrong.
 
-Shapes: F features.
+Shapes: M strangers, F features.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def choices(
     poses: Mapping[str, Pose],
     decisions: Mapping[str, bool],
 ) -> list[Choice]:
-    """The lines of `selection.csv`, by the photo's name."""
+    """The lines of `selection.csv`, photo by photo; `decisions` are the user's own, by the photo's name, and win."""
     against = about_poses(poses)
     lines = []
     for name, reading in readings.items():

@@ -5,6 +5,8 @@
 
 A reading counts as long as the file's sha256 is the same; poses count for exactly the crops they were found for, since
 all photos of an album have their say in each.
+
+Shapes: M strangers, F features.
 """
 
 from __future__ import annotations
@@ -29,11 +31,14 @@ from gpk_runs.state import read_state, write_state
 HOME = ".prepare"
 STATE = "state.safetensors"
 State = tuple[dict[str, Tensor], dict[str, Any]]
+"""What a search that was stopped goes on from: `gpk_tasks.descent.State`."""
 
 
 class PreparationState:
-    """Readings by photo, what the judge saw by crop, poses by crop, the strangers that it saw; `posing` is a search for
-    poses that was stopped, and `posing_of` the crops whose poses are known or looked for.
+    """Readings by photo, what the judge saw by crop, poses by crop, the strangers [M, F] that it saw; `posing` is a
+    search for poses that was stopped, and `posing_of` the crops whose poses are known or looked for.
+
+    Raises RunError where the album's file is damaged or another version's.
     """
 
     def __init__(self, album: Path) -> None:
@@ -84,7 +89,8 @@ class PreparationState:
 def opened(album: Path, settings: Preparation) -> Iterator[PreparationState]:
     """The state of the album in this folder, new or as it was left; nobody else writes there inside the block.
 
-    Raises RunError where the folder holds something else, or an album of other settings.
+    Raises RunError where the folder is in use, cannot be written to, or holds something else, a damaged state, or an
+    album of other settings.
     """
     _require_album_or_empty(album)
     lock = claim(album / HOME, settings.to_json())
@@ -95,7 +101,7 @@ def opened(album: Path, settings: Preparation) -> Iterator[PreparationState]:
 
 
 def saving(state: PreparationState, every: float, clock: Callable[[], float]) -> Callable[[bool], None]:
-    """A function that saves where the last time is `every` seconds ago, or where it is stored to."""
+    """A function that saves where the last time is `every` seconds ago by the `clock`, or where it is told to."""
     last = clock()
 
     def save(now: bool) -> None:

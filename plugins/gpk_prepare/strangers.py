@@ -18,7 +18,7 @@ COUNT = 32
 """Strangers, and so 496 pairs: enough for the likeness that one in a hundred of them reaches."""
 STAGE = "strangers to compare with"
 YAW, PITCH = 0.5, 0.2
-"""Views within which they look out of the picture."""
+"""Radians off the front within which they are seen."""
 
 
 def random_subjects(

@@ -31,7 +31,7 @@ def build(config: Mapping[str, Any]) -> Generator:
 
 
 def fit(config: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> Mapping[str, Any]:
-    """`config` with every size that a file's tensors tell."""
+    """`config` with every size that a file's tensors tell; raises InputError where they do not fit it or each other."""
     from gpk_stylegan2.config import from_mapping, infer
 
     return dataclasses.asdict(infer(from_mapping(config), shapes))

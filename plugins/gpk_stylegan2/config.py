@@ -17,13 +17,15 @@ from gpk.typed import to_dataclass
 from gpk_stylegan2.settings import ANY, official, require_known
 
 Shapes = Mapping[str, tuple[int, ...]]
+"""The shapes of a file's tensors, by name."""
 
 
 @dataclass(frozen=True)
 class StyleGAN2Config:
     """Settings by their official constructor names; `mapping_*` are those of the mapping network.
 
-    The last `num_fp16_res` resolutions run in reduced precision where the device gains by it.
+    The last `num_fp16_res` resolutions run in reduced precision where the device gains by it; activations stay within
+    ±`conv_clamp`, where it is a number. Raises InputError for what this network cannot be.
     """
 
     z_dim: int = 512
@@ -44,12 +46,15 @@ class StyleGAN2Config:
 
 
 def from_mapping(settings: Mapping[str, object]) -> StyleGAN2Config:
-    """The config that a card spells out."""
+    """The config that a card spells out; raises InputError as `gpk.typed.to_dataclass` does, and for what the network cannot be."""
     return to_dataclass(StyleGAN2Config, settings, source="StyleGAN2 config")
 
 
 def from_official(init_kwargs: Mapping[str, object]) -> StyleGAN2Config:
-    """The config in the constructor arguments that an official checkpoint carries; class labels are refused."""
+    """The config in the constructor arguments that an official checkpoint carries.
+
+    Raises InputError for sizes that are missing, and as `official_settings` does.
+    """
     sizes = ("z_dim", "w_dim", "img_resolution", "img_channels")
     if absent := [name for name in sizes if name not in init_kwargs]:
         raise InputError(f"the official arguments lack {', '.join(absent)}")
@@ -70,6 +75,7 @@ MAPPING: Mapping[str, object] = {
 SIZES: Mapping[str, object] = {
     "z_dim": ANY, "c_dim": ANY, "w_dim": ANY, "img_resolution": ANY, "img_channels": ANY, "mapping_kwargs": ANY
 }  # fmt: skip
+"""Those of the whole generator."""
 FLAT_DEFAULTS: Mapping[str, object] = {"num_fp16_res": 4, "conv_clamp": 256}
 """What the stylegan3 repository's StyleGAN2, whose arguments are flat, has where they are not said."""
 
@@ -93,7 +99,7 @@ def official_settings(init_kwargs: Mapping[str, object]) -> dict[str, object]:
 
 
 def mapping_settings(mapping_kwargs: Mapping[str, object]) -> dict[str, object]:
-    """What official `mapping_kwargs` state, by our names."""
+    """What official `mapping_kwargs` state, by our names; raises InputError for what this network does not do."""
     require_known(mapping_kwargs, MAPPING, where="mapping_kwargs")
     ours = {"num_layers": "mapping_layers", "lr_multiplier": "mapping_lr_multiplier"}
     return {name: mapping_kwargs[theirs] for theirs, name in ours.items() if theirs in mapping_kwargs}
@@ -109,7 +115,10 @@ def refuse_other_families(names: Iterable[str]) -> None:
 
 
 def infer(config: StyleGAN2Config, shapes: Shapes) -> StyleGAN2Config:
-    """`config` with every size that the tensors of a file tell, by their names in the official layout."""
+    """`config` with every size that the tensors of a file tell, by their names in the official layout.
+
+    Raises WeightsError that names the tensor which is missing, does not fit the others, or is for class labels.
+    """
     if "mapping.embed.weight" in shapes:
         raise WeightsError("mapping.embed.weight: a class-conditional StyleGAN2 is not supported")
     mapping = mapping_sizes(shapes, "mapping.")
@@ -119,7 +128,10 @@ def infer(config: StyleGAN2Config, shapes: Shapes) -> StyleGAN2Config:
 
 
 def mapping_sizes(shapes: Shapes, prefix: str) -> dict[str, int]:
-    """z_dim, w_dim and mapping_layers of the mapping network under `prefix`, whose label embedding may be absent."""
+    """z_dim, w_dim and mapping_layers of the mapping network under `prefix`, whose label embedding may be absent.
+
+    Raises WeightsError where tensors are missing or do not fit.
+    """
     layers = 0
     while f"{prefix}fc{layers}.weight" in shapes:
         layers += 1
@@ -131,7 +143,11 @@ def mapping_sizes(shapes: Shapes, prefix: str) -> dict[str, int]:
 
 
 def synthesis_sizes(shapes: Shapes, prefix: str, channel_base: int, channel_max: int) -> dict[str, int]:
-    """img_resolution, img_channels, channel_base and channel_max of the synthesis network under `prefix`."""
+    """img_resolution, img_channels, channel_base and channel_max of the synthesis network under `prefix`; the given
+    `channel_base` and `channel_max` stand where the tensors leave them open.
+
+    Raises WeightsError where tensors are missing or do not fit each other.
+    """
     pattern = re.compile(re.escape(prefix) + r"b(\d+)\.conv1\.weight")
     channels = {int(m[1]): shape[0] for name, shape in shapes.items() if (m := pattern.fullmatch(name))}
     if 4 not in channels:

@@ -30,9 +30,11 @@ from gpk_stylegan2.resample import binomial_filter, smoothed
 
 Activation = Literal["linear", "lrelu"]
 SLOPE = 0.2
+"""Leaky ReLU's below 0 (Karras et al., 2019, arXiv 1812.04948, appendix C)."""
 GAIN = math.sqrt(2)
 """Leaky ReLU's gain, which keeps the variance."""
 EPSILON = 1e-8
+"""Under a square root, against division by zero."""
 
 
 class FullyConnected(nn.Module):
@@ -62,7 +64,11 @@ class FullyConnected(nn.Module):
 
 
 class SynthesisLayer(nn.Module):
-    """Modulated convolution, noise, bias, leaky ReLU, clamp: [B, C, H, W] to [B, O, H, W], or twice the sides."""
+    """Modulated convolution, noise, bias, leaky ReLU, clamp: [B, C, H, W] to [B, O, H, W], or twice the sides where
+    `up`.
+
+    `resolution` is the side after it; the result stays within [-clamp, clamp] where there is a `clamp`.
+    """
 
     noise_const: Tensor
     resample_filter: Tensor

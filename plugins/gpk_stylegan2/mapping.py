@@ -36,7 +36,9 @@ class MappingNetwork(nn.Module):
     def forward(
         self, z: Tensor, label: Tensor | None = None, *, truncation: float = 1.0, cutoff: int | None = None
     ) -> Tensor:
-        """Truncation psi applies to the first `cutoff` layers, to all where None."""
+        """Truncation psi applies to the first `cutoff` layers, to all where None. Raises InputError without a label
+        where there has to be one.
+        """
         w = normalised(z)
         if self.label_dim:
             if label is None:

@@ -1,6 +1,6 @@
 r"""StyleGAN2 (Karras et al., 2020, arXiv 1912.04958): w to a picture, with the official state-dict layout.
 
-Shapes: B batch, L latent layers, D latent width, Z noise width, R image side.
+Shapes: B batch, L latent layers, D latent width, Z noise width, R image side, r a layer's side.
 """
 
 from __future__ import annotations

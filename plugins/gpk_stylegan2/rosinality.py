@@ -8,8 +8,12 @@ r"""Rosinality's StyleGAN2 checkpoints by the official names: the same network, 
     synthesis.b{8*2^i}.conv0, conv1, torgb  convs.{2i}, convs.{2i+1}, to_rgbs.{i}
     noise_const [r, r] of layer j           noises.noise_{j} [1, 1, r, r]
 
+with i and j counted from 0.
+
 What a file does not hold: the filters, which are always [1, 3, 3, 1]; before noise maps were stored, those, drawn here
 from N(0, 1) as in training; in a training's own checkpoints the mean of w, measured here over AVERAGED samples.
+
+Shapes: C channels, r a layer's side, L latent layers, D latent width.
 """
 
 from __future__ import annotations
@@ -30,7 +34,9 @@ SETTINGS: Mapping[str, object] = {"mapping_lr_multiplier": 0.01, "num_fp16_res":
 AVERAGE = "latent_avg"
 """The mean of w, which lies beside the network it belongs to."""
 AVERAGED = 10_000
+"""Samples that the mean of w is measured over where a file has none."""
 FILTERS = re.compile(r"(convs\.\d+\.conv\.blur|to_rgbs\.\d+\.upsample)\.kernel")
+"""Names of the filters that some files store."""
 LAYER = {
     "weight": "conv.weight",
     "bias": "activate.bias",
@@ -38,12 +44,14 @@ LAYER = {
     "affine.weight": "conv.modulation.weight",
     "affine.bias": "conv.modulation.bias",
 }
+"""What the tensors of a convolution are called there, by the official names."""
 TORGB = {
     "weight": "conv.weight",
     "bias": "bias",
     "affine.weight": "conv.modulation.weight",
     "affine.bias": "conv.modulation.bias",
 }
+"""The same of a projection to RGB."""
 
 
 def is_rosinality(tensors: Mapping[str, Tensor]) -> bool:

@@ -8,7 +8,9 @@ from gpk.errors import InputError
 
 
 def official(kwargs: Mapping[str, object], name: str) -> Mapping[str, object]:
-    """The nested keyword arguments `name` of an official constructor call, empty where absent."""
+    """The nested keyword arguments `name` of an official constructor call, empty where absent; raises InputError where
+    they are no mapping.
+    """
     nested = kwargs.get(name) or {}
     if not isinstance(nested, Mapping):
         raise InputError(f"{name} is {nested!r}, not a mapping")

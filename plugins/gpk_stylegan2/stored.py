@@ -14,6 +14,7 @@ from typing import Any
 from gpk.errors import InputError
 
 Modules = Mapping[str, Mapping[str, Any]]
+"""The plain attributes of each module by its path: `gpk.checkpoint.Stored.modules`."""
 LINEAR = ("affine", "embed")
 """Fully connected layers that have no activation."""
 
@@ -38,7 +39,9 @@ def synthesis_state(modules: Modules, prefix: str) -> dict[str, object]:
 
 
 def clamp_state(modules: Modules, prefix: str) -> dict[str, object]:
-    """The `conv_clamp` that all layers below `prefix` have; empty where none tells one."""
+    """The `conv_clamp` that all layers below `prefix` have; empty where none tells one. Raises InputError where they
+    differ.
+    """
     told = {own["conv_clamp"]: path for path, own in modules.items() if path.startswith(prefix) and "conv_clamp" in own}
     if len(told) > 1:
         some = ", ".join(f"{clamp} in {path}" for clamp, path in told.items())

@@ -20,7 +20,11 @@ from gpk_stylegan2.resample import binomial_filter, doubled
 
 
 class SynthesisBlock(nn.Module):
-    """One resolution. With `in_channels` 0 it starts from the learned constant and has one convolution, else two."""
+    """One resolution. With `in_channels` 0 it starts from the learned constant and has one convolution, else two.
+
+    `up` doubles the side, `reduced` marks a block that may work in reduced precision, and activations stay within
+    [-clamp, clamp] where there is a `clamp`.
+    """
 
     resample_filter: Tensor
 
@@ -122,7 +126,11 @@ class Synthesis(nn.Module):
         return {f"{prefix}.{b}.{name}": layer for b, block in self.blocks() for name, layer in block.layers()}
 
     def forward(self, w: Tensor, noise: Sequence[Tensor | None], half: torch.dtype | None = None) -> Tensor:
-        """The picture in w's precision; `noise` holds one map or None for each convolution."""
+        """The picture in w's precision; `noise` holds one map or None for each convolution, `half` is as a block has
+        it.
+
+        Raises InputError for w of another number of layers.
+        """
         if w.ndim != 3 or w.shape[1] != self.num_ws:
             raise InputError(f"w is {list(w.shape)}; this generator takes [B, {self.num_ws}, D], one per layer")
         latents, maps = w.unbind(1), list(noise)
@@ -142,7 +150,7 @@ def noise_for(
     """What each of `layers` adds: a map [1 or B, 1, r, r], or None for no noise.
 
     A mapping of maps leaves the layers it does not name with their stored ones; a name that is none of the layers'
-    raises UnknownNameError.
+    raises UnknownNameError. Noise "random" needs the `rng`: InputError without.
     """
     if isinstance(noise, Mapping):
         for path in noise:

@@ -3,7 +3,7 @@
 A file is read by `gpk_checkpoints.arrays`. The ones that are written here are safetensors with a tensor `w` [N, L, D],
 and also tell whose generator they are for, since a code says nothing to another one.
 
-Shapes: N codes, L latent layers, D latent width.
+Shapes: N codes, n chosen ones, L latent layers, D latent width.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from gpk_checkpoints.arrays import Array, read_array
 from gpk_checkpoints.files import write_safetensors
 
 FORMAT = "gpk-codes/1"
+"""Of the files that are written here, in their metadata."""
 
 
 def codes_of(context: Context, file: Path | None) -> tuple[Tensor, str]:

@@ -2,6 +2,8 @@
 
 Inversion, placement, poses, tuning and pivotal tuning are descents. They differ in what is free, in the loss, and in
 what a step may do afterwards; the loop, the rates, and what a state holds are here.
+
+Shapes: B codes, L latent layers, D latent width.
 """
 
 from __future__ import annotations
@@ -156,7 +158,8 @@ def backward_of_sum(w: Tensor, loss: Callable[[Tensor, slice], Loss], *, at_once
 def figures_of(losses: Sequence[Loss], *, stage: str, step: int, remedy: str) -> dict[str, float]:
     """The mean terms of a step whose photos were taken in parts.
 
-    Raises RecipeError where one is not finite: a step further every number would be lost.
+    Raises RecipeError where one is not finite, since a step further every number would be lost; it names the `stage`
+    and the `step` (counted from 0), and the `remedy` to try.
     """
     figures = {
         "l2": torch.cat([loss.l2.detach() for loss in losses]).mean().item(),

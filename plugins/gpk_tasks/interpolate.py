@@ -3,8 +3,11 @@ r"""Paths between two anchors: the subject turning from one of its photos into a
     w(s) = (1 - s) w_i + s w_j
 
 My3DGen (section 4.2) takes 10 random pairs of anchors, 10 equally spaced weights s from 0 to 1, and for each the mean
-ID_sim of 20 random views. The animation goes there and back, s = (1 - cos t) / 2, while the camera sways, yaw =
-A sin t; the way back has the codes of the way there, so each is drawn once and seen twice.
+ID_sim of 20 random views. The animation goes there and back while the camera sways,
+
+    s = (1 - cos t) / 2,   yaw = A sin t
+
+and the way back has the codes of the way there, so each is drawn once and seen twice.
 
 Shapes: M anchors, P pairs, S weights, V views, F frames, L latent layers, D latent width, R image side.
 """
@@ -49,7 +52,7 @@ Pair = tuple[int, int]
 
 @dataclass(frozen=True)
 class Interpolation:
-    """Between which anchors, how finely, and from where they are seen."""
+    """Between which anchors, how finely, and from where they are seen. Raises InputError for what cannot be."""
 
     pairs: int = option(10, "How many pairs of anchors, drawn at random.")
     between: tuple[str, ...] = option((), "Instead: these pairs, counted from 0, such as 0:5,2:7.")
@@ -78,7 +81,7 @@ def interpolate(context: Context, settings: Interpolation, run: Run) -> Mapping[
     [P·S, L, D] path by path, their `pairs` and `weights`, and the animation `paths.webp`.
 
     Returns for each pair the change from frame to frame, and ID_sim of its views to the context's album where there are
-    both that and a judge.
+    both that and a judge. Raises InputError for anchors that are not there, and as `codes_of` does.
     """
     codes, kind = codes_of(context, settings.codes)
     pairs = named_pairs(settings.between) or random_pairs(len(codes), settings.pairs, seed=settings.seed)

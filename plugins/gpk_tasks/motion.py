@@ -7,7 +7,7 @@ The camera's loops are yaw = A sin t, pitch = -B cos t. A code goes through its 
 so that it is at rest at every anchor, its acceleration too: there it neither jumps nor jerks. Weights are positive and
 sum to 1, and so the path never leaves the anchors' hull, as a spline through them would.
 
-Shapes: F frames, M anchors.
+Shapes: F frames, M anchors, R image side.
 """
 
 from __future__ import annotations

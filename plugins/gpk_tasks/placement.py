@@ -7,7 +7,7 @@ arXiv 2203.17272, section 4):
     w = sum_i alpha_i w_i + offset,   alpha = s / sum(s),   s = softplus_100(free + beta) - beta
     loss = Eq. 1 + sum_weight * (sum(s) - 1)^2 + offset_weight * |offset|^2 on the first layers
 
-Shapes: N photos, M anchors, L latent layers, D latent width, R image side.
+Shapes: N photos, B photos in a part of a step, M anchors, L latent layers, D latent width, R image side.
 """
 
 from __future__ import annotations
@@ -38,9 +38,11 @@ class Placement:
     `lr` is the rate of the coordinates, `lr_offset` that of the offsets, which are counted in `unit`s: of w itself, or
     of its spread (the root mean square distance from its mean), which is the same on every generator. `offset` weighs
     the sum or the `mean` of their squares over the first `offset_layers` layers, all of them where None; `total` the
-    square of what
-    the coordinates' sum is off one, before it is made one. `warmup` and `decay` are the shares of the steps in which
-    the rates rise, and fall along a cosine. `side`: larger renders are compared at this side.
+    square of what the coordinates' sum is off one, before it is made one; `l2` and `perceptual` the terms of Eq. 1.
+    `warmup` and `decay` are the shares of the steps in which the rates rise, and fall along a cosine. `side`: larger
+    renders are compared at this side, in pixels. The hull is dilated by `beta`.
+
+    Raises RecipeError for a number out of range.
     """
 
     steps: int = 30
@@ -112,7 +114,7 @@ def place(
 
     With `degrade` renders and photos are compared as it leaves them (`gpk.loss.Reconstruction`). `memory` is what a
     step may take, in GiB; `stage` names the progress. `tick` is called after every step with a function that gives the
-    state; `start` is such a state, to go on from.
+    state; `start` is such a state, to go on from. Raises RecipeError where the descent diverges.
     """
     s = settings
     photos = _Photos(context, anchors, album, s, degrade)

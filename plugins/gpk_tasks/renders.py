@@ -4,7 +4,7 @@ Many views of one code are made of the same planes, so whoever wants many asks f
 radians off the frontal view: a yaw is the real angle, a pitch of 0.25 a real one of 0.16 (`gpk.camera`). A positive
 yaw moves the camera to the picture's right, a positive pitch moves it down.
 
-Shapes: N photos or codes, V views, L latent layers, D latent width, R image side.
+Shapes: N photos or codes, B of them at once, V views, L latent layers, D latent width, R image side.
 """
 
 from __future__ import annotations

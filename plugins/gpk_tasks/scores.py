@@ -1,6 +1,6 @@
 """How well pictures show a subject: figures against photos, and likeness.
 
-Shapes: N pictures, R image side.
+Shapes: N pictures, M references, R image side, r side of masks.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def score(
     masks: Tensor | None = None,
     real: Tensor | None = None,
 ) -> dict[str, float]:
-    """Mean figures of renders [N, 3, R, R] against photos: PSNR and SSIM, the distance that reports, PSNR inside
-    `masks` [N, 1, R, R], and ID_sim to the reference photos where the context has a judge.
+    """Mean figures of renders [N, 3, R, R] against photos: PSNR in dB, SSIM, the distance that reports, PSNR inside
+    `masks` [N, 1, R, R], and ID_sim to the reference photos [M, 3, R, R] where the context has a judge.
 
     Of photos that were cropped beyond their edge `real` [N, 1, r, r] tells which pixels are their own. PSNR and SSIM
     leave the others out; the distance sees the photo's in the render too, and so nothing of them.
@@ -49,6 +49,6 @@ def score(
 
 @torch.no_grad()
 def similarity(judge: Judge, images: Tensor, references: Tensor) -> float:
-    """Mean ID_sim of images [N, 3, R, R] to the reference photos."""
+    """Mean ID_sim of images [N, 3, R, R] to the reference photos [M, 3, R, R]."""
     seen = (in_parts(judge, pictures, size=AT_ONCE) for pictures in (images, references))
     return identity_similarity(*seen).mean().item()

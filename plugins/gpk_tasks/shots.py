@@ -4,7 +4,7 @@ stopped.
 Pictures are kept as bytes and no larger than they are shown: the sheets and frames of them are the same, whether the
 run was stopped or not.
 
-Shapes: K shots, R image side.
+Shapes: n rows of a shot, or of all, F frames, R image side.
 """
 
 from __future__ import annotations

@@ -5,10 +5,10 @@ Coordinates are drawn from P_beta (`gpk.hull`), a few anchors each as MyStyle do
 4): middle + truncation * (code - middle). A hull's middle is the mean of its anchors, and every code between is in the
 hull. Without a subject the codes are the generator's own, z from a normal distribution, and the middle is its mean w.
 
-A picture depends on the seed and its number alone: the first ones are the same, however many are made, but
-for rounding.
+A picture depends on the seed and its number alone: the first ones are the same, however many are made, but for
+rounding.
 
-Shapes: N pictures, B pictures at once, M anchors, L latent layers, D latent width, R image side.
+Shapes: N pictures, M anchors, L latent layers, D latent width, Z noise width.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ SHOWN, ACROSS = 64, 8
 
 @dataclass(frozen=True)
 class Synthesis:
-    """What is drawn, and from where it is seen."""
+    """What is drawn, and from where it is seen. Raises InputError for what cannot be."""
 
     count: int = option(32, "How many pictures.")
     source: Literal["hull", "prior"] = option("hull", "The subject's hull, or the generator's own codes.")
@@ -72,7 +72,8 @@ class Drawn(NamedTuple):
 
 def synthesize(context: Context, settings: Synthesis, run: Run) -> Mapping[str, Any]:
     """Writes `settings.count` pictures, a contact sheet of the first, and `codes.safetensors`: their w and, from a
-    hull, their coordinates `alpha`, else their `z`, and their cameras' labels. Pictures that are there are kept.
+    hull, their coordinates `alpha`, else their `z`, and their cameras' labels. Pictures that are there are kept. Raises
+    InputError for the hull of no persona.
     """
     s, generator = settings, context.generator
     files = [run.pictures / f"{index:05}.png" for index in range(s.count)]

@@ -40,7 +40,7 @@ SIDE = 192
 
 @dataclass(frozen=True)
 class Views:
-    """Which codes, and from where they are seen."""
+    """Which codes, and from where they are seen. Raises InputError for what cannot be."""
 
     anchors: tuple[int, ...] = option((), "Which anchors, counted from 0, such as 0,3; with --codes, which of those.")
     codes: Path | None = option(None, "Instead of anchors: a file of codes, .npy, .npz, .pt or .safetensors.")
@@ -64,7 +64,7 @@ def views(context: Context, settings: Views, run: Run) -> Mapping[str, Any]:
     in world units, the cameras' labels and the codes `w`, and the animation `turntable.webp`.
 
     Returns for each code how far its frames differ, and ID_sim of its views to the context's album where there are both
-    that and a judge.
+    that and a judge. Raises InputError for a 2D generator, and as `codes_of` does.
     """
     grid = grid_of(settings.yaw, settings.pitch)
     loop = turntable(settings.frames, turn=settings.turn, nod=settings.nod)
@@ -100,7 +100,7 @@ def grid_of(yaw: Sequence[float], pitch: Sequence[float]) -> Tensor:
 
 
 def references(context: Context) -> Tensor | None:
-    """What the judge sees [n, F] in the context's album; None where either is missing."""
+    """What the judge sees in the context's album, a row of features for each photo; None where either is missing."""
     if context.judge is None or not len(context.album):
         return None
     with torch.no_grad():

@@ -5,7 +5,7 @@ all changes but a block's, and with none but a block's, and compared with what a
 distance, and by how alike the subject still is (ID_sim, Eq. 2 of My3DGen) to photos of it, or, where there are none, to
 what the whole persona shows.
 
-Shapes: N anchors, V views, P pictures, L latent layers, D latent width, R image side.
+Shapes: N anchors, n photos, P pictures, F features, R image side.
 """
 
 from __future__ import annotations

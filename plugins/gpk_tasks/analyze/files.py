@@ -27,6 +27,7 @@ HEADINGS = (
     "subject", "grouping", "name", "percent", "change", "energy", "numbers", "tuned",
     "effective_rank", "without_distance", "without_id_sim", "alone_distance", "alone_id_sim",
 )  # fmt: skip
+"""Columns of the CSV: `percent` to `tuned` are an `Importance`'s, those of effects an `Effect`'s."""
 
 
 def to_json(found: Sequence[Studied], settings: Analysis, groupings: Sequence[str]) -> dict[str, Any]:

@@ -80,6 +80,7 @@ class Effects:
 
 
 FIGURES = ("lost_distance", "lost_id_sim", "gained_distance", "gained_id_sim")
+"""The fields of `Effects`."""
 
 
 def effects(found: Sequence[Studied]) -> dict[str, Effects]:

@@ -12,7 +12,7 @@ from gpk.plugin import option
 
 @dataclass(frozen=True)
 class Analysis:
-    """How changes are measured, and how it is tried what they do."""
+    """How changes are measured, and how it is tried what they do. Raises InputError for what cannot be."""
 
     norm: Literal["frobenius", "mean-abs"] = option("frobenius", "The norm of |dW| and |W0|.")
     check: bool = option(True, "Show the subject without each block's changes, and with them alone.")

@@ -28,6 +28,7 @@ from gpk_tasks.renders import AT_ONCE, render_rows
 
 Teacher = Literal["judge", "known"]
 STAGE = "reading"
+"""What the state of `read_pictures` says that it is of."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,8 @@ class DirectionFit:
 
 @dataclass(frozen=True)
 class Labelled:
-    """Codes [N, D], and scores [N] of them by attribute; `by` whom, and the correlation with what is known of the
-    codes' noise where that is something else.
+    """Codes [N, D], and scores [N] of them by attribute; `by` whom, and Pearson's correlation with what is known
+    of the codes' noise, where that is something else.
     """
 
     codes: Tensor

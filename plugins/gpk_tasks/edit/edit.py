@@ -53,6 +53,7 @@ def edit(context: Context, settings: Editing, run: Run) -> Mapping[str, Any]:
 
     Returns figures by amount, means over the codes: the attribute and what the other attributes change by, where the
     context reads any; how far the codes moved along the direction; and ID_sim to the unedited picture and to the album.
+    Raises InputError where there is no hull, no such code, or nothing to learn the direction from.
     """
     camera = _view(context, settings)
     if settings.space == "hull" and context.persona is None:

@@ -16,7 +16,10 @@ from gpk_tasks.renders import check_angles
 
 @dataclass(frozen=True)
 class Editing:
-    """What is to change, how that is learned, and how far it goes in which codes."""
+    """What is to change, how that is learned, and how far it goes in which codes.
+
+    Raises InputError for what cannot be.
+    """
 
     attribute: str | None = option(None, "What is to change, such as openness: its direction is learned.")
     direction: Path | None = option(None, "Instead: a direction's file, .npy, .npz, .pt or .safetensors.")

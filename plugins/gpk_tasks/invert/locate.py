@@ -35,7 +35,8 @@ def locate(
     """Codes `w` [N, L, D] of the album's photos for the generator as it is now; from the hull of `anchors` also their
     coordinates `alpha` [N, M] and `offsets` [N, L, D].
 
-    `tick` and `start` are as `place` has them. Raises InputError for the hull of no anchors.
+    `tick` and `start` are as `place` has them. Raises InputError for the hull of no anchors, RecipeError where the
+    descent diverges.
     """
     space = settings.space or ("w" if anchors is None else "hull")
     if space != "hull":

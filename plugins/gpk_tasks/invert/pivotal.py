@@ -44,6 +44,7 @@ RATES = {"whole": 3e-4, "lora": 5e-3}
 """Adam's rate: PTI's, and for the low rank one that reaches as far in as many steps on the embedded prior."""
 
 LPIPS_STOP = 0.06
+"""Where PTI stops."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,8 @@ class Pivoting:
 
     `lr` is RATES' where None. `stop` ends the tuning where the distance, the mean over the levels of the pyramid, has
     come down to it: LPIPS_STOP where None and the backend's distance is an LPIPS, never with another. `locality` weighs
-    both terms of L_R (0.1 in the paper), `reach` is its alpha, in units of w.
+    both terms of L_R (0.1 in the paper), `reach` is its alpha, in units of w. Raises RecipeError for a number out of
+    range.
     """
 
     steps: int = 350
@@ -92,7 +94,8 @@ def pivotal(
 
     The generator is afterwards as it was before. To use the result: `with merged(generator), attached(generator, it)`.
     `memory` is what a step may take, in GiB; `stage` names the progress. `tick` is called after every step with a
-    function that gives the state; `start` is such a state, to go on from.
+    function that gives the state; `start` is such a state, to go on from. Raises RecipeError where the descent
+    diverges.
     """
     s, cameras, count = settings, album.cameras, len(album)
     stop = LPIPS_STOP if s.stop is None and context.backend.distance.startswith("lpips") else s.stop

@@ -24,7 +24,8 @@ INVERSIONS = {"paper": Inversion(steps=600), "quick": preset("fast").inversion}
 class Location:
     """Where the codes are looked for, how long, and what is done from there.
 
-    What is None is as the `protocol` has it, and the space the hull with a subject, W without.
+    What is None is as the `protocol` has it, and the space the hull with a subject, W without. Raises InputError for
+    what cannot be.
     """
 
     space: Literal["w", "w+", "hull"] | None = option(None, "Of the codes [hull; w without SUBJECT].")

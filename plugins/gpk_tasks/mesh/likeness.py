@@ -2,7 +2,7 @@ r"""A mesh beside the generator's own picture of what it is a mesh of: how they 
 
 What is shown and measured is the triangles, not the field that they come from.
 
-Shapes: V vertices, R image side, r side of the raw picture and the depth.
+Shapes: V vertices, n pictures, R image side, r side of the raw picture and the depth.
 """
 
 from __future__ import annotations

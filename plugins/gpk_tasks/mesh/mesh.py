@@ -47,7 +47,7 @@ WRITERS = {".glb": write_glb, ".ply": write_ply}
 
 @dataclass(frozen=True)
 class Meshing:
-    """Which codes, how finely, and in which files."""
+    """Which codes, how finely, and in which files. Raises InputError for what cannot be."""
 
     anchors: tuple[int, ...] = option((0,), "Which anchors, counted from 0, such as 0,3; with --codes, which of those.")
     codes: Path | None = option(None, "Instead of anchors: a file of codes, .npy, .npz, .pt or .safetensors.")
@@ -117,7 +117,10 @@ def mesh(context: Context, settings: Meshing, run: Run) -> Mapping[str, Any]:
 
 
 def meshed(context: Context, w: Tensor, settings: Meshing, tick: Tick) -> tuple[Surface, Tensor, list[float]]:
-    """The surface of one code w [1, L, D], its vertices' colours [V, 3] in [-1, 1], and its `FIGURES`."""
+    """The surface of one code w [1, L, D], its vertices' colours [V, 3] in [-1, 1], and its `FIGURES`.
+
+    Raises InputError for a generator without a field, or where it is nowhere dense enough.
+    """
     solid = context.generator.solid(w)
     if solid is None:
         raise InputError(f"{context.backend.name} has views and no field behind them: no surface can be found in it")

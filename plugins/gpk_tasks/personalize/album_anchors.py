@@ -33,7 +33,8 @@ class AlbumAnchors(NamedTuple):
 def album_anchors(backend: Backend, generator: Generator, folder: Path) -> AlbumAnchors:
     """The codes of every photo in `folder`, by their names; a photo without a label is seen from the front.
 
-    Raises InputError, which names the file, where there are none, one is no code of this generator, or a label is none.
+    Raises InputError, which names the folder or the file, where there are none, one is no code of this generator, or a
+    label is none.
     """
     if not folder.is_dir():
         raise AlbumError(f"{folder} is no folder: give the one that holds the photos' codes, NAME{MARK}.npy")

@@ -29,7 +29,9 @@ from gpk_photos.contents import album_files
 from gpk_tasks.codes import codes_in
 
 SUFFIXES = (".npy", ".npz", ".pt", ".pth", ".safetensors")
+"""What the names of files of codes end in."""
 MARK = "_latent"
+"""What may stand between a photo's name and the ending."""
 SHOWN = 4
 """Names in a message before it counts."""
 
@@ -92,7 +94,7 @@ def plain(codes: Tensor) -> Tensor:
 
 
 def gathered(backend: Backend, latent: LatentSpace, files: Mapping[str, Path]) -> Tensor:
-    """The one code of each file, together [N, L, D]."""
+    """The one code of each file, together [N, L, D]; raises InputError where a file has more, or none for `latent`."""
     codes = [codes_in(backend, latent, file) for file in files.values()]
     for file, code in zip(files.values(), codes, strict=True):
         if len(code) != 1:

@@ -40,7 +40,7 @@ def find_codes(
     """Anchors [N, D], or [N, L, D] in W+, of the context's album.
 
     `memory` is what a step may take, in GiB. `tick` is called after every step with a function that gives the state;
-    `start` is such a state, to go on from.
+    `start` is such a state, to go on from. Raises RecipeError where the descent diverges.
     """
     album, generator, s = context.album, context.generator, settings
     statistics = latent_statistics(generator, seed=seed)
@@ -154,7 +154,7 @@ class _Batch:
 
 
 def shrunk(render: Render, side: int) -> Render:
-    """The pictures of `render`, none larger than `side`."""
+    """The pictures of `render`, none larger than `side` pixels."""
     return Render(*(level if level.shape[-1] <= side else resize(level, side) for level in render.pyramid))
 
 

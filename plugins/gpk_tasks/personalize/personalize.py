@@ -5,6 +5,8 @@ r"""The main job: an album into a persona, resumable at any moment.
 
 The run directory holds the state; every part of the work derives its randomness from (seed, position), so a run that
 was killed and started again ends, bit for bit on the CPU, in the persona of one that was not.
+
+Shapes: N photos, R image side.
 """
 
 from __future__ import annotations
@@ -116,7 +118,7 @@ def personalize(
 
     With `given` anchors nothing is inverted. `held_out` photos are scored too, placed in the hull; `masks` [N, 1, R, R]
     by "train" and "held-out" add figures inside the subject. Raises KeyboardInterrupt, with the state saved, when asked
-    to stop.
+    to stop, and RecipeError where a descent diverges or the recipe is impossible.
     """
     file = run.directory / f"{file_name(context.backend.name)}.persona.safetensors"
     state = run.load_state()

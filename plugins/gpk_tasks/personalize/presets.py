@@ -1,9 +1,11 @@
 """Whole sets of settings by name.
 
-my3dgen   the My3DGen release as it runs: 243,965 numbers on EG3D-FFHQ, 125,000 steps. For comparison.
-paper     the paper's text taken literally: true rank, the decoder tuned, no biases, noise strengths or constant.
-fast      what we recommend, by the benchmark (docs/method.md): whitened inversion, a learning rate per kind of change,
-          anchors that move with it, 120 steps.
+    my3dgen   the My3DGen release as it runs: 243,965 numbers on EG3D-FFHQ, 125,000 steps. For comparison.
+    paper     the paper's text taken literally: true rank, the decoder tuned, no biases, noise strengths or constant.
+    fast      what we recommend, by the benchmark (docs/method.md): whitened inversion, a learning rate per kind of
+              change, anchors that move with it, 120 steps.
+
+`full` makes full fine-tuning of any of them.
 """
 
 from __future__ import annotations

@@ -18,9 +18,12 @@ class Inversion:
 
     `whiten`: optimise in coordinates in which w is round. `jitter`: noise on w, in units of its spread, annealed to
     zero over the first three quarters. `noise` "regularised" also fits the noise maps, kept white by `noise_weight`
-    (StyleGAN2, appendix D); the anchors do not carry them. `side`: larger renders are compared at this side. In round
-    coordinates, of unit variance each: `pull` weighs the mean square distance from the mean w, `cohesion` that from the
-    mean of the batch, since all photos of an album show one subject: both need `whiten`.
+    (StyleGAN2, appendix D); the anchors do not carry them. `batch` photos are inverted together. `side`: larger renders
+    are compared at this side, in pixels. `l2` and `perceptual` weigh the terms of Eq. 1; `warmup` and `decay` are as in
+    `Tuning`. In round coordinates, of unit variance each: `pull` weighs the mean square distance from the mean w,
+    `cohesion` that from the mean of the batch, since all photos of an album show one subject: both need `whiten`.
+
+    Raises RecipeError for what cannot be.
     """
 
     steps: int = 500
@@ -57,7 +60,9 @@ class Tuning:
     Learning rates by kind of change: `lr` of LoRA, times `lr_ratio` for B (LoRA+, Hayou et al., 2024, arXiv
     2402.12354), `lr_offset` of biases, noise strengths and the constant, `lr_decoder` of the decoder, `lr_anchors` of
     the anchors in round coordinates: at 0 they stay fixed. `warmup` and `decay` are the shares of the steps in which
-    the rate rises, and falls along a cosine.
+    the rate rises, and falls along a cosine. `l2` and `perceptual` weigh the terms of Eq. 1.
+
+    Raises RecipeError for a number out of range.
     """
 
     steps: int = 125_000
@@ -89,7 +94,7 @@ class Settings:
     """Everything that decides a persona, apart from the album and the weights.
 
     `memory`: GiB that a step may take; as many photos of a batch are rendered at once as fit. None is 8 on a CPU and
-    four fifths of a GPU's.
+    four fifths of a GPU's. Raises RecipeError for a number out of range.
     """
 
     recipe: Recipe = field(default_factory=Recipe)

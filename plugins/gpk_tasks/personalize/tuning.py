@@ -1,7 +1,9 @@
 r"""Tuning: the persona learns the album by Eq. 1, the generator frozen, the anchors too unless they have a rate.
 
-A position is the number of photos seen; which photos come next derives from (seed,
-position), so a loop that stopped and went on is, bit for bit on the CPU, one that never stopped.
+A position is the number of photos seen; which photos come next derives from (seed, position), so a loop that stopped
+and went on is, bit for bit on the CPU, one that never stopped.
+
+Shapes: B photos, D latent width.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ def tune(
     """Tunes `persona` in place on the context's album.
 
     `memory` is what a step may take, in GiB. `tick` is called after every step with a function that gives the state;
-    `start` is such a state, to go on from.
+    `start` is such a state, to go on from. Raises RecipeError where the descent diverges.
     """
     album, s = context.album, settings
     batch = min(s.batch, len(album))

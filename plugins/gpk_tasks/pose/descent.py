@@ -5,8 +5,8 @@ r"""A photo's camera and code together, by gradient, from where they may be.
            + framing * |frame / SPREAD|^2
 
 The renderer is differentiable in the camera's rays, so the angles descend beside the code, at a rate of their own. The
-code must descend too: a camera alone would turn to where a strange head looks most like the mean one.
-Where squares are not certain either, each photo's frame (`pose_frame`) descends with them, in units of its spread.
+code must descend too: a camera alone would turn to where a strange head looks most like the mean one. Where squares are
+not certain either, each photo's frame (`gpk_tasks.pose.frame`) descends with them, in units of its spread.
 
 Shapes: N photos, M descents, B descents in a part of a step, D latent width.
 """
@@ -49,7 +49,7 @@ def descended(
     after `steps` from `begin`. Of an album's pixels only the real ones count.
 
     `memory` is what a step may take, in GiB. `tick` is called after every step with a function that gives the state;
-    `start` is such a state, to go on from.
+    `start` is such a state, to go on from. Raises RecipeError where the descent diverges.
     """
     s, cameras = settings, _Cameras(context, album, begin, statistics, settings)
     descent = Descent(

@@ -9,7 +9,7 @@ photo that its own code explained from the wrong side is set right by what the o
 Angles are those of `Generator.orbit`, in radians off the frontal view. What turns all cameras of an album alike turns
 the subject the other way and cannot be seen; the generator's own idea of the front decides it.
 
-Shapes: N photos, M descents, P views, L latent layers, D latent width, R image side.
+Shapes: N photos, K codes, L latent layers, D latent width, R image side.
 """
 
 from __future__ import annotations
@@ -40,12 +40,11 @@ __all__ = ["Posed", "Posing", "estimated", "prior_codes"]
 
 class Posed(NamedTuple):
     """Where the photos' `cameras` stand: `yaw` and `pitch` [N] in radians, `confidence` [N] from 0 to 1, and whether
-    it is too small to trust, `doubtful` [N]; the codes `w` [N, L, D] that were found with them, and what is left of
-    Eq. 1, `residual` [N].
+    it is too small to trust, `doubtful` [N]; the codes `w` [N, L, D] that were found with them, where in each photo the
+    generator's picture is, `frames` [N, 4] (`gpk_tasks.pose.frame`), and what is left of Eq. 1, `residual` [N].
 
     `mirrored` [N] says, where the context has a judge, how much more each photo's mirror image is like the other photos
-    than the photo is: above `gpk_tasks.pose.mirror.SURE` it is mirrored. Cameras are those of the photos as they
-    are.
+    than the photo is: above `gpk_tasks.pose.mirror.SURE` it is mirrored. Cameras are those of the photos as they are.
     """
 
     cameras: Camera
@@ -74,7 +73,8 @@ def estimated(
     `first` [2, N] are yaws and pitches to begin with, where something else, such as landmarks, has an idea of them; the
     search among the generator's subjects is left out then. `memory` is what a step may take, in GiB. `tick` is called
     after every step with a function that gives the state; `start` is such a state, to go on from. What an album knows
-    of its cameras is not looked at. Raises InputError for a 2D generator.
+    of its cameras is not looked at. Raises InputError for a 2D generator, and without any photo; RecipeError where the
+    descent diverges.
     """
     s, generator = settings, context.generator
     like = next(generator.parameters())

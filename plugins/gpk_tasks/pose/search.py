@@ -8,8 +8,8 @@ the codes are summed over by a soft minimum at temperature T:
 for nobody asked which code it is, and all photos of an album show one subject. The views where S is least among their
 neighbours are the hypotheses.
 
-Shapes: N photos, K codes, P views of a grid of Q pitches and Y yaws, H hypotheses, L latent layers, D latent width, R
-image side.
+Shapes: N photos, K codes, P views of a grid of Q pitches and Y yaws, H hypotheses, L latent layers, D latent width,
+R image side.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ AT_ONCE = 8
 
 
 class Grid(NamedTuple):
-    """Views to search: `yaw` [Y] and `pitch` [Q], rising and evenly spaced."""
+    """Views to search: `yaw` [Y] and `pitch` [Q] in radians, rising and evenly spaced."""
 
     yaw: Tensor
     pitch: Tensor

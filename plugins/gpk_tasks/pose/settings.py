@@ -16,12 +16,14 @@ class Posing:
     """How cameras are looked for.
 
     The search goes over +-`yaw` in `columns` and +-`pitch` in `rows`, in radians, with the mean code and so many drawn
-    ones that they are `codes`, summed at `temperature`; pictures are compared at `side` at most. `hypotheses` are
-    followed per photo, for `steps` steps of Adam and, around the album's subject, for `steps` more: `lr` is the rate of
-    round coordinates of w, `lr_angle` that of radians. `pull`, `cohesion` and `prior` weigh how far a code is from the
-    mean, from the album's, and an angle from the front. With `frames` the squares that photos were cut by are as
-    uncertain as a finder's, and descend too: at a rate of `lr_frame`, held by `framing`, both in units of their spread.
-    A photo is in `doubt` below this confidence.
+    ones that they are `codes`, summed at `temperature`; pictures are compared at `side` pixels at most. Of each photo
+    `hypotheses` are followed, for `steps` steps of Adam and, around the album's subject, for `steps` more: `lr` is the
+    rate of round coordinates of w, `lr_angle` that of radians. `pull`, `cohesion` and `prior` weigh how far a code is
+    from the mean, from the album's, and an angle from the front. With `frames` the squares that photos were cut by are
+    as uncertain as a finder's, and descend too: at a rate of `lr_frame`, held by `framing`, both in units of their
+    spread. `l2` and `perceptual` weigh the terms of Eq. 1. A photo is in `doubt` below this confidence.
+
+    Raises RecipeError for what cannot be.
     """
 
     yaw: float = 0.7

@@ -43,7 +43,7 @@ Look = Literal["pretrained", "personalized"]
 
 @dataclass(frozen=True)
 class Rendering:
-    """What moves, how long, and how it is shown."""
+    """What moves, how long, and how it is shown. Raises InputError for what cannot be."""
 
     motion: Literal["turntable", "swing", "interpolation"] = option(
         "turntable", "The camera on a round, or level from side to side; or the subject, from one anchor to the next."

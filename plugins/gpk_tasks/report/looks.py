@@ -1,6 +1,6 @@
 """Small pictures of what a persona changed, one by one, and a turntable: what a report shows without a generator.
 
-Shapes: N photos, F frames, R image side.
+Shapes: N photos, F frames, L latent layers, D latent width, R image side.
 """
 
 from __future__ import annotations

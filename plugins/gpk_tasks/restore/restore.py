@@ -103,7 +103,8 @@ def missing(damage: Damage) -> Tensor | None:
 def restore(context: Context, settings: Restoration, run: Run) -> Mapping[str, Any]:
     """Writes each photo restored, in 3D with other views, a contact sheet, and `codes.safetensors`.
 
-    Returns figures by photo and their mean (see `compared`).
+    Returns figures by photo and their mean (see `compared`). Raises InputError without a persona, and for masks as
+    `damage_of` does; RunError where the run was begun with other masks.
     """
     side, device = context.generator.resolution, context.album.photos.device
     album = replace(context.album, photos=in_blocks(context.album.photos, side))

@@ -26,7 +26,10 @@ COARSE_SIDE = 32
 
 @dataclass(frozen=True)
 class Restoration:
-    """What is to be done; what is None of the placement is as the `protocol` has it."""
+    """What is to be done; what is None of the placement is as the `protocol` has it.
+
+    Raises InputError for what cannot be.
+    """
 
     kind: tuple[Literal["inpaint", "upscale", "colour"], ...] = option(
         ("inpaint",), "inpaint, upscale or colour, or several of them with commas."
