@@ -26,7 +26,6 @@ from gpk.seeding import seeded
 from gpk_checkpoints.personas import save_persona
 from gpk_checkpoints.weights import load_generator
 from gpk_cli.app import build
-from gpk_cli.run import DIRECT
 from gpk_runs.settings import read_config
 from gpk_tasks.personalize.presets import preset
 from gpk_tasks.personalize.settings import resolve
@@ -57,7 +56,10 @@ OF_PLUGINS = {"birds": "foreign.md", "run spread": "new-task.md", "run palette":
 """Commands of plugins that the pages themselves write; their own tests run them."""
 GIVEN = {"guide.md": ("generator", "path"), "persona-format.md": ("path",), "tutorial.md": ("path",)}
 """What a page's Python takes as given."""
-NOT_RUN = {"pose.md": "a pose search is minutes; tests/plugins/tasks/test_pose.py runs it"}
+NOT_RUN = {
+    "pose.md": "a pose search is minutes; tests/plugins/tasks/pose/test_pose.py runs it",
+    "python.md": "a personalization; tests/cli/test_python.py runs it with few steps",
+}
 """Pages whose Python is compiled, and of which only the imports run."""
 
 
@@ -98,10 +100,15 @@ def root(registry: Registry) -> Any:
     return typer.main.get_command(build(registry))
 
 
+def direct(registry: Registry) -> set[str]:
+    """The tasks that are commands too."""
+    return {name for name, offer in registry.tasks().items() if offer.value.direct}
+
+
 def parse(root: Any, words: Sequence[str], registry: Registry) -> None:
     """Has the command line's own parser read `words`; raises what it raises of an option or argument that is not so."""
     command, context, name = root, None, "gpk"
-    if words[:1] and words[0] in DIRECT:
+    if words[:1] and words[0] in direct(registry):
         words = ["run", *words]  # its options are those of the task
     while True:
         try:
@@ -178,7 +185,7 @@ def test_commands_inside_a_sentence_exist(page: Path, root: Any, registry: Regis
             if name in OF_PLUGINS:
                 continue
             command = root
-            for part in (f"run {name}" if name in DIRECT else name).split():
+            for part in (f"run {name}" if name in direct(registry) else name).split():
                 context = typer.Context(command, obj=registry)
                 assert part in command.list_commands(context), f"gpk {name}"
                 command = command.get_command(context, part)

@@ -29,6 +29,7 @@ def demo(
 ) -> None:
     """Photograph a cat, personalize the embedded generator on it, show what was learned. A few minutes, no network."""
     from gpk_cli.personalize import run_job
+    from gpk_cli.summary import show_outcome
     from gpk_minicat.album import write_album
     from gpk_minicat.truth import read_masks
     from gpk_tasks.personalize.presets import preset as settings_of
@@ -41,15 +42,16 @@ def demo(
     album = out / f"album-{seed}"
     write_album(album, seed)
     say(f"One cat, with an eye patch, odd eyes and a torn ear: 12 photos to learn from and 6 held out, in {album}")
-    run_job(
+    run = out / f"run-{seed}"
+    outcome = run_job(
         registry,
         backend,
         backend.card,
         settings,
         album / "train",
-        out / f"run-{seed}",
+        run,
         held_out=album / "held-out",
         masks=read_masks(album),
         device=device,
-        as_json=as_json,
     )
+    show_outcome(outcome, run, as_json=as_json)

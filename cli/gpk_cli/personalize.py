@@ -13,7 +13,7 @@ from gpk.errors import InputError, RunError
 from gpk.plugin import Backend, Card
 from gpk.registry import Registry
 from gpk.validation import file_name
-from gpk_cli.choice import choose
+from gpk_cli.choice import Choice, choose
 from gpk_cli.context import Precision, find_device, introduce, make_context, open_album
 from gpk_cli.output import AsJson, say
 from gpk_cli.progress import progress
@@ -87,12 +87,24 @@ def personalize(
         return
     if album is None:
         raise InputError("which album? Give a folder or zip of photos: gpk personalize ALBUM --backend NAME")
+    directory, outcome = job(registry, chosen, album, out, ctx.params)
+    show_outcome(outcome, directory, as_json=as_json)
+
+
+def job(
+    registry: Registry, chosen: Choice, album: Path, out: Path | None, options: Mapping[str, Any]
+) -> tuple[Path, dict[str, Any]]:
+    """Does what the options of the command ask for; returns the run's folder and the outcome in JSON types.
+
+    A raw album is prepared first, unless `no_prepare` says that it is to be refused.
+    """
     run = out or Path("runs") / f"{album.resolve().stem}-{file_name(chosen.backend.name)}"
-    if not no_prepare:
+    anchors, weights, device = options["anchors"], options["weights"], options["device"]
+    if not options["no_prepare"]:
         album = _prepared(
             registry, chosen.backend, chosen.card, album, run, given=anchors, weights=weights, device=device
         )
-    run_job(
+    outcome = run_job(
         registry,
         chosen.backend,
         chosen.card,
@@ -103,11 +115,11 @@ def personalize(
         weights=weights,
         distance=chosen.distance,
         precision=chosen.precision,
-        lpips_weights=lpips_weights,
-        held_out=held_out,
+        lpips_weights=options["lpips_weights"],
+        held_out=options["held_out"],
         device=device,
-        as_json=as_json,
     )
+    return run, outcome
 
 
 def _prepared(
@@ -159,9 +171,8 @@ def run_job(
     held_out: Path | None = None,
     masks: Mapping[str, Tensor] | None = None,
     device: str = "auto",
-    as_json: bool = False,
-) -> None:
-    """Opens or resumes the run in `out`, does what is left of it, and shows the outcome.
+) -> dict[str, Any]:
+    """Opens or resumes the run in `out`, does what is left of it, and returns the outcome in JSON types.
 
     `anchors` is where those are that inversion is not to find. `masks` are the subject's, by "train" and "held-out",
     where they are known.
@@ -212,7 +223,7 @@ def run_job(
                 run.record("source", source if anchors is None else {**source, "anchors": str(anchors.resolve())})
             context = dataclasses.replace(context, logger=run)
             outcome = personalize(context, settings, run, given=given, held_out=others, masks=masks).to_json()
-    show_outcome(outcome, out, as_json=as_json)
+    return outcome
 
 
 def _outcome_there(run: Run) -> dict[str, Any]:

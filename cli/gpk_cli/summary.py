@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gpk_runs.humanize import duration
-from gpk_tasks.report.measures import MEASURES
+from gpk_tasks.report.measures import table_of
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -33,13 +33,8 @@ def show_outcome(outcome: Mapping[str, Any], out: Path, *, as_json: bool) -> Non
         files = {"persona": str(persona), "pictures": list(map(str, pictures)), "report": str(report)}
         print(json.dumps(plain | files, indent=2))
         return
-    kinds = [k for k in MEASURES if any(k in f for by in outcome["figures"].values() for f in by.values())]
-    rows = [
-        [photos, label, *(MEASURES[k].form.format(figures[k]) if k in figures else "" for k in kinds)]
-        for photos, by_label in outcome["figures"].items()
-        for label, figures in by_label.items()
-    ]
-    _print(_table(["photos", "generator", *(MEASURES[k].label for k in kinds)], rows))
+    headings, *rows = table_of(outcome["figures"])
+    _print(_table(headings, rows))
     print(
         f"\n{outcome['numbers']:,} numbers learned from {outcome['album']} photos ({outcome['images_seen']:,} looks) "
         f"in {duration(outcome['seconds'])}\n"

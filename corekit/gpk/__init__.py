@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from gpk.generator import Site as Site
     from gpk.generator import fingerprint as fingerprint
     from gpk.hull import LatentHull as LatentHull
+    from gpk.latents import anchors_as_ws as anchors_as_ws
     from gpk.lowrank import LoRA as LoRA
     from gpk.lowrank import Offset as Offset
     from gpk.persona import Origin as Origin
@@ -48,14 +49,17 @@ HOMES: dict[str, tuple[str, ...]] = {
     "gpk.errors": ("InputError",),
     "gpk.generator": ("Generator", "LatentSpace", "Render", "Site", "fingerprint"),
     "gpk.hull": ("LatentHull",),
+    "gpk.latents": ("anchors_as_ws",),
     "gpk.lowrank": ("LoRA", "Offset"),
     "gpk.persona": ("Origin", "Persona"),
     "gpk.plugin": ("Backend", "Card", "hookimpl"),
     "gpk.recipe": ("Recipe",),
     "gpk.registry": ("Registry",),
-    # Not the core's, and only named here: what reads files.
+    # Not the core's, and only named here: what reads and writes files, and the commands as functions.
     "gpk_checkpoints.personas": ("load_persona", "save_persona"),
     "gpk_checkpoints.weights": ("load_generator",),
+    "gpk_runs.sheet": ("contact_sheet",),
+    "gpk_cli.python": ("personalize", "pretrained"),
 }
 """Where each of gpk's names lives."""
 _HOME = {name: module for module, names in HOMES.items() for name in names}

@@ -153,7 +153,9 @@ class EG3DConfig:
 
 
 def from_mapping(settings: Mapping[str, object]) -> EG3DConfig:
-    """The config that a card spells out; raises InputError as `gpk.typed.to_dataclass` does, and for what does not fit together."""
+    """The config that a card spells out; raises InputError as `gpk.typed.to_dataclass` does,
+    and for what does not fit together.
+    """
     return to_dataclass(EG3DConfig, settings, source="EG3D config")
 
 

@@ -46,7 +46,9 @@ class StyleGAN2Config:
 
 
 def from_mapping(settings: Mapping[str, object]) -> StyleGAN2Config:
-    """The config that a card spells out; raises InputError as `gpk.typed.to_dataclass` does, and for what the network cannot be."""
+    """The config that a card spells out; raises InputError as `gpk.typed.to_dataclass` does,
+    and for what the network cannot be.
+    """
     return to_dataclass(StyleGAN2Config, settings, source="StyleGAN2 config")
 
 

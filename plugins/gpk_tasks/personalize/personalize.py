@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
@@ -32,39 +30,14 @@ from gpk_tasks.descent import State, Tick
 from gpk_tasks.keeping import kept, require_finite
 from gpk_tasks.personalize.anchors import Given
 from gpk_tasks.personalize.inversion import find_codes
+from gpk_tasks.personalize.outcome import Outcome
 from gpk_tasks.personalize.settings import Settings, to_json
 from gpk_tasks.personalize.tuning import tune
 from gpk_tasks.report.page import write_report
-from gpk_tasks.report.report import Figures, report
+from gpk_tasks.report.report import report
 
 INVERTED = "inverted"
 """The anchors as they were found or given, in the state of a tuning that has ended: its persona's may have moved."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a personalization gives: the persona and its file, figures by (photos, generator), pictures and seconds
-    spent.
-    """
-
-    persona: Persona
-    file: Path
-    figures: Figures
-    pictures: tuple[Path, ...]
-    seconds: float
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON types, paths relative to the run's folder."""
-        return {
-            "persona": self.file.name,
-            "bytes": self.file.stat().st_size,
-            "numbers": self.persona.numbers,
-            "album": self.persona.origin.album_size,
-            "images_seen": self.persona.origin.images_seen,
-            "seconds": round(self.seconds, 1),
-            "figures": self.figures,
-            "pictures": [f"pictures/{picture.name}" for picture in self.pictures],
-        }
 
 
 def describe(context: Context, settings: Settings, given: Given | None = None) -> dict[str, Any]:

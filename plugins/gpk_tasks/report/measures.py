@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 
@@ -22,3 +23,13 @@ MEASURES = {
         "ID_sim", "{:.3f}", "How alike a judge of identity finds the subject here and in the photos: 1 is the same."
     ),
 }
+
+
+def table_of(figures: Mapping[str, Mapping[str, Mapping[str, float]]]) -> list[list[str]]:
+    """Figures by photos, generator and name as a table, its headings first: a column for each figure that is there."""
+    kinds = [k for k in MEASURES if any(k in f for by_label in figures.values() for f in by_label.values())]
+    return [["photos", "generator", *(MEASURES[kind].label for kind in kinds)]] + [
+        [photos, label, *(MEASURES[k].form.format(own[k]) if k in own else "" for k in kinds)]
+        for photos, by_label in figures.items()
+        for label, own in by_label.items()
+    ]
