@@ -23,6 +23,7 @@ from gpk_checkpoints.pickled import Name, Storage, count
 MAGIC = 0x1950A86A20F9469CFC6C
 """What the first pickle of a legacy file holds."""
 VERSION = 1001
+"""What the second one holds."""
 SIZES: Mapping[str, int] = {
     "DoubleStorage": 8, "LongStorage": 8, "FloatStorage": 4, "IntStorage": 4, "HalfStorage": 2, "BFloat16Storage": 2,
     "ShortStorage": 2, "CharStorage": 1, "ByteStorage": 1, "BoolStorage": 1, "ComplexFloatStorage": 8,

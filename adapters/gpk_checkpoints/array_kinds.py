@@ -12,6 +12,7 @@ Kind = Literal["npy", "npz", "torch", "safetensors"]
 KINDS: dict[Kind, str] = {
     "npy": "a .npy file", "npz": "a .npz file", "torch": "a file of torch.save", "safetensors": "a safetensors file"
 }  # fmt: skip
+"""What a message calls each."""
 Way = tuple[str | int, ...]
 """The names that lead to an array in its file, from the outermost container; none where it is the file's only thing."""
 FREE = 2**26
@@ -37,7 +38,7 @@ def loading(path: Path, kind: Kind, way: Way) -> str:
 
 
 def saving(path: Path, values: str) -> str:
-    """The line that saves `numbers`, made of the file at `path`, as another file than that.
+    """The line that saves `values`, made of the file at `path`, as another file than that.
 
     >>> print(saving(Path("cat.npy"), "w.T"))
     `np.save("w.npy", w.T)`

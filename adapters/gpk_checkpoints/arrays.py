@@ -27,6 +27,7 @@ from gpk_checkpoints.tensor_files import numbers_of, tensors_in
 NAMES = ("w", "latent", "latents", "latent_code", "w_pivot", "w_plus", "ws")
 """What an array of codes is called where it is not alone: the first by NVIDIA's projectors and by gpk itself."""
 FORMATS = ".npy, .npz, .pt or safetensors"
+"""What a message says of the formats that are read."""
 
 
 @dataclass(frozen=True)

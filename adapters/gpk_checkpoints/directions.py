@@ -20,6 +20,7 @@ from gpk_checkpoints.files import write_safetensors
 from gpk_checkpoints.personas import compact
 
 FORMAT = "gpk-direction/1"
+"""What a direction's header calls its format."""
 MOST = 2**26
 """Bytes of a file; a direction for each of 18 layers of 512 has 36,864."""
 WANTED = "a direction, [D], [1, D], [L, D] or [1, L, D]"

@@ -20,6 +20,7 @@ from gpk_checkpoints.https import TROUBLE, opened, passes, reason
 from gpk_checkpoints.partial_download import Part
 
 CHUNK = 1 << 18
+"""Bytes that are read at once, at most."""
 TRIES = 4
 """Connections in a row that may bring nothing new."""
 

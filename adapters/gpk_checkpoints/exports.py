@@ -2,6 +2,8 @@ r"""Personas in other programs' formats: a whole state dict with the change merg
 
 PEFT (huggingface/peft, "Checkpoint format") computes alpha/r · B∗A with A [r, C2, k, k] and B [C1, r, 1, 1]; the flat
 and kernel layouts are exactly that with r the rows of A, per layer through `rank_pattern` and `alpha_pattern`.
+
+Shapes: C1 outputs, C2 inputs, k side of the kernel.
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ def export_merged(path: Path, state: Mapping[str, Tensor], metadata: Mapping[str
     """Writes a whole state dict, persona merged in, with `metadata` (JSON types) under the key `gpk`.
 
     With the generator's `config` among the metadata, `load_generator` reads the file back. `backend`, `card` and
-    `licence` become `modelspec.*` keys. Raises PersonaError while a persona is attached instead of merged.
+    `licence` become `modelspec.*` keys. Raises PersonaError while a persona is attached instead of merged, RunError
+    where the file cannot be written.
     """
     if any("parametrizations." in name for name in state):
         raise PersonaError("a persona is attached, not merged: detach(generator, merge=True) before the export")
@@ -46,7 +49,8 @@ def export_peft(folder: Path, persona: Persona) -> tuple[str, ...]:
     """Writes `adapter_model.safetensors`, `adapter_config.json` and a README into `folder`.
 
     Returns the keys of the changes that the layout has no place for (offsets of biases, noise strengths, constants,
-    and whole layers): the caller must tell. Raises PersonaError for the loralib layout and where no LoRA is left.
+    and whole layers): the caller must tell. Raises PersonaError for the loralib layout and where no LoRA is left,
+    RunError where a file cannot be written.
     """
     if persona.recipe.layout == "loralib":
         raise PersonaError("the loralib layout reinterprets memory, which PEFT's layout cannot express")

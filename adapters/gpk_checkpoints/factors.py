@@ -3,6 +3,8 @@ r"""Low-rank factors beside layers as other programs store them: of which weight
 For a weight [C1, C2, k, k] the shapes tell `loralib` from the others (`gpk.lowrank`). `kernel` of rank r and `flat`
 of rank r k have the same shapes and the same product, but another scale, alpha / r: there the rank that the modules
 state decides, then that of the layers with k = 1, where all layouts are one.
+
+Shapes: C1 outputs, C2 inputs, k side of the kernel.
 """
 
 from __future__ import annotations
@@ -73,7 +75,7 @@ def pairs_in(network: Stored, base: Generator, where: str) -> list[Pair]:
     """The network's factors by the sites of `base`, in the file's order.
 
     Raises WeightsError that begins with `where` for a factor without its other, for factors of no layer that has some,
-    and for a layer with more than one pair.
+    for a layer with more than one pair, and for numbers that are not finite.
     """
     weights = {site.path: site for site in base.sites() if site.parameter == "weight"}
     paths = dict.fromkeys(name.rpartition(".")[0] for name in network.tensors if has_factors([name]))

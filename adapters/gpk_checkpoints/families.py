@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from gpk_checkpoints.inert import shown
 
 SHOWN = 3
+"""How many tensors a description names."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ FAMILIES = (
     Family("a diffusion model", (r".*(diffusion_model|down_blocks|single_blocks|time_embed)\..*",), "gpk is for GANs"),
     Family("a low-rank adapter (LoRA)", (r".*lora_(A|B|up|down).*",), "it changes another network's weights"),
 )
+"""Of those that fit a network the first is it."""
 FACTORS = ("lora_A", "lora_B")
 """What the low-rank factors beside a layer are called, in the layout that My3DGen's training leaves."""
 

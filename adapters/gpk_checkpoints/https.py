@@ -19,6 +19,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 from gpk.errors import ExtraError
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+"""Names of this machine."""
 PAGES = ("text/html", "application/json")
 """Media types of an apology or a login, never of weights."""
 PASSING = (408, 416, 425, 429, 500, 502, 503, 504)

@@ -33,6 +33,7 @@ from gpk_checkpoints.personas import compact, modelspec
 from gpk_checkpoints.sniffed import own_kind
 
 FORMAT = "gpk-weights/1"
+"""What the header of imported weights calls their format."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def import_weights(backend: Backend, card: Card, source: Path, *, to: Path | Non
 
 
 def cached_file(backend: Backend, source: Path) -> Path:
-    """The cache's file for what `source`, a FILE::KEY perhaps, holds."""
+    """The cache's file for what `source`, a FILE::KEY perhaps, holds; raises WeightsError where that cannot be read."""
     file, key = apart(source)
     sha256 = file_sha256(file)
     return source_file(backend.name, hashlib.sha256(f"{sha256}{KEY}{key}".encode()).hexdigest() if key else sha256)
@@ -92,7 +93,8 @@ def cached_file(backend: Backend, source: Path) -> Path:
 def convert(backend: Backend, card: Card | None, source: Path) -> Import:
     """What `import_weights` would write; a source that is no generator of this backend leaves no trace.
 
-    `card` None is the backend's first where the file agrees with it, and else one of the file's own.
+    `card` None is the backend's first where the file agrees with it, and else one of the file's own. Raises
+    WeightsError as `import_weights` does.
     """
     read = read_checkpoint(source)
     refuse_other_backend(source, backend, read.facts)

@@ -31,15 +31,20 @@ REMEDY = (
     "If you trust whoever wrote it: have the program that made it save the generator's state_dict() alone, with "
     "safetensors.torch.save_file or torch.save"
 )
+"""What is said at the end of every refusal."""
 LITERALS = frozenset({
     "BININT", "BININT1", "BININT2", "LONG1", "LONG4", "BINFLOAT", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8",
     "BYTEARRAY8", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BINSTRING", "SHORT_BINSTRING",
 })  # fmt: skip
+"""Instructions that push their argument."""
 CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
+"""What others push."""
 EMPTY: Mapping[str, Callable[[], object]] = {
     "EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple, "EMPTY_SET": set
 }  # fmt: skip
+"""What makes the value that others push."""
 TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
+"""How many values others make a tuple of."""
 
 
 Persistent = Callable[[object], object]

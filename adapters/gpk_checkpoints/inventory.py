@@ -18,6 +18,7 @@ from gpk.plugin import Backend, Card
 from gpk_checkpoints.cache import cache_folder, card_file
 
 FORMAT = "gpk-weights/"
+"""How the header of imported weights begins to call their format; `gpk_checkpoints.imports` writes it."""
 LARGEST_HEADER = 100_000_000
 """Bytes; the library's own limit."""
 
@@ -54,7 +55,7 @@ def read_imported(path: Path) -> Imported:
 
 
 def imported_card(backend: Backend, name: str) -> Card | None:
-    """The card of one's own under whose name weights were imported; None where none were."""
+    """The card of one's own under whose name weights were imported; None where none were. Raises as `read_imported`."""
     path = card_file(backend.name, name)
     return dataclasses.replace(backend.own_card(name), licence=read_imported(path).licence) if path.is_file() else None
 

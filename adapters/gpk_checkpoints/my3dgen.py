@@ -2,7 +2,8 @@
 
 A snapshot is like EG3D's, a dict with G and G_ema, here one object. Around every convolution, affine and ToRGB of the
 synthesis and of super-resolution is a module with `lora_A` and `lora_B`, and inside it the layer as it was. An affine's
-factors stand outside of the equalised learning rate's gain: in the stored weight their change is alpha / (r gain) BA.
+factors stand outside of the equalised learning rate's gain: in the stored weight their change is alpha / (r gain) BA,
+r the rank.
 
 Written from a description; no such file was at hand.
 """

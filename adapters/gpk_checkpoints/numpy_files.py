@@ -24,6 +24,7 @@ from gpk.errors import WeightsError
 from gpk_checkpoints.array_kinds import KINDS, Kind, Way, listed, loading, most_bytes, saving
 
 MAGIC = b"\x93NUMPY"
+"""How a .npy file begins."""
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """How numpy packs a .npz file."""
 
@@ -31,7 +32,8 @@ METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 def read_npy(path: Path) -> Tensor:
     """The array of the .npy file at `path`, in float32, row by row.
 
-    Raises WeightsError where it is cut short or damaged, or holds anything but floating-point numbers.
+    Raises WeightsError where it is cut short or damaged, or holds anything but floating-point numbers, and OSError
+    where it cannot be read.
     """
     with path.open("rb") as file:
         size = file.seek(0, io.SEEK_END)

@@ -17,6 +17,7 @@ from gpk.persona import FORMAT, Persona
 from gpk_checkpoints.files import read_metadata, read_safetensors, write_safetensors
 
 SUFFIX = ".persona.safetensors"
+"""How the name of a persona's file ends."""
 
 
 def save_persona(path: Path, persona: Persona) -> None:
@@ -64,7 +65,7 @@ def modelspec(title: str, architecture: str, licence: str) -> dict[str, str]:
 
 
 def compact(value: Mapping[str, Any]) -> str:
-    """JSON in one line, keys in their own order."""
+    """JSON in one line, keys in their own order; raises ValueError for a number that is not finite."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 

@@ -116,7 +116,7 @@ def instance(name: Name, arguments: tuple[object, ...]) -> object:
 
 
 def plain_keys(items: Sequence[object]) -> Sequence[object]:
-    """`items`, each a plain value: hashing nested ones could overflow the interpreter's own stack."""
+    """`items`, each a plain value: hashing nested ones could overflow the interpreter's own stack. Else ValueError."""
     if not all(item is None or isinstance(item, str | int | float | bytes) for item in items):
         raise ValueError("a key is no plain value")
     return items
@@ -164,7 +164,7 @@ def _tensor(storage: object, offset: object, size: object, stride: object, *rest
 
 
 def count(value: object) -> int:
-    """`value`, which must be a whole number of at least 0 that torch could hold."""
+    """`value`, a whole number of at least 0 that torch could hold; raises ValueError for any other."""
     if type(value) is not int or not 0 <= value < 1 << 63:
         raise ValueError("a tensor's shape is impossible")
     return value
@@ -237,7 +237,7 @@ def _buffered(data: object, kind: object, shape: object, order: object) -> Numpy
 
 
 def filled(array: NumpyArray, state: object) -> NumpyArray:
-    """`array` with the state that numpy's pickles give it."""
+    """`array` with the state that numpy's pickles give it; raises ValueError for one that they do not."""
     if not isinstance(state, tuple) or len(state) != 5:
         raise ValueError("an array has no state")
     _, shape, array.kind, array.fortran, array.data = state
@@ -291,5 +291,6 @@ CALLS: Mapping[Name, Callable[..., object]] = {
 TORCH_TYPES = frozenset({
     "Tensor", "float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool",
 })  # fmt: skip
+"""Names of torch itself, beside its storages, that may be named."""
 LIBRARIES = frozenset({*sys.stdlib_module_names, "__builtin__", "copy_reg", "torch", "numpy", "gpk"})
 """Where a name is on CALLS, or refused."""

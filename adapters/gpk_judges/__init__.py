@@ -1,6 +1,8 @@
 """Third-party networks that look at pictures: LPIPS, DISTS, ArcFace, and any model of timm's.
 
 Light: what a card offers is imported when it is loaded.
+
+Shapes: B batch, R image side, F features.
 """
 
 from __future__ import annotations

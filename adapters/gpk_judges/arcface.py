@@ -1,6 +1,6 @@
 """ArcFace: who is this? Features of faces whose angles tell people apart, the paper's measure of identity.
 
-cos(f(a), f(b)) is high for two pictures of one person      (Deng et al., 2018, arXiv 1801.07698)
+    cos(f(a), f(b)) is high for two pictures of one person      (Deng et al., 2018, arXiv 1801.07698)
 
 The part of an aligned portrait that the recogniser was trained on (`framing`) is resized to 112² and shown as it is,
 RGB in [-1, 1]. The field feeds `model_ir_se50.pth` RGB, and so do we, for figures that compare; its training pictures
@@ -30,6 +30,7 @@ from gpk_judges.irse import IRSE50
 from gpk_judges.weights import fitting, read_state_dict, shapes
 
 NAME = "model_ir_se50.pth"
+"""What IR-SE50's file is called where it is published, on `PAGE`."""
 PAGE = "https://github.com/TreB1eN/InsightFace_Pytorch"
 
 
@@ -58,7 +59,7 @@ class FaceJudge(nn.Module):
 
 def load(weights: Path | None, framing: Framing) -> FaceJudge:
     """The judge of portraits with this framing. `weights` is IR-SE50's state dict or, named *.onnx, an ONNX file; where
-    None, `NAME` in `judge_folder()`.
+    None, `NAME` in the folder `judges` of gpk's cache.
 
     With an ONNX file nothing is differentiable. Raises ExtraError where there is no file or no onnxruntime,
     WeightsError where the file is of something else.

@@ -43,6 +43,7 @@ PUBLISHED = {
     "vgg": Published("https://download.pytorch.org/models/vgg16-397923af.pth", 553),
     "squeeze": Published("https://download.pytorch.org/models/squeezenet1_1-b8a52dc0.pth", 5),
 }
+"""By the network's name."""
 
 
 def backbone_weights(

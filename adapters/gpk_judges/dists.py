@@ -1,7 +1,7 @@
 r"""DISTS, how different the textures and the structures of two pictures are.
 
-d(a, b) = sum_lc  alpha_lc (1 - T_lc) + beta_lc (1 - S_lc),        sum_lc alpha_lc + beta_lc = 1
-T = (2 mu_a mu_b + c) / (mu_a^2 + mu_b^2 + c),      S = (2 sigma_ab + c) / (sigma_a^2 + sigma_b^2 + c)
+    d(a, b) = sum_lc  alpha_lc (1 - T_lc) + beta_lc (1 - S_lc),        sum_lc alpha_lc + beta_lc = 1
+    T = (2 mu_a mu_b + c) / (mu_a^2 + mu_b^2 + c),      S = (2 sigma_ab + c) / (sigma_a^2 + sigma_b^2 + c)
 
 Means mu, variances sigma^2 and covariance sigma_ab are taken over all places of a channel c at a level l: of the
 picture itself, and of VGG-16 after relu1_2, 2_2, 3_3, 4_3 and 5_3, its maximum pooling replaced by l2 pooling,
@@ -33,13 +33,16 @@ from gpk_judges.weights import fitting, read_state_dict
 STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 """Channels of VGG-16's convolutions (Simonyan and Zisserman, 2014, arXiv 1409.1556, configuration D)."""
 CHANNELS = (3, *(stage[-1] for stage in STAGES))
+"""Channels of each level: of the picture's and of each stage's."""
 C = 1e-6
+"""The formula's c, the same in T and S."""
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """ImageNet's, of pictures in [0, 1]."""
 WINDOW = ((1.0, 2.0, 1.0), (2.0, 4.0, 2.0), (1.0, 2.0, 1.0))
 """A Hann window of five, its zeros left out."""
 PACKAGE = "DISTS_pytorch"
 SOURCE = "https://github.com/dingkeyan93/DISTS"
+"""The package that brings alpha and beta, and where its authors publish them."""
 
 
 class TextureDistance(nn.Module):

@@ -10,7 +10,7 @@ pictures of 112 pixels with the eyes and the mouth in fixed places. Putting thos
 part of a portrait such a picture is: 0.76 of the side of an FFHQ portrait, and a little more than the whole of EG3D's,
 of which therefore nothing is cut off.
 
-Shapes: B batch, R side.
+Shapes: B batch, R side, S side of what is cut.
 """
 
 from __future__ import annotations

@@ -15,7 +15,9 @@ from torch import Tensor, nn
 UNITS = ((64, 3), (128, 4), (256, 14), (512, 3))
 """Width and number of units; the first of each halves the sides."""
 REDUCTION = 16
+"""How many times fewer channels a squeeze has inside: Hu et al.'s r."""
 FEATURES = 512
+"""Numbers that a face becomes."""
 GRID = 7
 """Sides of the last activations: 112 halved four times."""
 

@@ -1,11 +1,11 @@
 r"""LPIPS, how different two pictures look to a network that knows ImageNet.
 
-d(a, b) = sum_l mean_hw  w_l · (f_l(a)/|f_l(a)| - f_l(b)/|f_l(b)|)^2      (Zhang et al., 2018, Eq. 1, arXiv 1801.03924)
+    d(a, b) = sum_l mean_hw  w_l · (f_l(a)/|f_l(a)| - f_l(b)/|f_l(b)|)^2   (Zhang et al., 2018, Eq. 1, arXiv 1801.03924)
 
 f_l are a backbone's activations, w_l the published weights that the `lpips` package ships (v0.1). No resizing:
 distances of pictures of different sides are not comparable.
 
-Shapes: B batch, R side, h and w a level's sides.
+Shapes: B batch, C a level's channels, R side, h and w a level's sides.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Any model of timm's as a judge of general subjects: its pooled features, such as DINOv2's of a cat.
 
-cos(f(a), f(b)) is high for pictures of one thing      (Oquab et al., 2023, arXiv 2304.07193, for instance retrieval)
+    cos(f(a), f(b)) is high for pictures of one thing   (Oquab et al., 2023, arXiv 2304.07193, for instance retrieval)
 
 A picture is resized to the side that the model was trained at, whole: an aligned subject fills its picture, and timm's
 centre crop would cut its ears off. Interpolation, mean and deviation are the model's own.

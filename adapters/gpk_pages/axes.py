@@ -32,7 +32,10 @@ class Axis(NamedTuple):
 
 
 def axis_of(values: Sequence[float], start: float, end: float, *, log: bool | None = False, zero: bool = False) -> Axis:
-    """An axis that all `values` are on; from 0 on where `zero`. With `log` None it is logarithmic where that helps."""
+    """An axis that all `values` are on; from 0 on where `zero`. With `log` None it is logarithmic where that helps.
+
+    Raises ValueError for a logarithmic one of values that are not above 0.
+    """
     low, high = min(values, default=0.0), max(values, default=1.0)
     if log is None:
         log = low > 0 and high / low > SPAN

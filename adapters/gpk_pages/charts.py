@@ -16,6 +16,7 @@ from gpk_pages.axes import Axis, axis_of, spelled
 WIDTH, HEIGHT = 480, 290
 """Of a line chart, in units of 1 px where it is as wide; text is 13 high."""
 LEFT, RIGHT, TOP, BOTTOM = 56, 14, 34, 46
+"""Its margins, in the same units."""
 MOST = 240
 """Points of a line: more cannot be told apart."""
 MARKED = 40
@@ -79,7 +80,10 @@ def line_chart(series: Sequence[Series], *, title: str, across: str, log: bool |
 
 
 def bar_chart(bars: Sequence[Bar], *, title: str, across: str, unit: str = "") -> Chart:
-    """Bars from the left, one below the other, each with its value beside it; `across` says what they are of."""
+    """Bars from the left, one below the other, each with its value and `unit` beside it.
+
+    `across` says what they are of, `title` is what is read aloud.
+    """
     left = 14 + LETTER * min(LONGEST, max((len(bar.label) for bar in bars), default=0))
     ends = [end for bar in bars for end in (bar.value, bar.low, bar.high) if end is not None]
     x = axis_of([0.0, *ends], left, WIDTH - 70)

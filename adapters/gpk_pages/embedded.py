@@ -27,6 +27,7 @@ TRIED = 4
 LONGEST = 16383
 """Pixels of a side that WebP can have."""
 FORMATS = {"WEBP": "image/webp", "PNG": "image/png"}
+"""Media types by Pillow's names."""
 
 
 class Picture(NamedTuple):

@@ -27,6 +27,7 @@ from gpk_photos.selection import SELECTION, used_crops
 from gpk_photos.validity import mask_name, masks_among, read_validity
 
 PHOTOS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".heic", ".heif"})
+"""How the names of photographs end that are read here."""
 FOREIGN_PHOTOS = frozenset({".avif", ".jxl", ".jp2", ".psd", ".dng", ".cr2", ".cr3", ".nef", ".arw"})
 """Photographs that are not read here; silence about them would puzzle their owner."""
 

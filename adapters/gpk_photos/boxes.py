@@ -19,6 +19,7 @@ from gpk.detector import Found
 from gpk.errors import InputError, UnknownNameError
 
 COLUMNS = ("file", "left", "top", "right", "bottom")
+"""Those that a file has to have."""
 
 
 def read_boxes(path: Path, names: Collection[str]) -> dict[str, Found]:

@@ -57,10 +57,14 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+"""What brings a picture upright, by the tag's value (CIPA DC-008, Exif, "Orientation")."""
 
 
 def read_image(source: Path | bytes | BinaryIO) -> Tensor:
-    """One picture [3, H, W] in [-1, 1], upright, sRGB, over white where it was transparent. Raises AlbumError."""
+    """One picture [3, H, W] in [-1, 1], upright, sRGB, over white where it was transparent.
+
+    Raises AlbumError with the reason, behind the file's name where it has one.
+    """
     if isinstance(source, Path):
         try:
             data: bytes | BinaryIO = source.read_bytes()

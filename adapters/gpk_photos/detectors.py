@@ -3,6 +3,8 @@
 A cascade (Viola and Jones, 2001) slides a window over grey pictures of many sizes and asks a chain of cheap questions.
 It needs no file of its own and is quick, but knows heads that look straight ahead and stand upright; so cats, which
 seldom do, are looked for in pictures turned to either side as well, and what is found in several counts together.
+
+Shapes: H and W sides of a photograph, h and w of what is looked at.
 """
 
 from __future__ import annotations
@@ -42,7 +44,10 @@ def open_cv() -> Any:  # noqa: ANN401 - the module, which has no types to speak 
 
 
 def load_face(model: Path | None = None) -> Detector:
-    """Faces by a cascade, and their eyes by another one where both are seen, which tell how the face leans."""
+    """Faces by a cascade, and their eyes by another one where both are seen, which tell how the face leans.
+
+    Raises ExtraError where OpenCV or its cascade is absent, WeightsError for a `model`: it takes none.
+    """
     cv2 = _without("opencv-face", model)
     faces, eyes = (_cascade(cv2, name) for name in ("frontalface_alt2", "eye"))
 
@@ -61,7 +66,7 @@ def load_face(model: Path | None = None) -> Detector:
 
 
 def load_cat(model: Path | None = None) -> Detector:
-    """Cats' faces by a cascade, in pictures turned by TURNS: the box, and how it leans."""
+    """Cats' faces by a cascade, in pictures turned by TURNS: the box, and how it leans. Raises as `load_face` does."""
     cv2 = _without("opencv-cat", model)
     cascade = _cascade(cv2, "frontalcatface_extended")
 
@@ -106,7 +111,9 @@ def _cascade(cv2: Any, name: str) -> Any:  # noqa: ANN401 - OpenCV's own
 
 
 def in_colour(cv2: Any, picture: Tensor, longest: int) -> tuple[np.ndarray, float]:  # noqa: ANN401 - OpenCV
-    """The picture as OpenCV takes it, no side beyond `longest`, and how much smaller it is."""
+    """The picture [3, H, W] in [-1, 1] as OpenCV takes it, bytes [h, w, 3] of blue, green and red with no side beyond
+    `longest` pixels, and its side in those of the picture, at most 1.
+    """
     pixels = to_bytes(picture).cpu().permute(1, 2, 0).numpy()
     height, width = pixels.shape[:2]
     scale = min(1.0, longest / max(height, width))

@@ -71,7 +71,7 @@ def in_the_middle(image: Image.Image, name: str) -> Sequence[Square]:
 
 
 def as_it_is(image: Image.Image, name: str) -> Sequence[Square]:
-    """The photo itself, where it is square."""
+    """The photo itself; raises AlbumError where it is not square."""
     if image.width != image.height:
         raise AlbumError(f"not square: {image.width}x{image.height}, and nothing was to be cut (--crop none)")
     return [middle(*image.size)]
@@ -98,7 +98,7 @@ def labelled(find: Find, labels: Mapping[str, object]) -> Find:
 
 
 def as_labelled(image: Image.Image) -> Sequence[Square]:
-    """The photo itself, where it is square."""
+    """The photo itself; raises AlbumError where it is not square."""
     if image.width != image.height:
         raise AlbumError(f"not square: {image.width}x{image.height}, and a crop would no longer fit its camera label")
     return [middle(*image.size)]

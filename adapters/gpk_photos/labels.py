@@ -21,6 +21,7 @@ from gpk_checkpoints.atomic import write_atomically
 from gpk_photos.contents import relative_name
 
 LABEL_FILE = "dataset.json"
+"""What the file is called."""
 
 EXAMPLE = (
     '{"labels": [["photo1.png", [1, 0, 0, 0,  0, -1, 0, 0,  0, 0, -1, 2.7,  0, 0, 0, 1,'
@@ -41,7 +42,10 @@ LONGEST_FOCAL = 50.0
 
 
 def read_labels(path: Path) -> dict[str, Tensor]:
-    """Labels [25] by image name from a label file, or from the folder that holds it. Raises LabelError."""
+    """Labels [25] by image name from a label file, or from the folder that holds it.
+
+    Raises LabelError where the file cannot be read, is none, or has a label that is no camera.
+    """
     file = path / LABEL_FILE if path.is_dir() else path
     try:
         entries = parse_labels(file.read_bytes(), str(file))
@@ -51,7 +55,10 @@ def read_labels(path: Path) -> dict[str, Tensor]:
 
 
 def write_labels(directory: Path, names: Sequence[str], labels: Tensor) -> Path:
-    """Writes labels [N, 25] of the images `names` as the directory's label file, whole or not at all; its path."""
+    """Writes labels [N, 25] of the images `names` as the directory's label file, whole or not at all; its path.
+
+    Raises LabelError where there is not one camera for each, RunError where it cannot be written.
+    """
     if len(names) != len(labels):
         raise LabelError(f"{len(names)} image names for {len(labels)} camera labels")
     rows: list[list[float]] = Camera.from_label(labels).label().tolist() if len(labels) else []
@@ -84,7 +91,10 @@ def parse_labels(content: bytes, where: str) -> dict[str, object]:
 
 
 def label_of(entry: object, name: str, where: str) -> Tensor:
-    """The label [25] of the image `name` from its entry in the file `where`. Raises LabelError."""
+    """The label [25] of the image `name` from its entry in the file `where`.
+
+    Raises LabelError where it is no camera, its intrinsics are in pixels, or it looks away from the world's origin.
+    """
     try:
         label = torch.tensor(_numbers(entry), dtype=torch.float32)
         camera = Camera.from_label(label)

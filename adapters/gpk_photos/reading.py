@@ -31,9 +31,11 @@ from gpk_photos.validity import write_validity
 from gpk_photos.write import write_png
 
 CROPS, SMALL = "photos", ".prepare/small"
+"""Folders of an album."""
 FACES = 4
 """Faces that are cut out of one photo: of a crowd the surest."""
 THUMBNAIL = 128
+"""Pixels of the longer side of the whole photo, small."""
 LONGEST_NAME = 60
 """Letters of a photo's name in its crop's."""
 
@@ -56,8 +58,8 @@ class Face:
 
 @dataclass(frozen=True)
 class Reading:
-    """What was read of a photo: the sha256 of its file, its sides, the hash of the whole and its faces; `trouble` says
-    why there is none.
+    """What was read of a photo: the sha256 of its file, its sides in pixels, the hash of the whole and its faces;
+    `trouble` says why there is none, and `small` is the name of the whole photo's small picture.
     """
 
     sha256: str
@@ -79,7 +81,10 @@ def sha256_of(read: Reader) -> tuple[bytes, str, str]:
 
 
 def take(name: str, content: bytes, sha256: str, *, find: Find, side: int, album: Path) -> Reading:
-    """Reads the photo of this name, and writes its crops into `album`. A photo that is none is a reading too."""
+    """Reads the photo of this name, and writes its crops into `album`. A photo that is none is a reading too.
+
+    `side` is that of the crops, in pixels. Raises RunError where one cannot be written.
+    """
     try:
         image = decode(content)
     except AlbumError as error:
@@ -107,7 +112,7 @@ def crop_name(name: str, sha256: str) -> str:
     from others.
 
     >>> crop_name("cats/=tom\n.jpg", "00")
-    'tom-9f0da4'
+    'tom-534870'
     """
     stem = re.sub(r"[^\w.-]+", "_", PurePosixPath(name).stem, flags=re.ASCII).strip("._-")[:LONGEST_NAME]
     return f"{stem or 'photo'}-{hashlib.sha256(f'{name} {sha256}'.encode()).hexdigest()[:6]}"

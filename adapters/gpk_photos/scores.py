@@ -21,7 +21,9 @@ from torch import Tensor
 from gpk.errors import InputError
 
 WORDS = {"yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0, "": math.nan}
+"""Scores that are no numbers."""
 KEYS = ("file", "index")
+"""Columns that name a picture: the first that is there does."""
 
 
 def read_scores(path: Path, count: int) -> dict[str, Tensor]:

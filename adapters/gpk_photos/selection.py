@@ -26,6 +26,7 @@ from gpk_checkpoints.atomic import write_atomically
 
 SELECTION = "selection.csv"
 COLUMNS = ("file", "crop", "use", "decided by", "gpk says", "why")
+"""Those that the file has to have; what was measured stands in others."""
 WORDS = {"yes": True, "y": True, "true": True, "1": True, "no": False, "n": False, "false": False, "0": False}
 FORMULAS = ("=", "+", "-", "@", "'", "\t", "\r")
 """How a cell begins that a spreadsheet computes, and the apostrophe itself, so that nothing is read back as another."""
@@ -60,7 +61,7 @@ class Choice:
 
 
 def write_selection(path: Path, choices: Iterable[Choice]) -> None:
-    """Replaces the file at `path`, whole or not at all."""
+    """Replaces the file at `path`, whole or not at all; raises RunError where it cannot be written."""
     choices = list(choices)
     measured = list(dict.fromkeys(name for choice in choices for name in choice.measured))
     text = io.StringIO(newline="")
@@ -76,7 +77,8 @@ def write_selection(path: Path, choices: Iterable[Choice]) -> None:
 def read_decisions(path: Path, names: Sequence[str]) -> tuple[dict[str, bool], list[str]]:
     """What the user decided, by the name of the photo, and sentences on lines that name none of the photos `names`.
 
-    Raises InputError that names the line where `use` is no decision, or a photo is decided twice, differently.
+    Raises InputError where the file is no such table, and, naming the line, where `use` is no decision or a photo is
+    decided twice, differently.
     """
     by_cell = {safe(name): name for name in names}
     decisions: dict[str, bool] = {}

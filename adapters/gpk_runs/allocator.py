@@ -12,6 +12,7 @@ import ctypes
 import sys
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+"""Numbers of glibc's malloc.h."""
 LARGEST = 2**31 - 1
 """Bytes; the most that mallopt's int holds."""
 

@@ -58,7 +58,10 @@ def unusable(directory: Path, error: OSError) -> RunError:
 
 
 def note_environment(directory: Path, now: Mapping[str, object]) -> None:
-    """Writes what the run began on; where it goes on on something else, adds that under `resumed_on`."""
+    """Writes what the run began on; where it goes on on something else, adds that under `resumed_on`.
+
+    Raises RunError where what is there is damaged, or the file cannot be written.
+    """
     path = directory / ENVIRONMENT
     known, resumed_on = _environment_there(path) if path.exists() else (dict(now), [])
     if now not in [known, *resumed_on]:

@@ -15,7 +15,7 @@ from gpk.errors import RunError
 
 
 def line(event: str, time: float, facts: Mapping[str, object]) -> bytes:
-    r"""One line of the log; `time` in seconds since 1970.
+    r"""One line of the log; `time` in seconds since 1970. Raises ValueError for facts of the log's own names.
 
     >>> line("step", 1.5, {"loss": float("nan"), "images": 4})
     b'{"event": "step", "time": 1.5, "loss": null, "images": 4}\n'

@@ -32,6 +32,7 @@ XMP = {
     "xmp:CreatorTool": f"gpk {version('gpk')}",
     "Iptc4xmpExt:DigitalSourceType": SYNTHETIC,
 }
+"""The packet in JSON-LD."""
 
 
 def write_glb(path: Path, surface: Surface, colours: Tensor) -> None:

@@ -2,6 +2,8 @@
 
 The XMP packet names gpk's version and IPTC's digital source type `trainedAlgorithmicMedia` ("created using generative
 AI"): viewers and platforms read it there (IPTC Photo Metadata Standard 2023.1, "Digital Source Type").
+
+Shapes: H height, W width.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ XMP = f"""\
  Iptc4xmpExt:DigitalSourceType="{SYNTHETIC}"/>
 </rdf:RDF></x:xmpmeta>
 """
+"""The packet."""
 COMMENT = f"Created using generative AI (IPTC trainedAlgorithmicMedia) by gpk {version('gpk')}"
 """The same in a sentence, for files that take no XMP."""
 EXACT = 128
@@ -41,7 +44,9 @@ def to_image(picture: Tensor) -> Image.Image:
 
 
 def write_picture(path: Path, picture: Tensor | Image.Image) -> None:
-    """Replaces the PNG at `path`, whole or not at all; raises RunError where it cannot be written."""
+    """Replaces the PNG at `path` by the picture, [3, H, W] or [1, H, W] in [-1, 1] where it is a tensor, marked as
+    synthetic. Raises RunError where it cannot be written.
+    """
     image = to_image(picture) if isinstance(picture, Tensor) else picture
     info, file = PngInfo(), io.BytesIO()
     info.add_itxt("XML:com.adobe.xmp", XMP)
@@ -50,7 +55,7 @@ def write_picture(path: Path, picture: Tensor | Image.Image) -> None:
 
 
 def write_small(path: Path, picture: Tensor, *, synthetic: bool, side: int = 512) -> None:
-    """Replaces the WebP at `path` by the picture [3, H, W], no wider than `side`, and marked as synthetic or not.
+    """Replaces the WebP at `path` by the picture [3, H, W], no side beyond `side` pixels, marked as synthetic or not.
 
     Raises RunError where it cannot be written.
 

@@ -20,6 +20,7 @@ INK, GREY, BLUE = "#1c1c1e", "#8a8a8e", "#2f5d8c"
 Point = tuple[float, float, float]
 """Place, mean, deviation."""
 COLOURS = (BLUE, "#c4673c", "#5b8a4c", "#8a5b9c")
+"""Of curves, in their order."""
 
 
 def write_dots(path: Path, panels: Mapping[str, Mapping[str, Sequence[float]]], *, title: str = "") -> None:
@@ -53,7 +54,7 @@ def write_curves(
     scale: Literal["log", "linear"] = "log",
 ) -> None:
     """Side by side, a panel per heading: for each name a curve through its points, whose places stand on an axis that
-    is called `across`. Raises as `write_dots` does.
+    is called `across`, and has this `scale`. Raises as `write_dots` does.
     """
     figure = _figure(0.6 + 3.0 * len(panels), 2.8, title)
     axes = figure.subplots(1, len(panels), squeeze=False)[0]

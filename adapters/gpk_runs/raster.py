@@ -28,6 +28,7 @@ FINENESS = 1 << 24
 ROUNDING = 1e-5
 """So far outside a pixel is in a triangle yet: none falls between two."""
 NOTHING = 2**63 - 1
+"""What stands for a pixel without a triangle."""
 
 
 def rasterized(vertices: Tensor, faces: Tensor, values: Tensor, camera: Camera, side: int) -> tuple[Tensor, Tensor]:

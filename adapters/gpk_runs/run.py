@@ -83,7 +83,9 @@ class Run:
         self._held.close()
 
     def record(self, event: str, facts: Mapping[str, object]) -> None:
-        """Appends one event to the log, and hands it to the operating system before returning."""
+        """Appends one event to the log, and hands it to the operating system before returning; raises RunError where it
+        cannot be written.
+        """
         text = line(event, round(time.time(), 3), facts)
         try:
             written = self._lines.write(text)
@@ -102,12 +104,12 @@ class Run:
         return read_log(self._log)
 
     def save_state(self, tensors: Mapping[str, Tensor], position: Mapping[str, Any]) -> None:
-        """Replaces the state, whole or not at all; `position` in JSON types."""
+        """Replaces the state, whole or not at all; `position` in JSON types. Raises RunError where that fails."""
         self._settle()  # the state must not know of lines that a power failure takes away
         write_state(self._state, tensors, position, os.fstat(self._lines.fileno()).st_size)
 
     def load_state(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-        """Tensors and position as last saved; None where nothing is."""
+        """Tensors and position as last saved; None where nothing is. Raises RunError where the state is damaged."""
         return read_state(self._state) if self._state.exists() else None
 
     def discard_state(self) -> None:

@@ -79,6 +79,9 @@ def _up_to_date(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def write_config(path: Path, config: Mapping[str, Any]) -> None:
-    """Replaces the YAML file at `path` by `config` (JSON types), whole or not at all, keys in their order."""
+    """Replaces the YAML file at `path` by `config` (JSON types), whole or not at all, keys in their order.
+
+    Raises RunError where it cannot be written.
+    """
     text = yaml.dump(dict(config), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
     write_atomically(path, [text.encode()])

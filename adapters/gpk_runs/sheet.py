@@ -68,7 +68,7 @@ def write_sheet(
     title: str = "",
     side: int = 192,
 ) -> None:
-    """Writes `contact_sheet` to the PNG at `path`, whole or not at all."""
+    """Writes `contact_sheet` to the PNG at `path`, whole or not at all; raises RunError where it cannot be written."""
     write_picture(path, contact_sheet(rows, columns=columns, captions=captions, title=title, side=side))
 
 
@@ -108,7 +108,7 @@ def write_text(
     *,
     anchor: str = "la",
 ) -> None:
-    """One line of text, cut with an ellipsis where it is wider than `width`."""
+    """One line of text, Pillow's `anchor` of it at `at`, cut with an ellipsis where it is wider than `width`."""
     font = ImageFont.load_default(size)
     text = _drawable(text)
     cut = text

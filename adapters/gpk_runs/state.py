@@ -19,11 +19,15 @@ from gpk.errors import RunError, WeightsError
 from gpk_checkpoints.files import read_metadata, read_safetensors, write_safetensors
 
 FORMAT = "gpk-state/2"
+"""What a state calls its format."""
 START_OVER = "delete it to start this run over"
 
 
 def write_state(path: Path, tensors: Mapping[str, Tensor], position: Mapping[str, Any], log_bytes: int) -> None:
-    """Replaces the state at `path`, whole or not at all; `position` in JSON types."""
+    """Replaces the state at `path`, whole or not at all; `position` in JSON types, `log_bytes` the length of the log.
+
+    Raises RunError where it cannot be written.
+    """
     here = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     known = {"format": FORMAT, "position": position, "log_bytes": log_bytes, "sha256": _digest(here)}
     write_safetensors(path, here, {"gpk": json.dumps(known)})

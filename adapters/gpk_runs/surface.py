@@ -101,7 +101,8 @@ def densities(solid: Solid, n: int) -> Iterator[tuple[slice, Tensor]]:
 
 
 def decimated(surface: Surface, faces: int) -> Surface:
-    """The surface with about `faces` triangles, by quadric errors; as it is where it has no more.
+    """The surface with about `faces` triangles, by quadric errors (Garland & Heckbert, 1997); as it is where it has no
+    more.
 
     Raises ExtraError without the extra.
     """

@@ -28,7 +28,7 @@ class Spread(NamedTuple):
 
 
 def spread(values: Iterable[float | None]) -> Spread:
-    """Of the values that are known."""
+    """Of the values that are known, neither None nor NaN; the mean of none is NaN."""
     known = [value for value in values if value is not None and not isnan(value)]
     if not known:
         return Spread(float("nan"), 0.0, 0)
@@ -36,6 +36,6 @@ def spread(values: Iterable[float | None]) -> Spread:
 
 
 def markdown(headings: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    """The table."""
+    """The table of `lines` under `headings`, whose cells are Markdown."""
     rows = [headings, ["---"] * len(headings), *lines]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)

@@ -18,6 +18,7 @@ from gpk_runs.sheet import GREY, INK, MARGIN, PAPER, TITLE, write_text
 
 RED = (200, 40, 40)
 SIDE, GAP, COLUMNS = 132, 18, 8
+"""Of a thumbnail, between two, and how many stand side by side."""
 NAME, REASON = 13, 12
 """Type sizes."""
 REASON_LINES = 3
@@ -42,7 +43,7 @@ class Verdict:
 
 
 def write_verdicts(path: Path, verdicts: Sequence[Verdict], *, title: str) -> None:
-    """Writes the sheet to the PNG at `path`, whole or not at all."""
+    """Writes the sheet to the PNG at `path`, whole or not at all; raises RunError where it cannot be written."""
     parts = [[each for each in verdicts if each.kept], [each for each in verdicts if not each.kept]]
     width = 2 * MARGIN + COLUMNS * (SIDE + GAP) - GAP
     steps = [SIDE + _below(part) + GAP for part in parts]

@@ -28,7 +28,7 @@ Frame = Image.Image
 QUALITY = 17
 """H.264's constant rate factor, from 0 (lossless) to 51: at 17 nobody tells a frame from its original."""
 BT709, LIMITED = 1, 1
-"""H.264's numbers for the colours of BT.709, and for their range of 16 to 235."""
+"""H.264's number for the colours of BT.709, and FFmpeg's for their range of 16 to 235."""
 FINEST = 1001
 """The largest denominator of a rate, that of television's 30000/1001."""
 

@@ -1,6 +1,6 @@
 """An album: photographs of one subject, with their cameras where the generator is 3D.
 
-Shapes: N photographs, R their common side.
+Shapes: N photographs, R their common side in pixels, B batch, C channels.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ class Album:
     """Photographs `photos` [N, 3, R, R] in [-1, 1], their file names, cameras where labelled, and what was left out.
 
     `left_out` pairs a file's name with the reason, for the report. `masks` [N, 1, R, R] in [0, 1] tell which share of
-    each pixel is the photograph's own, where a crop went beyond its edge; None where all are.
+    each pixel is the photograph's own, where a crop went beyond its edge; None where all are. Raises AlbumError where
+    shapes and names do not fit together.
     """
 
     photos: Tensor
@@ -42,7 +43,7 @@ class Album:
         return len(self.names)
 
     def __getitem__(self, rows: slice) -> Album:
-        """Some of the photographs."""
+        """Some of the photographs, without what was left out."""
         cameras = None if self.cameras is None else self.cameras[rows]
         masks = None if self.masks is None else self.masks[rows]
         return Album(self.photos[rows], self.names[rows], cameras, masks=masks)

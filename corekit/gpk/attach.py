@@ -120,7 +120,7 @@ def merged(generator: Generator) -> Iterator[Generator]:
 
 @contextmanager
 def attached(generator: Generator, persona: Persona) -> Iterator[Generator]:
-    """`generator` with `persona` attached, inside the block."""
+    """`generator` with `persona` attached, inside the block; raises PersonaError as `attach` does."""
     attach(generator, persona)
     try:
         yield generator
@@ -131,7 +131,8 @@ def attached(generator: Generator, persona: Persona) -> Iterator[Generator]:
 def render_many(generator: Generator, personas: Sequence[Persona], w: Tensor, camera: Camera | None = None) -> Render:
     """Several people in one batch: row i of w [P, L, D] (and of `camera`) through `personas[i]`, one vectorised pass.
 
-    Sites that some personas change and others do not are W0 for those others.
+    Sites that some personas change and others do not are W0 for those others. Raises PersonaError as `attach` does,
+    and where there is not one persona for each row.
     """
     if not len(personas) == len(w) == (len(camera) if camera is not None else len(w)):
         raise PersonaError(f"{len(personas)} personas for {len(w)} rows of w: one each is needed")

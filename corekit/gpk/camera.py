@@ -1,11 +1,14 @@
 r"""Cameras, in EG3D's convention.
 
-A label is 25 numbers: 16 of the camera-to-world matrix, row-major, OpenCV axes (x right, y down, z forward), then
-9 of the intrinsics in units of the image side. The world has y up; a frontal face looks towards +z.
+A label is 25 numbers: 16 of the camera-to-world matrix, row-major, OpenCV axes (x right, y down, z forward), then 9 of
+the intrinsics in units of the image side. The world has y up; a frontal face looks towards +z.
 
-For angles h = pi/2 + yaw and v = pi/2 + pitch the camera sits at r * (sin phi cos(pi - h), cos phi, sin phi sin(pi -
-h)), phi = arccos(1 - 2v/pi), and looks at the pivot (Chan et al., 2022, arXiv 2112.07945). Yaw is exact; through the
-arccos a pitch of 0.25 is a real angle of 0.16 rad. Positive yaw moves the camera to +x, negative pitch raises it.
+For angles h = pi/2 + yaw and v = pi/2 + pitch and a radius r the camera sits at
+
+    r (sin phi cos(pi - h), cos phi, sin phi sin(pi - h)),      phi = arccos(1 - 2v/pi)
+
+and looks at the pivot (Chan et al., 2022, arXiv 2112.07945). Yaw is exact; through the arccos a pitch of 0.25 is a real
+angle of 0.16 rad. Positive yaw moves the camera to +x, negative pitch raises it.
 
 Shapes: B batch, n image side in rays.
 """
@@ -27,7 +30,10 @@ EG3D_FOCAL = 1 / (1.414 * math.tan(18.837 * 3.14159 / 360))
 
 @dataclass(frozen=True)
 class Camera:
-    """Pinhole cameras: `pose` [B, 4, 4] camera-to-world, `intrinsics` [B, 3, 3] in units of the image side."""
+    """Pinhole cameras: `pose` [B, 4, 4] camera-to-world, `intrinsics` [B, 3, 3] in units of the image side.
+
+    Raises LabelError for matrices of another shape.
+    """
 
     pose: Tensor
     intrinsics: Tensor
@@ -63,7 +69,8 @@ class Camera:
     def from_label(label: Tensor) -> Camera:
         """Cameras from labels [B, 25] or [25].
 
-        Raises LabelError where the count is not 25, a number is not finite, or the upper 3x3 is no rotation.
+        Raises LabelError where the count is not 25, a number is not finite, the upper left 3x3 is no rotation, or a
+        focal length is not above 0.
         """
         label = torch.atleast_2d(label)
         if label.shape[-1] != 25:
@@ -92,8 +99,9 @@ class Camera:
         pivot: tuple[float, float, float] = (0.0, 0.0, 0.0),
         focal: float = EG3D_FOCAL,
     ) -> Camera:
-        """Cameras on a sphere around the world's origin, looking at `pivot`; yaw and pitch [B] or scalar, in
-        radians.
+        """Cameras on a sphere around the world's origin, looking at `pivot`: [B], or one.
+
+        `yaw` and `pitch` [B] or scalar in radians, `radius` and `pivot` in world units, `focal` in image sides.
         """
         where = next((angle.device for angle in (yaw, pitch) if isinstance(angle, Tensor)), None)
         yaw, pitch = (torch.as_tensor(angle, dtype=torch.float32, device=where) for angle in (yaw, pitch))
@@ -111,7 +119,7 @@ class Camera:
         return Camera(pose, intrinsics.repeat(len(position), 1, 1))
 
     def angles(self) -> Tensor:
-        """The yaw and the pitch [2, B] whose `orbit` has a camera in this direction from the world's origin.
+        """The yaw and the pitch [2, B], in radians, whose `orbit` has a camera in this direction from the origin.
 
         >>> [round(angle, 4) for angle in Camera.orbit(0.3, -0.2).angles()[:, 0].tolist()]
         [0.3, -0.2]

@@ -1,4 +1,7 @@
-"""What a task is handed: the generator, the photos, the networks that judge, the logger."""
+"""What a task is handed: the generator, the photos, the networks that judge, the logger.
+
+Shapes: N photographs, L latent layers, D latent width.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +31,9 @@ class Context:
     """Everything a task works with: the generator with its backend and card, the networks that look at its pictures,
     the photos, the logger and, where a subject is known already, its persona.
 
-    `distance` is in the loss; `reporting`, where there is one, is a distance that no loss has seen; `attributes` tells
-    in numbers what a picture shows. `album` are the photos to work on; it is empty for a task that needs none.
+    `distance` is in the loss; `reporting`, where there is one, is a distance that no loss has seen; `judge` gives the
+    features that tell who is seen; `attributes` tells in numbers what a picture shows. `album` are the photos to work
+    on; it is empty for a task that needs none.
     """
 
     backend: Backend
@@ -55,8 +59,8 @@ class Context:
     def untrained(
         self, recipe: Recipe, anchors: Tensor, *, images_seen: int = 0, rng: torch.Generator | None = None
     ) -> Persona:
-        """A persona of the album that changes nothing yet, with a copy of the anchors [N, D] or [N, L, D], from
-        here and of so many `images_seen`; raises RecipeError as `Persona.create` does.
+        """A persona of the album that changes nothing yet, with a copy of the anchors [N, D] or [N, L, D], from here
+        and of so many `images_seen`; raises as `Persona.create` does.
         """
         origin = Origin(
             backend=self.backend.name,

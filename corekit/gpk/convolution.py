@@ -9,7 +9,7 @@ so that a step on low-rank changes costs two thirds of a step on whole weights. 
 with the changed weight, bit for bit. The convolutions of so few channels are done tap by tap: one matrix product for
 all k·k taps and as many shifts, several times faster than what a library does for one channel.
 
-Shapes: B batch, C input channels, O output channels, r rows of A, k kernel side, H and W the input's sides.
+Shapes: B batch, C input channels, O output channels, r rows of A, k kernel side (odd), H and W the input's sides.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def convolved(x: Tensor, weight: Tensor, factors: Factors | None = None, *, up: 
 
 
 def filtered(x: Tensor, kernel: Tensor, *, padding: int) -> Tensor:
-    """Every channel of `x` [B, C, H, W] convolved with the constant `kernel` [k, k]."""
+    """Every channel of `x` [B, C, H, W] convolved with the constant `kernel` [k, k], `padding` zeros around it."""
     weight = kernel.to(x.dtype).repeat(x.shape[1], 1, 1, 1)
     frozen = _Frozen.apply if x.requires_grad and torch.is_grad_enabled() else _convolved
     return frozen(x, weight, False, padding, x.shape[1])

@@ -8,7 +8,7 @@ whatever stands where the photo tells nothing takes no part. What it does tell i
     Coarse    too few pixels           back comes what surrounds the subject, enlarged, where that is known
     Grey      colours are missing      back comes the luminance
 
-Shapes: N photos, B batch, R image side, S any side.
+Shapes: N photos, B batch, C channels, R image side, S any side.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ class Hole(Damage):
     """Pixels are missing: where `missing` [N, 1, R, R], or [1, 1, R, R] for all photos alike, is true.
 
     The render goes over into the photo within `feather` pixels around the hole; 0 leaves the photo there bit for bit.
+    Raises InputError for a mask of another shape or type, and for a `feather` below 0.
     """
 
     missing: Tensor
@@ -150,6 +151,8 @@ class Together(Damage):
 
 def square_hole(side: int, share: float = 0.5) -> Tensor:
     """A mask [1, 1, side, side]: a square in the middle whose side is `share` of the picture's, 0.5 in the paper.
+
+    Raises InputError as `box_hole` does.
 
     >>> square_hole(4)[0, 0].int().tolist()
     [[0, 0, 0, 0], [0, 1, 1, 0], [0, 1, 1, 0], [0, 0, 0, 0]]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Point = tuple[float, float]
+"""A place or a vector, (x, y)."""
 
 
 @dataclass(frozen=True)

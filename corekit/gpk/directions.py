@@ -66,8 +66,8 @@ def check_direction(direction: Direction, generator: Generator) -> None:
 
 
 class Plane(NamedTuple):
-    """Where codes with an attribute part from those without it: the unit normal [D], towards those with it, and the
-    `accuracy` on `tried` codes that it was not learned from.
+    """Where codes with an attribute part from those without it: the unit normal [D], towards those with it, learned
+    from `learned` codes, and its `accuracy` from 0 to 1 on `tried` others, both sides weighing the same.
     """
 
     normal: Tensor
@@ -82,7 +82,8 @@ def learn_direction(
     """The plane between the codes [N, D] of the highest and of the lowest `scores` [N], `share` of them on each side.
 
     Scores that are NaN are nobody's label and left out; where there are but two different ones, every code counts.
-    `penalty` is C. Raises InputError where the scores do not make two sides of enough codes.
+    `penalty` is C, `steps` are L-BFGS's at most, and `seed` draws the codes that are held out. Raises InputError where
+    the scores do not make two sides of enough codes.
     """
     low, high = sides(scores, share)
     told, tried = [], []

@@ -1,6 +1,7 @@
 r"""What a generator is: w and a camera in, a Render out, and the list of its weights that may change.
 
-Shapes: B batch, L latent layers, D latent width, Z noise width, R image side, r side before super-resolution.
+Shapes: B batch, L latent layers, D latent width, Z noise width, R image side, r side before super-resolution, S side of
+a synthesis layer.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from gpk.errors import InputError, PersonaError
 from gpk.solid import Solid
 
 Kind = Literal["conv", "affine", "torgb", "linear", "bias", "noise", "const"]
+"""What a weight is: that of a convolution, of the affine layer that makes a style of w, of a convolution to RGB, of
+another linear layer; a bias, a strength of noise, the constant that synthesis starts from.
+"""
 Part = str
 """What a weight is part of: one of PARTS, or a word of the family's own, such as "density"."""
 PARTS: tuple[Part, ...] = ("mapping", "backbone", "decoder", "superres")
@@ -29,7 +33,7 @@ PARTS: tuple[Part, ...] = ("mapping", "backbone", "decoder", "superres")
 the picture larger. Presets name these alone; a part with a word of its own is treated as the backbone is.
 """
 Noise = Literal["const", "random", "none"] | Mapping[str, Tensor]
-"""Noise of the synthesis layers: the stored maps, fresh ones, none, or maps [1|B, 1, r, r] by layer path."""
+"""Noise of the synthesis layers: the stored maps, fresh ones, none, or maps [1|B, 1, S, S] by layer path."""
 
 
 class Render(NamedTuple):
@@ -105,6 +109,7 @@ class Generator(nn.Module, abc.ABC):
 
     latent: LatentSpace
     resolution: int
+    """The side R of its pictures, in pixels."""
     half_dtype: torch.dtype | None = None
     """The type of the parts that may run in reduced precision, float32 for none; where None the device decides."""
 
@@ -163,7 +168,7 @@ class Generator(nn.Module, abc.ABC):
         """Every weight that may change, in execution order."""
 
     def noise_maps(self) -> dict[str, Tensor]:
-        """The stored noise maps [r, r] by layer path; empty where the generator has none."""
+        """The stored noise maps [S, S] by layer path; empty where the generator has none."""
         return {}
 
     def orbit(self, yaw: Tensor | float = 0.0, pitch: Tensor | float = 0.0) -> Camera | None:

@@ -19,10 +19,11 @@ from torch.nn import functional as F
 from gpk.errors import InputError
 
 Edge = Literal["stop", "continue", "project"]
+"""What happens at the edge of P_beta (`LatentHull.travel`)."""
 
 
 class LatentHull:
-    """P_beta of anchors [N, D] or [N, L, D]."""
+    """P_beta of anchors [N, D] or [N, L, D]; raises InputError for any other shape, no anchors, or a beta below 0."""
 
     def __init__(self, anchors: Tensor, *, beta: float = 0.0) -> None:
         if anchors.ndim not in (2, 3) or len(anchors) == 0:
@@ -54,12 +55,16 @@ class LatentHull:
         return 1 / len(self) + self.direction(w - self.anchors.mean(0))
 
     def direction(self, d: Tensor) -> Tensor:
-        """The change of coordinates [B, N], summing to 0, that moves by d [B, D] as nearly as the anchors can."""
+        """The change of coordinates [B, N], summing to 0, that moves by d [B, D] or [B, L, D] as nearly as the anchors
+        can.
+        """
         centred = (self.anchors - self.anchors.mean(0)).flatten(1)
         return d.flatten(1) @ torch.linalg.pinv(_exact(centred), rtol=1e-6).to(d)
 
     def nearest(self, alpha: Tensor) -> Tensor:
-        """The coordinates [B, N] of P_beta nearest to `alpha` (Euclidean projection onto a simplex, by sorting)."""
+        """The coordinates [B, N] of P_beta nearest to `alpha` [B, N]: Euclidean projection onto a simplex, by sorting
+        (Duchi et al., 2008).
+        """
         total = 1 + len(self) * self.beta
         lifted = alpha + self.beta
         ranked = lifted.sort(1, descending=True).values
@@ -69,7 +74,9 @@ class LatentHull:
         return (lifted - threshold.gather(1, last)).clamp_min(0) - self.beta
 
     def project(self, w: Tensor, *, steps: int = 1000) -> Tensor:
-        """Coordinates [B, N] of the point of P_beta nearest to each w (accelerated projected gradient)."""
+        """Coordinates [B, N] of the point of P_beta nearest to each w [B, D] or [B, L, D], by so many `steps` of the
+        accelerated projected gradient (FISTA: Beck & Teboulle, 2009).
+        """
         anchors = _exact(self.anchors.flatten(1))
         gram = anchors @ anchors.mT
         pull = _exact(w.flatten(1)) @ anchors.mT

@@ -30,6 +30,7 @@ from gpk.lowrank import Change, LoRA
 from gpk.persona import Persona
 
 Norm = Literal["frobenius", "mean-abs"]
+"""The root of the sum of squares, or the mean of absolute values."""
 MATRICES = frozenset({"conv", "affine", "torgb", "linear"})
 """Kinds of sites that blocks and parts are made of."""
 

@@ -8,7 +8,7 @@ Where a mask m tells that part of a photo is made up, beyond the edge of what wa
 the mean is over the others, and d sees m G + (1 - m) x, the render with the photo's own pixels there (My3DGen leaves
 this open, and names it as a limitation).
 
-Shapes: N photos, B batch, R image side.
+Shapes: N photos, B batch, R image side, S any side.
 """
 
 from __future__ import annotations
@@ -24,16 +24,17 @@ from gpk.generator import Render
 from gpk.judges import Distance, FeatureDistance
 
 Rows = Tensor | slice
+"""Which of the N photos: their places, or a slice."""
 Degrade = Callable[[Tensor, Rows], Tensor]
-"""Images [B, 3, S, S] of any side S, and of which photos they are → what a known damage leaves of them, in the same
-shape; differentiable.
+"""Images [B, 3, S, S], and of which photos they are → what a known damage leaves of them, in the same shape;
+differentiable.
 """
 MOST = 2 * 2**30
 """Bytes of the photos' features that are kept; beyond it they are computed at every step."""
 
 
 class Loss(NamedTuple):
-    """The weighted sum and its two terms, each [B] and summed over the levels."""
+    """The weighted sum, and its two terms without their weights, each [B] and summed over the levels."""
 
     total: Tensor
     l2: Tensor
@@ -53,7 +54,8 @@ class Reconstruction:
 
     With `degrade` the renders and the photos are compared as it leaves them, at every level: where a photo is damaged
     in a known way, only what is left of it says anything (MyStyle, arXiv 2203.17272, section 4). `masks` [N, 1, R, R]
-    in [0, 1] are 1 where a photo is real; no gradient flows to where one is 0.
+    in [0, 1] are 1 where a photo is real; no gradient flows to where one is 0. `l2` and `perceptual` are the weights of
+    Eq. 1; a `distance` of weight 0 is not asked.
     """
 
     def __init__(

@@ -1,16 +1,16 @@
 r"""Changes of one stored weight: W0 + scale * BA, and W0 + D.
 
 Low-rank adaptation (Hu et al., 2022, arXiv 2106.09685) carried to convolutions in three layouts. For W [C1, C2, k, k]
-and
-rank r (a linear layer has k = 1, where all three agree):
+and rank r (a linear layer has k = 1, where all three agree):
 
     flat      A [r, C2 k k]     B [C1, r]       true rank r: the formula of the My3DGen paper
     kernel    A [r k, C2 k k]   B [C1, r k]     true rank r k: what its release computes
-    loralib   A [r k, C2 k]     B [C1 k, r k]   memory reinterpreted as [C1, C2, k, k]: the paper's Fig. 11,
-    checkerboards
+    loralib   A [r k, C2 k]     B [C1 k, r k]   memory reinterpreted as [C1, C2, k, k]: checkerboards (its Fig. 11)
 
 The change lives in weight space, because demodulation divides by the norm of the changed weight: a side branch with
 W0's demodulation would compute something else.
+
+Shapes: C1 outputs, C2 inputs, k side of the kernel, r rank.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ import torch
 from torch import Tensor, nn
 
 Layout = Literal["flat", "kernel", "loralib"]
+"""How the factors of a convolution are shaped."""
 Init = Literal["kaiming", "normal"]
+"""How A starts: kaiming-uniform(√5), which is U(-1/√n, 1/√n) for rows of n numbers, or N(0, 1)."""
 
 
 def factor_shapes(shape: tuple[int, ...], rank: int, layout: Layout) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -43,7 +45,7 @@ def factor_shapes(shape: tuple[int, ...], rank: int, layout: Layout) -> tuple[tu
 
 
 class LoRA(nn.Module):
-    """W0 → W0 + scale·(BA) in W0's shape, zero at init: B starts at zero, A kaiming-uniform(√5) or N(0, 1)."""
+    """W0 → W0 + scale·(BA) in W0's shape, zero at init: B starts at zero, A as `init` says, drawn from `rng`."""
 
     def __init__(
         self,
@@ -95,3 +97,4 @@ class Offset(nn.Module):
 
 
 Change = LoRA | Offset
+"""What becomes of one stored weight."""

@@ -1,5 +1,6 @@
-r"""Figures of merit as pure functions. Images are [B, 3, R, R] in [-1, 1]; shapes: B batch, N references, F
-features.
+r"""Figures of merit as pure functions. Images are [B, 3, R, R] in [-1, 1].
+
+Shapes: B batch, N references or pairs, R image side, F features.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ AT_ONCE = 8
 
 
 def psnr(image: Tensor, truth: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Peak signal-to-noise ratio in dB [B], images clamped to [-1, 1]; inside `mask` [B, 1, R, R] where given."""
+    """Peak signal-to-noise ratio in dB [B], images clamped to [-1, 1]; inside `mask` [B, 1, R, R] where given.
+
+    At most 106 dB: a mean square below 1e-10 counts as that.
+    """
     squares = (image.clamp(-1, 1) - truth.clamp(-1, 1)).square()
     if mask is None:
         mean = squares.mean((1, 2, 3))
@@ -57,9 +61,10 @@ def identity_similarity(features: Tensor, references: Tensor) -> Tensor:
 
 
 def rank_correlation(a: Tensor, b: Tensor) -> Tensor:
-    """Spearman's correlation [B] of a [N, B] and b [N, B]: 1 where the greater one always goes with the greater.
+    """Spearman's correlation [B] over the N pairs of a [N, B] and b [N, B].
 
-    Equal values share the mean of their ranks; where all are equal it is 0.
+    It is 1 where the greater one always goes with the greater. Equal values share the mean of their ranks; where all
+    are equal it is 0.
 
     >>> rank_correlation(torch.tensor([[0.0], [1.0], [2.0], [3.0]]), torch.tensor([[1.0], [2.0], [4.0], [3.0]])).item()
     0.800000011920929
@@ -75,7 +80,8 @@ def _ranks(values: Tensor) -> Tensor:
 
 
 def diversity(images: Tensor, references: Tensor, distance: Distance) -> Tensor:
-    """Intra-cluster diversity, a scalar (Ojha et al., 2021, as My3DGen's synthesis protocol uses it).
+    """Intra-cluster diversity, a scalar, of images [B, 3, R, R] around references [N, 3, R, R] (Ojha et al., 2021, as
+    My3DGen's synthesis protocol uses it).
 
     Every image goes to its nearest reference; the standard deviation of pairwise distances within each cluster of at
     least three is averaged over the clusters. NaN where no cluster is that large.

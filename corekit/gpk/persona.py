@@ -22,11 +22,14 @@ from gpk.lowrank import Change, LoRA, Offset, factor_shapes
 from gpk.recipe import Recipe, Treated
 
 FORMAT = "gpk-persona/1"
+"""What a persona's header calls its format."""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a persona came from: `base` is the `fingerprint` of the generator it was made for."""
+    """Where a persona came from: `base` is the `fingerprint` of the generator it was made for, `licence` that of its
+    weights; tuning looked `images_seen` times at one of `album_size` photos; `versions` are by package.
+    """
 
     backend: str
     card: str
@@ -59,7 +62,7 @@ class Persona:
         cameras: Tensor | None = None,
         rng: torch.Generator | None = None,
     ) -> Persona:
-        """A persona that changes nothing yet; raises RecipeError as `changing_sites` does."""
+        """A persona that changes nothing yet, its factors A drawn from `rng`; raises as `changing_sites` does."""
         changes: dict[str, Change] = {}
         for site, treatment in changing_sites(generator, recipe):
             weight = generator.weight(site)
@@ -100,7 +103,7 @@ class Persona:
         return sum(p.numel() for p in self.parameters())
 
     def to(self, device: torch.device | str) -> Persona:
-        """The same persona, moved."""
+        """This very persona, moved."""
         for change in self.changes.values():
             change.to(device)
         self.anchors, self.cameras = self.anchors.to(device), self.cameras.to(device)
@@ -132,7 +135,8 @@ class Persona:
     def from_tensors(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Persona:
         """The persona that `header()` and `tensors()` describe.
 
-        Raises PersonaError for an unknown format and for a missing, surplus, NaN or mis-shaped tensor.
+        Raises PersonaError for an unknown format, a damaged header, and a missing, surplus, NaN or mis-shaped tensor;
+        RecipeError or UnknownNameError for a recipe that cannot be.
         """
         stated = str(header.get("format", "none"))
         if stated != FORMAT:

@@ -1,7 +1,4 @@
-"""Pictures as bytes: what a number in [-1, 1] is in a file, and back.
-
-Shapes: H height, W width.
-"""
+"""Pictures as bytes: what a number in [-1, 1] is in a file, and back."""
 
 from __future__ import annotations
 

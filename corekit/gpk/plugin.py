@@ -2,6 +2,8 @@
 
 A plugin is any object or module with functions marked `@hookimpl`, named by an entry point of group "gpk". Hooks return
 values; nothing is registered by side effect. A plugin states the hook API it was written for in `gpk_api = 1`.
+
+Shapes: B batch, Z noise width, R image side, F features, K attributes.
 """
 
 from __future__ import annotations
@@ -24,9 +26,11 @@ if TYPE_CHECKING:
     from gpk.generator import Generator
 
 API_VERSION = 1
+"""The hook API of this gpk."""
 API_VERSIONS: dict[int, str | None] = {1: None}
 """The hook APIs that this gpk understands; for one on its way out, the version of gpk that will not any more."""
 ENTRY_POINT_GROUP = "gpk"
+"""The group of entry points in which a distribution names its plugins."""
 
 
 class GpkDeprecationWarning(FutureWarning):
@@ -39,6 +43,7 @@ class GpkDeprecationWarning(FutureWarning):
 
 hookspec = pluggy.HookspecMarker("gpk")
 hookimpl = pluggy.HookimplMarker("gpk")
+"""Marks a plugin's function as the hook of its name."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +51,9 @@ class Card:
     """One published checkpoint.
 
     `config` are the generator's constructor arguments; `weights` a file that ships with the plugin, if one does; `url`
-    the file to download, and `page` where a person finds it; `notes` what a user must know of it, such as how the
-    photos that it was trained on were aligned. `ready` tells that `build` gives the trained network itself, so that no
-    file of weights is needed; it is built twice, and has to be the same both times.
+    the file to download, with its `sha256` in hexadecimal, and `page` where a person finds it; `notes` what a user must
+    know of it, such as how the photos that it was trained on were aligned. `ready` tells that `build` gives the
+    trained network itself, so that no file of weights is needed; it is built twice, and has to be the same both times.
     """
 
     name: str
@@ -81,6 +86,8 @@ class Backend:
     `build` makes are looked for.
     `essential` are settings in which a file and a card have to agree for the file to be that card's checkpoint; one
     that agrees with no card becomes a card of its own (`own_card`).
+    `cameras` tells that its pictures are views, so that photos need a camera each; `resolution` is their usual side in
+    pixels.
     `distance`, `reporting`, `judge` and `attributes` name offers of `gpk_judges`: the distance in the loss, another one
     that reports (the loss's own where None), the judge of identity, and what says in numbers what a picture shows.
     `detector` names the offer of `gpk_detectors` that finds its subjects in photographs, and `framing` tells how its
@@ -206,7 +213,7 @@ class Hooks:
 
     @hookspec
     def gpk_judges(self) -> Sequence[JudgeCard]:  # pyright: ignore[reportReturnType]
-        """Judges and distances."""
+        """Judges, distances and attributes."""
 
     @hookspec
     def gpk_detectors(self) -> Sequence[DetectorCard]:  # pyright: ignore[reportReturnType]
@@ -214,9 +221,10 @@ class Hooks:
 
     @hookspec(firstresult=True)
     def gpk_open_album(self, path: Path, side: int, cameras: bool) -> Album | None:
-        """The album at `path` with photographs of `side`, or None where this plugin does not know the format.
+        """The album at `path` with photographs of `side` x `side` pixels, or None where the format is not known here.
 
         `cameras` asks for a camera per photograph: a photograph without one is left out, and said so.
+        Raises InputError for what the user can mend; whatever else it raises, the plugin is put into quarantine.
         """
 
     @hookspec

@@ -26,6 +26,7 @@ Treatment = Literal["adapt", "whole", "frozen"]
 Treated = Literal["lora", "offset"]
 """What becomes of a site that changes."""
 MAPS = ("parts", "rank_pattern")
+"""Fields that are mappings."""
 
 RELEASE_PARTS: Mapping[Part, Treatment] = {
     "mapping": "frozen",
@@ -33,6 +34,7 @@ RELEASE_PARTS: Mapping[Part, Treatment] = {
     "decoder": "frozen",
     "superres": "adapt",
 }
+"""What the My3DGen release does with each part."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,9 @@ class Recipe:
     equalised learning rate, where the release has it for affines).
 
     `rank_pattern` gives single blocks (`Site.block`) a rank of their own; a block of rank 0 has no LoRA.
+
+    Raises RecipeError for a rank or an alpha that cannot be, UnknownNameError for a layout, an init, a treatment or a
+    kind that there is not.
     """
 
     rank: int = 1
@@ -88,7 +93,7 @@ class Recipe:
         return self.rank_pattern.get(site.block, self.rank)
 
     def scale(self, site: Site) -> float:
-        """What BA is multiplied by at `site`."""
+        """What BA is multiplied by at `site`, which has a LoRA."""
         scale = self.alpha / self.rank_at(site)
         return scale / site.gain if site.kind in self.divide_gain else scale
 
@@ -101,7 +106,7 @@ class Recipe:
 
     @staticmethod
     def from_json(plain: Mapping[str, Any]) -> Recipe:
-        """The recipe of `to_json`'s mapping; raises UnknownNameError for a key that is none of a recipe's."""
+        """The recipe of `to_json`'s mapping; raises as `Recipe` does, and UnknownNameError for an unknown key."""
         plain = up_to_date(plain)
         _known("recipe key", plain, {f.name for f in fields(Recipe)})
         values: dict[str, Any] = {k: frozenset(v) if isinstance(v, list) else v for k, v in plain.items()}

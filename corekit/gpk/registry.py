@@ -29,6 +29,7 @@ V = TypeVar("V", Backend, JudgeCard)
 OURS = "gpk"
 """The distribution whose plugins `plugins=False` keeps."""
 DISABLE_VARIABLE = "GPK_DISABLE_PLUGINS"
+"""The environment's variable that names plugins to leave out, with commas between."""
 
 
 class Registry:
@@ -70,7 +71,7 @@ class Registry:
         return self._sole(Task)
 
     def judges(self) -> dict[str, Offer[JudgeCard]]:
-        """Every judge and distance that one plugin alone offers, by name."""
+        """Every judge, distance and attributes that one plugin alone offers, by name."""
         return self._sole(JudgeCard)
 
     def detectors(self) -> dict[str, Offer[DetectorCard]]:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 
 def seeded(seed: int, *place: object) -> torch.Generator:
-    """A generator of random numbers of its own for one place in the work, on the CPU."""
+    """A generator of random numbers of its own for one place in the work, told by its `repr`, on the CPU."""
     digest = hashlib.sha256(repr((seed, *place)).encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:7]))
 

@@ -28,7 +28,7 @@ NOTHING = 1e-6
 def off(a: Tensor, b: Tensor, among: Tensor | None = None) -> float:
     """How far `a` is from `b`, in units of the largest number of `b`, or of `among`, where `b` is a part of that.
 
-    Infinite where either has numbers that are not finite, or where `b` is zero and `a` is not.
+    Infinite where the shapes differ, either has numbers that are not finite, or `b` is zero and `a` is not.
 
     >>> off(torch.tensor([4.0, 0.5]), torch.tensor([4.0, 0.0]))
     0.125

@@ -59,7 +59,7 @@ class Pixels(nn.Module):
         return self.between(self.features(a), self.features(b))
 
     def features(self, images: Tensor) -> Sequence[Tensor]:
-        """Places and pixels."""
+        """Places [B, 3, 8, 8] and pixels [B, 3, R, R]."""
         return [F.adaptive_avg_pool2d(images, 8), images]
 
     def between(self, a: Sequence[Tensor], b: Sequence[Tensor]) -> Tensor:
@@ -88,7 +88,10 @@ class Colours(nn.Module):
 
 
 def context(specimen: Specimen, logger: Folder, *, persona: bool, photos: bool, side: int | None = None) -> Context:
-    """A context with a persona of three anchors, if one is wanted, and three photos of it."""
+    """A context with a persona of three anchors and three photos of it, as far as they are wanted.
+
+    `side` is the photos', in pixels, the generator's own where None.
+    """
     generator = specimen.generator
     own = learned(specimen, Recipe()) if persona else None
     cameras, shown = specimen.views(3), generator.resolution if side is None else side

@@ -1,7 +1,7 @@
 """One generator to try the rules on: a card of a backend at a size that a test can afford, with weights that depend on
 nothing but the card.
 
-Shapes: B batch, L latent layers, D latent width.
+Shapes: B batch, L latent layers, D latent width, Z noise width.
 """
 
 from __future__ import annotations
@@ -68,9 +68,7 @@ class Specimen:
 
 
 def built(backend: Backend, config: Mapping[str, Any]) -> Generator:
-    """The generator of a config, its weights drawn from a seed; raises ContractError where it is no Generator or larger
-    than a test can afford.
-    """
+    """The generator of a config, its weights drawn from a seed; raises ContractError where it is no Generator."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         generator = backend.build(config)

@@ -27,6 +27,7 @@ from gpk.testing.rule import ContractError, NotPromisedError, Rule
 from gpk.testing.specimen import Specimen
 
 SIMPLE = (int, float, str, bool, Path)
+"""Types that an option can be of, alone or in others."""
 
 
 @dataclass(frozen=True)
