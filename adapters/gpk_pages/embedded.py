@@ -61,8 +61,11 @@ def still(path: Path) -> str | None:
     if not _is_whole(path):
         return None
     file = io.BytesIO()
-    with Image.open(path) as image:
-        image.convert("RGB").save(file, format="WEBP", quality=85, xmp=image.info.get("xmp", b""))
+    try:
+        with Image.open(path) as image:
+            image.convert("RGB").save(file, format="WEBP", quality=85, xmp=image.info.get("xmp", b""))
+    except OSError:  # its ends are whole, and what is between them is not
+        return None
     return uri(file.getvalue())
 
 

@@ -75,7 +75,11 @@ def stems(names: Sequence[str]) -> list[str]:
     ['a-cat', 'b-cat', 'cat']
     >>> stems(["cat.jpg", "cat.png"])
     ['cat.jpg', 'cat.png']
+    >>> stems(["a/cat.jpg", "a-cat.jpg"])
+    ['0-a-cat.jpg', '1-a-cat.jpg']
     """
     short = [str(PurePosixPath(name).with_suffix("")).replace("/", "-") for name in names]
     often = Counter(short)
-    return [stem if often[stem] == 1 else name.replace("/", "-") for stem, name in zip(short, names, strict=True)]
+    chosen = [stem if often[stem] == 1 else name.replace("/", "-") for stem, name in zip(short, names, strict=True)]
+    twice = {stem for stem, count in Counter(chosen).items() if count > 1}  # a/cat.jpg and a-cat.jpg
+    return [f"{number}-{stem}" if stem in twice else stem for number, stem in enumerate(chosen)]

@@ -148,7 +148,7 @@ class Persona:
             changes = {key: _empty_change(site, recipe, most=stored) for key, site in header["sites"].items()}
         except KeyError as problem:
             raise PersonaError(f"its header is damaged: {problem} is missing") from problem
-        except (TypeError, AttributeError, ValueError) as problem:
+        except (TypeError, AttributeError, ValueError, OverflowError) as problem:
             raise PersonaError(f"its header is damaged: {problem}") from problem
         anchors, cameras = tensors.get("anchors"), tensors.get("anchor_cameras")
         if anchors is None or cameras is None:

@@ -106,6 +106,7 @@ def test_errors_name_the_file(tmp_path: Path) -> None:
         ({"b4.conv1.bias.D": torch.full((6,), torch.nan)}, None, "not finite"),
         ({}, header | {"format": "gpk-persona/2"}, "format 'gpk-persona/2'"),
         ({}, header | {"sites": 3}, "its header is damaged"),
+        ({}, header | {"sites": {"w": {"shape": [float("inf"), 4]}}}, "its header is damaged"),
         ({}, header | {"recipe": {"rnk": 2}}, "unknown recipe key 'rnk': did you mean 'rank'"),
     ]
     for tensors, changed, message in faults:

@@ -104,3 +104,11 @@ def test_a_still_is_the_first_frame(tmp_path: Path) -> None:
     red, _, blue = image.convert("RGB").resize((1, 1)).tobytes()
     assert red > 200 > 50 > blue
     assert still(tmp_path / "none.webp") is None
+
+
+def test_a_still_of_what_is_damaged_between_its_ends_is_none(tmp_path: Path) -> None:
+    noise(tmp_path / "a.png", 64)
+    content = bytearray((tmp_path / "a.png").read_bytes())
+    content[100:-100] = bytes(len(content) - 200)
+    (tmp_path / "a.png").write_bytes(content)
+    assert still(tmp_path / "a.png") is None
