@@ -206,6 +206,8 @@ def test_render_many_needs_one_persona_a_row(stylegan2: Generator) -> None:
 
 
 def test_impossible_recipes(stylegan2: Generator) -> None:
+    before = {"rank": 2, "birth": "normal", "ranks": {"backbone.8": 1}}  # keys of files of before
+    assert Recipe.from_json(before) == Recipe(rank=2, init="normal", rank_pattern={"backbone.8": 1})
     with pytest.raises(RecipeError, match="rank must be a whole number of at least 1, not 0"):
         Recipe(rank=0)
     with pytest.raises(RecipeError, match=r"alpha must be above 0, not -1"):

@@ -157,3 +157,13 @@ def test_wrong_types_are_named(plain: dict[str, Any], message: str) -> None:
 def test_settings_do_not_import_torch() -> None:
     program = "import sys, gpk_runs.settings, gpk.typed, gpk_runs.log; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_a_recipe_of_before_is_read_by_the_names_of_now(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(
+        "recipe: {birth: normal, ranks: {b: 1}}\nrow: {recipe: {birth: kaiming}}\nranks: [1]"
+    )
+    config = read_config(tmp_path / "a.yaml")
+    assert config["recipe"] == {"init": "normal", "rank_pattern": {"b": 1}}
+    assert config["row"] == {"recipe": {"init": "kaiming"}}
+    assert config["ranks"] == [1]
