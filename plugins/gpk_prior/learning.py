@@ -25,7 +25,7 @@ Report = Callable[[int, int, float], None]
 
 
 @dataclass(frozen=True)
-class Lesson:
+class TrainingRecipe:
     """The part of a recipe that this loop reads: the seed, how many steps of how many pictures, how fast."""
 
     seed: int = 0
@@ -37,7 +37,7 @@ class Lesson:
 def descend(
     network: nn.Module,
     loss: Callable[[torch.Generator, float], Tensor],
-    recipe: Lesson,
+    recipe: TrainingRecipe,
     state: Path,
     report: Report,
 ) -> float:
@@ -64,7 +64,7 @@ def descend(
 
 
 def _save(
-    path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, recipe: Lesson, at: int, seconds: float
+    path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, recipe: TrainingRecipe, at: int, seconds: float
 ) -> None:
     tensors = {f"now.{key}": value.contiguous() for key, value in network.state_dict().items()}
     save_tensors(
@@ -72,7 +72,9 @@ def _save(
     )
 
 
-def _load(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, recipe: Lesson) -> tuple[int, float]:
+def _load(
+    path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, recipe: TrainingRecipe
+) -> tuple[int, float]:
     tensors, note = load_tensors(path)
     if note["recipe"] != dataclasses.asdict(recipe):
         raise RunError(f"{path} is of a training with other settings: choose another folder, or the same settings")

@@ -24,7 +24,7 @@ from gpk_minicat.cameras import random_cameras
 from gpk_minicat.convnet import folded
 from gpk_minicat.finder import CELL, LEAN, SIDE, Finder, MinicatFinder, Readings
 from gpk_minicat.store import save_tensors
-from gpk_prior.learning import Lesson, Report, descend
+from gpk_prior.learning import Report, TrainingRecipe, descend
 from gpk_prior.scenes import Heads, Scenes, photographed, random_cats, render_heads, rooms
 
 WIDTH, HEIGHT = 320, 240
@@ -35,7 +35,7 @@ EXAMINED = 9
 
 
 @dataclass(frozen=True)
-class FinderRecipe(Lesson):
+class FinderRecipe(TrainingRecipe):
     """How many shards of heads; how much the square's numbers count beside the heat; how many cats to examine."""
 
     steps: int = 2_000

@@ -28,7 +28,7 @@ from gpk_minicat.store import save_tensors
 from gpk_prior.distortions import worn
 from gpk_prior.individuals import PHOTOS, SETS, Individuals, Portraits, render_individuals
 from gpk_prior.judgements import APART, agreement, judgements, weigh
-from gpk_prior.learning import Lesson, Report, descend
+from gpk_prior.learning import Report, TrainingRecipe, descend
 from gpk_prior.margin import Centres, margin_loss
 from gpk_prior.pictures import Pictures, render_shard
 from gpk_prior.verification import verification
@@ -40,7 +40,7 @@ SUBTLE = ("muzzle", "openness", "nose")
 
 
 @dataclass(frozen=True)
-class JudgeRecipe(Lesson):
+class JudgeRecipe(TrainingRecipe):
     """How many shards of individuals, how many of the prior's pictures from which shard on; how much more the SUBTLE
     readings count than the others, and the angle between classes, in radians.
     """

@@ -246,6 +246,11 @@ def test_end_to_end_from_wheels(fresh: Path, tmp_path: Path, monkeypatch: pytest
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         (source / name).write_bytes((ROOT / name).read_bytes())
     install_wheel(source)
+    (packages,) = fresh.parent.glob("lib/python*/site-packages")
+    assert not (packages / "gpk_prior").exists()  # what trains the prior is for a checkout
+    for name in ("corekit", "adapters"):  # as distributions of the public index install
+        (packages / name).mkdir()
+        (packages / name / "__init__.py").touch()
     gpk = fresh / "gpk"
     run(gpk, "plugins", "new", "soft-blobs", "--with", parts, "--out", "repository")
     install_wheel(tmp_path / "repository")
