@@ -134,7 +134,7 @@ def run_task(
 
     there = {} if config is None else _settings_in(read_config(config), task, config)
     settings = to_dataclass(kind, there | dict(given), source="the command line" if config is None else str(config))
-    context = _bench(
+    context = _context(
         registry, task, settings, subject, album, backend=backend, card=card, weights=weights, distance=distance,
         lpips_weights=lpips_weights, device=device,
     )  # fmt: skip
@@ -182,7 +182,7 @@ def _shared(task: Task) -> list[str]:
     return [name for name in [*names, "as_json"] if name not in unused]
 
 
-def _bench(
+def _context(
     registry: Registry,
     task: Task,
     settings: Any,  # noqa: ANN401 - the task's own dataclass

@@ -71,7 +71,7 @@ def networks(place: Place) -> dict[str, Path]:
 def find_anchors(place: Place, index: int, settings: Inversion, count: int, name: str) -> dict[str, Any]:
     """Inverts the subject's first `count` photos and keeps the anchors under `name`; returns the seconds of a core."""
     who = _subject(place.seed, index)
-    context = _bench(place, who, count)
+    context = _context(place, who, count)
     started = time.process_time()
     anchors = find_codes(context, settings, seed=place.seed)
     seconds = time.process_time() - started
@@ -82,7 +82,7 @@ def find_anchors(place: Place, index: int, settings: Inversion, count: int, name
 def make_row(place: Place, index: int, row: Row, anchors: str) -> dict[str, Any]:
     """Makes the row's persona of the subject, on anchors kept under a name, keeps it, and returns all its figures."""
     who = _subject(place.seed, index)
-    context = _bench(place, who, row.photos)
+    context = _context(place, who, row.photos)
     w = read_safetensors(place.folder(index) / f"{anchors}.safetensors")[0]["anchors"]
 
     def figures(w: torch.Tensor) -> dict[str, float]:
@@ -102,7 +102,7 @@ def make_row(place: Place, index: int, row: Row, anchors: str) -> dict[str, Any]
         return {**costs, "images_seen": persona.origin.images_seen, **figures(persona.anchors)}
 
 
-def _bench(place: Place, who: Subject, photos: int) -> Context:
+def _context(place: Place, who: Subject, photos: int) -> Context:
     album = who.train.first(photos).album()
     return Context(BACKEND, BACKEND.card, _generator(place.weights), _distance(), album, NullLogger())
 

@@ -42,7 +42,7 @@ def examine(
     registry: Registry = ctx.obj
     if backend not in BACKENDS:
         raise UnknownNameError("embedded backend", backend, BACKENDS)
-    context, file = _bench(registry, backend, weights)
+    context, file = _context(registry, backend, weights)
     counts = QUICK if quick else Counts()
     figures: dict[str, object] = {"backend": backend, "weights": file.name, "seed": seed}
     figures |= _cats(context, out, counts, seed)
@@ -59,7 +59,7 @@ def _rounded(figures: object) -> object:
     return float(f"{figures:.4g}") if isinstance(figures, float) else figures
 
 
-def _bench(registry: Registry, name: str, weights: Path | None) -> tuple[Context, Path]:
+def _context(registry: Registry, name: str, weights: Path | None) -> tuple[Context, Path]:
     """The context, its album still empty, and the weights file."""
     import torch
 

@@ -72,17 +72,17 @@ def train_judge(
     """
     work.mkdir(parents=True, exist_ok=True)
     paths = [render_individuals(work, recipe.seed, index) for index in range(recipe.shards)]
-    seen, unseen = Individuals(paths[:-1]), Individuals(paths[-1:])
+    known, unseen = Individuals(paths[:-1]), Individuals(paths[-1:])
     state = work / f"state-{'perceptual' if name == 'attributes' else name}.safetensors"
     if name == "identity":
-        network, facts = _train_identity(seen, unseen, recipe, state, report)
+        network, facts = _train_identity(known, unseen, recipe, state, report)
     else:
         shards = range(recipe.first_picture, recipe.first_picture + recipe.pictures)
         pictures = Pictures([render_shard(work, 0, index) for index in shards])
         untrained = distance.network if name == "distance" else perceptual.network
-        network, facts = _train_reader(untrained, pictures, seen, unseen, recipe, state, report)
+        network, facts = _train_reader(untrained, pictures, known, unseen, recipe, state, report)
         if name != "attributes":
-            network, weighed = _weighed(network.features, seen, unseen, recipe)
+            network, weighed = _weighed(network.features, known, unseen, recipe)
             facts |= weighed
     facts = {"licence": "Apache-2.0", "recipe": dataclasses.asdict(recipe)} | facts
     save_tensors(weights, {key: value.half() for key, value in network.state_dict().items()}, facts)
@@ -92,7 +92,7 @@ def train_judge(
 def _train_reader(
     untrained: Callable[..., ConvNet | ResNet],
     pictures: Pictures,
-    seen: Individuals,
+    known: Individuals,
     unseen: Individuals,
     recipe: JudgeRecipe,
     state: Path,
@@ -106,7 +106,7 @@ def _train_reader(
 
     def missed(rng: torch.Generator, done: float) -> Tensor:
         cats = pictures.batch(recipe.batch // 2, rng)
-        twins = seen.batch(recipe.batch // 2, 1, rng)
+        twins = known.batch(recipe.batch // 2, 1, rng)
         image = torch.cat([cats.photo.image, twins.image])
         wanted = torch.cat([readings(cats.params, cats.camera), readings(twins.params, twins.camera)])
         with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bfloat16):
@@ -122,13 +122,13 @@ def _train_reader(
 
 
 def _weighed(
-    features: ConvNet | ResNet, seen: Individuals, unseen: Individuals, recipe: JudgeRecipe
+    features: ConvNet | ResNet, known: Individuals, unseen: Individuals, recipe: JudgeRecipe
 ) -> tuple[Distance, dict[str, object]]:
     """The distance of what this network sees, its channels weighed by judgements, and how far these agree with it."""
     rng = torch.Generator().manual_seed(recipe.seed)
     with torch.no_grad():
         result = Distance(features)
-        near, far, other = judgements(features, seen, recipe.judgements, rng)
+        near, far, other = judgements(features, known, recipe.judgements, rng)
         fresh_near, fresh_far, fresh_other = judgements(features, unseen, recipe.judgements, rng)
     even = result.weights.data.clone()
     weights = weigh(near, far)
@@ -141,15 +141,15 @@ def _weighed(
 
 
 def _train_identity(
-    seen: Individuals, unseen: Individuals, recipe: JudgeRecipe, state: Path, report: Report
+    known: Individuals, unseen: Individuals, recipe: JudgeRecipe, state: Path, report: Report
 ) -> tuple[identity.Identity, dict[str, object]]:
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(recipe.seed + 2)
-        judge, centres = identity.Identity(normalised=True), Centres(len(seen))
+        judge, centres = identity.Identity(normalised=True), Centres(len(known))
     learner = nn.ModuleDict({"judge": judge, "centres": centres})
 
     def confused(rng: torch.Generator, done: float) -> Tensor:
-        photos = seen.batch(recipe.batch // 4, 1, rng, twins=4)
+        photos = known.batch(recipe.batch // 4, 1, rng, twins=4)
         with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bfloat16):
             features = judge(worn(photos.image, rng).contiguous(memory_format=torch.channels_last))
         # A margin from the first step on keeps random centres where they are.

@@ -54,14 +54,15 @@ def told_apart(same: Tensor, twins: Tensor, threshold: float) -> dict[str, float
     }
 
 
-def twin_cosines(features: Tensor, bit: int, seen: Tensor) -> tuple[Tensor, Tensor]:
+def twin_cosines(features: Tensor, bit: int, visible: Tensor) -> tuple[Tensor, Tensor]:
     """The cosines [N] of two photos of one cat, and of a photo of a cat and another photo of its twin, which differs in
     the trait of this bit.
 
-    Unit features [K, M, V, F], the sets of traits counted in binary; only photos that are `seen` [K, M] are compared.
+    Unit features [K, M, V, F], the sets of traits counted in binary; only
+    photos that are `visible` [K, M] are compared.
     """
     photos, sets = features.shape[1:3]
     cosine = torch.einsum("kisf,kjtf->kijst", features, features)
-    pair = seen[:, :, None] & seen[:, None] & torch.ones(photos, photos, dtype=torch.bool).triu(1)
+    pair = visible[:, :, None] & visible[:, None] & torch.ones(photos, photos, dtype=torch.bool).triu(1)
     cosine, every = cosine[pair], torch.arange(sets)
     return cosine[:, every, every].flatten(), cosine[:, every, every ^ bit].flatten()

@@ -67,7 +67,7 @@ def distance(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return (a - b).abs().mean((1, 2, 3))
 
 
-def small_bench() -> Context:
+def small_context() -> Context:
     """An EG3D of random weights and an album of four of another one's pictures."""
     torch.manual_seed(1)
     generator, other = EG3D(CONFIG).eval().requires_grad_(False), EG3D(CONFIG).eval().requires_grad_(False)
@@ -111,7 +111,7 @@ class Shown:
 
 def work(directory: Path, shown: Shown, settings: Settings = SETTINGS, anchors: Path | None = None) -> bytes:
     """Does or goes on with the job; returns the bytes of the persona's file."""
-    context = small_bench()
+    context = small_context()
     given = None if anchors is None else given_anchors(context, anchors)
     with Run.open(directory, job.describe(context, settings, given), show=shown.show) as run:
         if run.finished:

@@ -33,7 +33,7 @@ HERE = Path(__file__).parents[1]
 @pytest.fixture
 def context(job: ModuleType) -> Context:
     """A small EG3D and four photos, 0.png to 3.png."""
-    return job.small_bench()
+    return job.small_context()
 
 
 @pytest.fixture
@@ -146,7 +146,7 @@ def test_given_back_anchors_make_the_persona_of_the_inversion_that_found_them(jo
     untuned = dataclasses.replace(job.SETTINGS, tuning=dataclasses.replace(job.SETTINGS.tuning, steps=0))
     done(job, tmp_path / "inverted", untuned)
     found = load_persona(tmp_path / "inverted" / "small.persona.safetensors").anchors
-    np.save(tmp_path / "w.npy", layered(job.small_bench(), found).numpy())
+    np.save(tmp_path / "w.npy", layered(job.small_context(), found).numpy())
     whole, log = done(job, tmp_path / "whole", job.SETTINGS)
     given, given_log = done(job, tmp_path / "given", job.SETTINGS, tmp_path / "w.npy")
     assert given == whole
