@@ -20,20 +20,21 @@ SUFFIX = ".persona.safetensors"
 """How the name of a persona's file ends."""
 
 
-def save_persona(path: Path, persona: Persona) -> None:
+def save_persona(path: Path | str, persona: Persona) -> None:
     """Replaces the file at `path`, whole or not at all; raises RunError where it cannot be written."""
     header = persona.header()
     title = f"Persona for {persona.origin.backend} ({persona.origin.card})"
     metadata = modelspec(title, f"{persona.origin.backend}/lora", persona.origin.licence)
-    write_safetensors(path, persona.tensors(), metadata | {"gpk": compact(header)})
+    write_safetensors(Path(path), persona.tensors(), metadata | {"gpk": compact(header)})
 
 
-def load_persona(path: Path) -> Persona:
+def load_persona(path: Path | str) -> Persona:
     """The persona in the file at `path`.
 
     Raises PersonaError where the file is missing, cut short, of another kind, or its tensors are not those of its
     header; the message names the file.
     """
+    path = Path(path)
     try:
         tensors, metadata = read_safetensors(path)
     except WeightsError as error:

@@ -21,7 +21,7 @@ from gpk_checkpoints.sniffed import container
 def load_generator(
     backend: Backend,
     card: Card,
-    weights: Path | None,
+    weights: Path | str | None,
     *,
     device: torch.device | str = "cpu",
     tell: Callable[[str], None] = lambda note: None,
@@ -34,7 +34,7 @@ def load_generator(
     this generator's, and where a card that is ready is another one each time. `tell` is called with what the file
     lacked and how it was made up, when it is converted.
     """
-    path = weights or card.weights or card_file(backend.name, card.name)
+    path = (None if weights is None else Path(weights)) or card.weights or card_file(backend.name, card.name)
     if weights is None and card.weights is None and not path.is_file():
         if card.ready:
             return _ready(backend, card).to(device)

@@ -54,6 +54,12 @@ def test_the_same_call_finds_what_is_finished(page: dict[str, Any]) -> None:
         assert torch.equal(again.persona.tensors()[name], tensor)
 
 
+def test_a_path_may_be_a_text(page: dict[str, Any]) -> None:
+    file = page["folder"] / page["outcome"].file
+    gpk.save_persona(str(file.with_name("copy")), gpk.load_persona(str(file)))
+    assert gpk.load_persona(file.with_name("copy")).header() == page["persona"].header()
+
+
 def test_a_notebook_shows_figures_and_pictures(page: dict[str, Any]) -> None:
     html = page["html"]
     assert html.count("<tr>") == 1 + sum(map(len, page["outcome"].figures.values()))
