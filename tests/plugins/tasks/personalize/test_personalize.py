@@ -103,7 +103,7 @@ def test_a_report_that_was_killed_is_made_by_the_same_command(apart: Apart, whol
 
 @pytest.mark.usefixtures("ctrl_c")
 def test_asked_to_stop_it_saves_and_says_so(job: ModuleType, tmp_path: Path) -> None:
-    context = job.small_bench()
+    context = job.small_context()
     facts = describe(context, job.SETTINGS)
     shown = job.Shown()
 
@@ -127,7 +127,7 @@ def test_asked_to_stop_it_saves_and_says_so(job: ModuleType, tmp_path: Path) -> 
 
 
 def test_another_album_or_setting_does_not_go_on_in_the_same_folder(job: ModuleType, tmp_path: Path) -> None:
-    context = job.small_bench()
+    context = job.small_context()
     with Run.open(tmp_path / "run", describe(context, job.SETTINGS)):
         pass
     other = dataclasses.replace(job.SETTINGS, seed=5)
@@ -139,7 +139,7 @@ def test_another_album_or_setting_does_not_go_on_in_the_same_folder(job: ModuleT
 
 
 def test_the_saved_persona_shows_what_the_report_measured(job: ModuleType, whole: Path) -> None:
-    context = job.small_bench()
+    context = job.small_context()
     persona = load_persona(whole / "small.persona.safetensors")
     assert context.album.cameras is not None
     w = persona.anchors[:, None].expand(-1, context.generator.latent.num_ws, -1)
