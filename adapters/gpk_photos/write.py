@@ -10,12 +10,11 @@ from pathlib import Path
 
 import torch
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from gpk_checkpoints.atomic import write_atomically
 from gpk_photos.decode import ORIENTATION, TURNS
-from gpk_runs.pictures import XMP, to_image
+from gpk_runs.pictures import to_image, write_picture
 
 BACK = {
     Image.Transpose.ROTATE_90: Image.Transpose.ROTATE_270,
@@ -29,13 +28,7 @@ def write_png(path: Path, image: Tensor, *, synthetic: bool = False) -> None:
 
     Raises ValueError where it is no picture, RunError where it cannot be written.
     """
-    picture = _picture(path, image)
-    metadata = PngInfo()
-    if synthetic:
-        metadata.add_itxt("XML:com.adobe.xmp", XMP)
-    content = io.BytesIO()
-    picture.save(content, format="PNG", pnginfo=metadata)
-    write_atomically(path, [content.getvalue()])
+    write_picture(path, _picture(path, image), synthetic=synthetic)
 
 
 def write_jpeg(path: Path, image: Tensor, *, orientation: int = 1, quality: int = 90) -> None:

@@ -43,13 +43,14 @@ def to_image(picture: Tensor) -> Image.Image:
     return Image.fromarray(pixels.numpy(), mode="RGB")
 
 
-def write_picture(path: Path, picture: Tensor | Image.Image) -> None:
+def write_picture(path: Path, picture: Tensor | Image.Image, *, synthetic: bool = True) -> None:
     """Replaces the PNG at `path` by the picture, [3, H, W] or [1, H, W] in [-1, 1] where it is a tensor, marked as
-    synthetic. Raises RunError where it cannot be written.
+    synthetic or not. Raises RunError where it cannot be written.
     """
     image = to_image(picture) if isinstance(picture, Tensor) else picture
     info, file = PngInfo(), io.BytesIO()
-    info.add_itxt("XML:com.adobe.xmp", XMP)
+    if synthetic:
+        info.add_itxt("XML:com.adobe.xmp", XMP)
     image.save(file, format="PNG", pnginfo=info)
     write_atomically(path, [file.getvalue()])
 

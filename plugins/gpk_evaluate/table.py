@@ -15,6 +15,7 @@ from gpk_runs.plots import write_curves
 from gpk_runs.run import Run
 from gpk_runs.sheet import write_sheet
 from gpk_runs.tables import Spread, markdown, spread
+from gpk_tasks.tensors import under
 
 TITLES = {
     "inversion": "Inversion of held-out photos (Table 1; in the hull alone: appendix D)",
@@ -132,7 +133,7 @@ def write_sheets(run: Run, measured: Sequence[Measured]) -> list[Path]:
             if (left := examples_of(run, subject, m.variant, protocol)) is not None:
                 pictures, captions = left
                 columns = {
-                    **{name.removeprefix("beside."): t for name, t in pictures.items() if name.startswith("beside.")},
+                    **under("beside.", pictures),
                     **columns,
                     m.variant: pictures["shown"],
                 }

@@ -27,6 +27,7 @@ from gpk_prepare.settings import Preparation
 from gpk_prepare.sorting import Features, Pose
 from gpk_runs.folder import claim
 from gpk_runs.state import read_state, write_state
+from gpk_tasks.tensors import under
 
 HOME = ".prepare"
 STATE = "state.safetensors"
@@ -81,8 +82,7 @@ class PreparationState:
             if kind == "seen":
                 self.features[rest] = Features(*tensor)
         if "posing" in position:
-            own = {name.removeprefix("posing/"): t for name, t in tensors.items() if name.startswith("posing/")}
-            self.posing = own, position["posing"]
+            self.posing = under("posing/", tensors), position["posing"]
 
 
 @contextmanager

@@ -12,10 +12,11 @@ from torch.nn import functional as F
 from gpk.generator import Generator
 from gpk.metrics import psnr
 from gpk_minicat.render import FAR
-from gpk_minicat.store import load_tensors, save_tensors, under
+from gpk_minicat.store import load_tensors, save_tensors
 from gpk_prior.pictures import Batch
 from gpk_prior.prior import Prior
 from gpk_prior.prior_3d import PRIOR_3D
+from gpk_tasks.tensors import under
 
 
 def generator_of(state: Path, *, prior: Prior = PRIOR_3D) -> tuple[Generator, dict[str, object]]:

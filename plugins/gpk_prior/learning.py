@@ -17,9 +17,12 @@ import torch
 from torch import Tensor, nn
 
 from gpk.errors import RunError
-from gpk_minicat.store import load_moments, load_tensors, moments_of, save_tensors, under
+from gpk_minicat.store import load_tensors, save_tensors
+from gpk_tasks.tensors import load_moments, moments_of, under
 
 SAVE_EVERY = 100
+MOMENTS = "moment."
+"""How the names of an optimizer's tensors begin in the state of a training."""
 Report = Callable[[int, int, float], None]
 """Step, steps, loss."""
 
@@ -68,7 +71,9 @@ def _save(
 ) -> None:
     tensors = {f"now.{key}": value.contiguous() for key, value in network.state_dict().items()}
     save_tensors(
-        path, tensors | moments_of(optimizer), {"step": at, "seconds": seconds, "recipe": dataclasses.asdict(recipe)}
+        path,
+        tensors | moments_of(optimizer, MOMENTS),
+        {"step": at, "seconds": seconds, "recipe": dataclasses.asdict(recipe)},
     )
 
 
@@ -79,5 +84,5 @@ def _load(
     if note["recipe"] != dataclasses.asdict(recipe):
         raise RunError(f"{path} is of a training with other settings: choose another folder, or the same settings")
     network.load_state_dict(under("now.", tensors))
-    load_moments(optimizer, tensors)
+    load_moments(optimizer, tensors, MOMENTS)
     return note["step"], note["seconds"]

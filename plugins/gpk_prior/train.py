@@ -27,10 +27,12 @@ from gpk.camera import Camera
 from gpk.errors import RunError
 from gpk.generator import Render
 from gpk.precision import flush_denormals
-from gpk_minicat.store import load_moments, load_tensors, moments_of, save_tensors, under
+from gpk_minicat.store import load_tensors, save_tensors
+from gpk_prior.learning import MOMENTS
 from gpk_prior.pictures import SIZE, Pictures, render_shard
 from gpk_prior.prior import Prior, face_weight
 from gpk_prior.prior_3d import PRIOR_3D
+from gpk_tasks.tensors import load_moments, moments_of, under
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,7 @@ class Trainer:
         """Write the state: weights, average, optimizer moments, position."""
         tensors = {f"now.{k}": v for k, v in self.generator.state_dict().items()}
         tensors |= {f"average.{k}": v for k, v in self.average.state_dict().items()}
-        tensors |= moments_of(self.optimizer)
+        tensors |= moments_of(self.optimizer, MOMENTS)
         note = {
             "step": self.at,
             "seconds": self.seconds,
@@ -185,7 +187,7 @@ class Trainer:
                 )
         self.generator.load_state_dict(under("now.", tensors))
         self.average.load_state_dict(under("average.", tensors))
-        load_moments(self.optimizer, tensors)
+        load_moments(self.optimizer, tensors, MOMENTS)
         self.at, self.seconds = note["step"], note["seconds"]
 
     def _show(self, z: Tensor, camera: Camera) -> Render:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from gpk.errors import RecipeError
 from gpk.loss import Loss
 from gpk.seeding import parts
+from gpk_tasks.tensors import load_moments, moments_of
 
 State = tuple[dict[str, Tensor], dict[str, Any]]
 """Tensors by name and a position in JSON types: what a run keeps of work half done."""
@@ -82,12 +83,8 @@ class Descent:
 
     def state(self) -> State:
         """The free tensors by name, Adam's as `adam.INDEX.NAME`, and the position `step`."""
-        moments = {
-            f"adam.{index}.{name}": torch.as_tensor(value).detach().clone()
-            for index, state in self._adam.state_dict()["state"].items()
-            for name, value in state.items()
-        }
-        return {name: tensor.detach() for name, tensor in self.free.items()} | moments, {"step": self.done}
+        own = {name: tensor.detach() for name, tensor in self.free.items()}
+        return own | moments_of(self._adam), {"step": self.done}
 
     @torch.no_grad()
     def load(self, start: State) -> None:
@@ -95,13 +92,7 @@ class Descent:
         tensors, position = start
         for name, tensor in self.free.items():
             tensor.copy_(tensors[name])
-        moments: dict[int, dict[str, Tensor]] = {}
-        for key, tensor in tensors.items():
-            if key.startswith("adam."):
-                _, index, name = key.split(".")
-                moments.setdefault(int(index), {})[name] = tensor.clone()
-        groups = self._adam.state_dict()["param_groups"]
-        self._adam.load_state_dict({"state": moments, "param_groups": groups})
+        load_moments(self._adam, tensors)
         self.done = int(position["step"])
 
 

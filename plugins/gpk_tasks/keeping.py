@@ -13,6 +13,7 @@ from gpk.errors import RecipeError
 from gpk.logger import Run
 from gpk_runs.interrupt import asked_to_stop
 from gpk_tasks.descent import State, Tick
+from gpk_tasks.tensors import under
 
 SAVE_EVERY = 20.0  # seconds
 
@@ -99,4 +100,4 @@ class Chain:
 
     def _own(self, name: str) -> dict[str, Tensor]:
         """The state's tensors of a piece."""
-        return {key.removeprefix(f"{name}/"): t for key, t in self._tensors.items() if key.startswith(f"{name}/")}
+        return under(f"{name}/", self._tensors)

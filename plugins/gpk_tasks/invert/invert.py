@@ -30,6 +30,7 @@ from gpk_tasks.invert.settings import Location
 from gpk_tasks.keeping import kept, within
 from gpk_tasks.renders import render_album, views_of
 from gpk_tasks.scores import score, similarity
+from gpk_tasks.tensors import under
 
 SHOWN = 32
 """Photos of the contact sheet."""
@@ -92,7 +93,7 @@ def _codes(context: Context, settings: Location, run: Run, tick: Tick) -> dict[s
     state = run.load_state()
     if state is not None and state[1]["stage"] == "tuning":
         like = context.album.photos
-        return {name.removeprefix(CODE): code.to(like) for name, code in state[0].items() if name.startswith(CODE)}
+        return {name: code.to(like) for name, code in under(CODE, state[0]).items()}
     anchors = None if context.persona is None else context.anchors()
     codes = locate(context, anchors, context.album, settings, start=state, tick=within(tick, {}, stage="codes"))
     write_codes(run.directory / "codes.safetensors", context, codes)

@@ -32,6 +32,7 @@ from gpk_tasks.placement import Placed, Placement, place
 from gpk_tasks.renders import novel_views, render_album
 from gpk_tasks.restore.settings import Restoration, damage_of
 from gpk_tasks.scores import score
+from gpk_tasks.tensors import under
 
 VIEWS = {"left": -0.35, "right": 0.35}
 """Other views and their yaw in radians: as far as My3DGen turns."""
@@ -155,7 +156,7 @@ class _Codes:
             if position["masks"] != self.masks:
                 raise RunError(f"{run.directory} was begun with other masks: give another --out, or those masks again")
             like = context.album.photos
-            self.known = {n.removeprefix(CODE): code.to(like) for n, code in tensors.items() if n.startswith(CODE)}
+            self.known = {name: code.to(like) for name, code in under(CODE, tensors).items()}
             self.done = int(position["photo"])
 
     def found(self, photo: Album, damage: Damage, index: int, *, stage: str) -> Restored:
