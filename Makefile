@@ -4,15 +4,16 @@
 # make docs   set up, and build the documentation site: build/site/index.html
 # make docs-serve   the same, live while you write
 # make slow   the tests that `make test` leaves out for their time
+# make attack thousands of wrong inputs, and a table of what became of them
 # make browser   the tests that click through pages in Chromium, which must be installed
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-FAST := -m "not slow and not gpu and not weights and not network and not browser"
+FAST := -m "not slow and not gpu and not weights and not network and not browser and not attack"
 
-.PHONY: demo test check docs docs-serve slow browser format clean
+.PHONY: demo test check docs docs-serve slow attack browser format clean
 
 demo: $(READY)
 	$(BIN)/gpk demo
@@ -22,6 +23,9 @@ test: $(READY)
 
 slow: $(READY)
 	$(BIN)/pytest -q -m slow
+
+attack: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m attack tests/attack
 
 browser: $(READY)
 	$(BIN)/pytest -q -m browser
