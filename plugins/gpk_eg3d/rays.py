@@ -45,7 +45,7 @@ def march(
     """
     middle = (densities[..., 1:] + densities[..., :-1]) / 2
     thickness = activated(middle, gain=gain, offset=offset) * depths.diff(dim=-1)
-    alpha = -torch.expm1(-thickness)
+    alpha = -torch.expm1(-thickness)  # 1 - exp(-thickness) has no digits left where a ray meets next to nothing
     if opaque_far:
         alpha = torch.cat([alpha[..., :-1], torch.ones_like(alpha[..., -1:])], -1)
     # prod(1 - alpha) = exp(-sum(thickness)); shifted by one, for light reaches an interval through those before it.

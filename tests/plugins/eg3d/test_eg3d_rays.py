@@ -75,6 +75,19 @@ def test_the_depth_of_nothing_is_the_farthest_and_has_a_gradient() -> None:
     assert weights.grad.isfinite().all()
 
 
+def test_the_depth_of_next_to_nothing_is_not_rounding(rng: torch.Generator) -> None:
+    depths = 2.25 + 1.05 * torch.rand(1, 500, 96, generator=rng).sort(-1).values
+    densities = torch.randn(1, 500, 96, generator=rng) - 12
+    weights = march(depths, densities)[1]
+    assert weights.sum(-1).max() < 1e-4
+    exact = expected_depth(depths.double(), march(depths.double(), densities.double())[1])
+    torch.testing.assert_close(expected_depth(depths, weights).double(), exact, atol=1e-5, rtol=0)
+    middle = (densities[..., 1:] + densities[..., :-1]) / 2
+    rounded = 1 - torch.exp(-torch.nn.functional.softplus(middle - 1) * depths.diff(dim=-1))  # the formula, literally
+    rough = (rounded * (depths[..., 1:] + depths[..., :-1]) / 2).sum(-1) / rounded.sum(-1)
+    assert (rough - exact).abs().max() > 0.05
+
+
 def test_planes_are_read_along_their_axes() -> None:
     planes = torch.zeros(1, 3, 1, 4, 4)
     planes[0, 0, 0, 0, 3] = 3.0  # first row: least second coordinate; last column: greatest first coordinate
