@@ -13,6 +13,7 @@ import typer
 from gpk.errors import ExtraError, InputError
 from gpk_cli.output import AsJson, say
 from gpk_cli.progress import progress
+from gpk_cli.stdout import print_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,7 +73,7 @@ def minicat(
         write_atomically(out / "table.md", [to_markdown(results).encode()])
         _plot(out, results)
     if as_json:
-        print(json.dumps(plain, indent=2))
+        print_json(plain)
     else:
         _show(results)
         say(f"In {out}: table.md, results.json, plots, and the personas.")

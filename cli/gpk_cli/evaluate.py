@@ -20,6 +20,7 @@ from gpk_cli.options import settings_command
 from gpk_cli.output import AsJson, say
 from gpk_cli.progress import progress
 from gpk_cli.run import nothing_left
+from gpk_cli.stdout import print_json
 from gpk_cli.subject import ASKED, made_for, named, persona_file, photos_of, told_backend
 from gpk_cli.summary import show_tables
 from gpk_evaluate.settings import Evaluation, quick
@@ -104,7 +105,7 @@ def run_evaluation(
         except ExtraError as error:
             say(f"No plot: {error}")
     if as_json:
-        print(json.dumps(plain, indent=2))
+        print_json(plain)
         return
     show_tables(measured)
     say(f"In {out}: tables.md, results.json, {len(sheets)} contact sheets in pictures, and the personas tuned for it.")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated
 
 import typer
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for a program to read.")]
+from gpk_cli.stdout import json_alone, print_json
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for a program to read.", callback=json_alone)]
 """The option of every command that prints data."""
 
 UNWRAPPED = 10_000
@@ -19,7 +20,7 @@ UNWRAPPED = 10_000
 def show(rows: Sequence[Mapping[str, object]], columns: Iterable[str], *, as_json: bool) -> None:
     """Prints `rows`: all of each as JSON, or the chosen `columns` as a table."""
     if as_json:
-        print(json.dumps(rows, indent=2, ensure_ascii=False))
+        print_json(rows)
     else:
         _show_table(rows, tuple(columns))
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gpk_cli.stdout import print_json
 from gpk_runs.humanize import duration
 from gpk_tasks.report.measures import table_of
 
@@ -31,7 +32,7 @@ def show_outcome(outcome: Mapping[str, Any], out: Path, *, as_json: bool) -> Non
     if as_json:
         plain = {k: v for k, v in outcome.items() if k not in ("event", "time")}
         files = {"persona": str(persona), "pictures": list(map(str, pictures)), "report": str(report)}
-        print(json.dumps(plain | files, indent=2))
+        print_json(plain | files)
         return
     headings, *rows = table_of(outcome["figures"])
     _print(_table(headings, rows))
@@ -123,7 +124,7 @@ def _figure(value: float | None) -> str:
 def show_plan(plan: Plan, *, as_json: bool) -> None:
     """Prints what a personalization would take."""
     if as_json:
-        print(json.dumps(plan.to_json(), indent=2))
+        print_json(plan.to_json())
         return
     rows = [
         [r.part, str(r.resolution or "-"), f"{r.sites}", f"{r.generator:,}", f"{r.lora:,}", f"{r.offsets:,}"]
