@@ -29,9 +29,9 @@ def print_json(value: object) -> None:
 
 
 def json_alone(chosen: bool) -> bool:
-    """The callback of the option `--json`: from now on `print` writes to stderr."""
-    if chosen:
-        sys.stdout = sys.stderr  # until `data_alone` ends
+    """The callback of the option `--json`: until `data_alone` ends, `print` writes to stderr."""
+    if chosen and _data.get() is not None:
+        sys.stdout = sys.stderr
     return chosen
 
 
