@@ -75,12 +75,14 @@ def _zipped(opened: Callable[[], IO[bytes]], file: IO[bytes], where: str) -> obj
         if "byteorder" in entries and archive.read(entries["byteorder"]) != b"little":
             raise WeightsError(f"{where} was written on a machine with the other byte order: save it on this kind")
 
+        made: dict[tuple[str, str], Storage] = {}  # views of one storage share it
+
         def persistent(pid: object) -> Storage:
             kind, key, numbers = _place(pid)
             entry = entries.get(f"data/{key}")
             if entry is None or entry.file_size != numbers * SIZES.get(kind, 0) != 0:
                 raise ValueError(f"its storage {key} is not there, or of another size")
-            return Storage(kind, numbers, lambda: _entry(opened, entry, where))
+            return made.setdefault((kind, key), Storage(kind, numbers, lambda: _entry(opened, entry, where)))
 
         # In memory, where its end is known: the machine leaves off behind the last instruction.
         data = archive.read(program)
@@ -103,6 +105,7 @@ def _legacy(opened: Callable[[], IO[bytes]], file: IO[bytes], size: int, where: 
         raise WeightsError(f"{where} was written on a machine with the other byte order: save it on this kind")
     wanted: dict[object, tuple[str, int]] = {}
     places: dict[object, int] = {}
+    made: dict[object, Storage] = {}
 
     def persistent(pid: object) -> Storage | Name:
         if isinstance(pid, tuple) and pid[:1] == ("module",) and isinstance(pid[1], Name):
@@ -116,7 +119,7 @@ def _legacy(opened: Callable[[], IO[bytes]], file: IO[bytes], size: int, where: 
                 again.seek(places[key])
                 return again.read(numbers * SIZES[kind])
 
-        return Storage(kind, numbers, read)
+        return made.setdefault(key, Storage(kind, numbers, read))
 
     tree = read_pickle(file, size, where, persistent)
     keys = read_pickle(file, size, where)
