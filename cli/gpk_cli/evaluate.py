@@ -144,7 +144,7 @@ def _source(registry: Registry, run: Path, held_out: Path | None, references: Pa
         return Source(file, references, held_out, None, None, None)
     plain = read_config(run / CONFIG)
     if plain.get("task") != "personalize":
-        raise InputError(f"{run} is a run of {plain.get('task')!r}: give one of `gpk personalize`")
+        raise InputError(f"{run} is a run of {str(plain.get('task'))[:80]!r}: give one of `gpk personalize`")
     photos, others = photos_of(run)
     found = references or photos
     if found is None or not found.exists():
