@@ -14,7 +14,7 @@ from gpk.errors import ExtraError, InputError, PersonaError, WeightsError
 from gpk.registry import Registry
 from gpk_cli.context import find_device, make_context
 from gpk_cli.options import settings_command
-from gpk_cli.output import AsJson, say
+from gpk_cli.output import AsJson, print_json, say
 from gpk_cli.progress import progress
 from gpk_cli.run import nothing_left
 from gpk_cli.subject import ASKED, made_for, named, persona_file, photos_of
@@ -99,7 +99,7 @@ def run_analysis(
     except (ExtraError, InputError) as error:
         say(f"No plot: {error}")
     if as_json:
-        print(json.dumps(to_json(found, settings, groupings), indent=2))
+        print_json(to_json(found, settings, groupings))
         return
     show_layers(found, settings, grouping=by if by in groupings else "site")
     say(f"In {out}: {', '.join(written)}.")

@@ -30,7 +30,7 @@ from gpk_cli import (
     weights,
 )
 from gpk_cli.exit_codes import Ended, exit_code
-from gpk_cli.output import say
+from gpk_cli.output import open_streams, say
 
 FIRST = (prepare, personalize, report, run)
 THEN = (
@@ -105,6 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs gpk on `arguments`, sys.argv's where None, and returns the exit code."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     options = _root_options(arguments)
+    open_streams()
     try:
         code = _run(arguments, plugins="--no-plugins" not in options)
         sys.stdout.flush()

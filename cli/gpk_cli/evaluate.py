@@ -17,7 +17,7 @@ from gpk.registry import Registry
 from gpk_cli.choice import CHOSEN
 from gpk_cli.context import find_device, make_context, open_album
 from gpk_cli.options import settings_command
-from gpk_cli.output import AsJson, say
+from gpk_cli.output import AsJson, json_of, print_json, say
 from gpk_cli.progress import progress
 from gpk_cli.run import nothing_left
 from gpk_cli.subject import ASKED, made_for, named, persona_file, photos_of, told_backend
@@ -96,7 +96,7 @@ def run_evaluation(
         measured = evaluate([(name, maker(name)) for name in sources], settings, instruments, run)
         told = facts | {"absent": dict(instruments.absent)}
         plain = to_json(measured, told)
-        write_atomically(out / "results.json", [json.dumps(plain, indent=1).encode()])
+        write_atomically(out / "results.json", [json_of(plain, indent=1).encode()])
         write_atomically(out / "tables.md", [to_markdown(measured, told).encode()])
         sheets = write_sheets(run, measured)
         try:
@@ -104,7 +104,7 @@ def run_evaluation(
         except ExtraError as error:
             say(f"No plot: {error}")
     if as_json:
-        print(json.dumps(plain, indent=2))
+        print_json(plain)
         return
     show_tables(measured)
     say(f"In {out}: tables.md, results.json, {len(sheets)} contact sheets in pictures, and the personas tuned for it.")

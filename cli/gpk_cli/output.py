@@ -1,11 +1,18 @@
-"""What commands print: data on stdout, as a table for a person or as JSON for a program; messages on stderr."""
+"""What commands print: data on stdout, as a table for a person or as JSON for a program; messages on stderr.
+
+Whatever a file says and whatever the terminal's encoding lacks, it can be printed: letters are escaped, JSON stays
+JSON, and a message stays short.
+"""
 
 from __future__ import annotations
 
+import io
 import json
+import math
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,19 +21,81 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for a program 
 
 UNWRAPPED = 10_000
 """Columns of a table that goes to a file or a pipe: there a row is a line, whatever its length."""
+LINES, LETTERS, END = 40, 600, 150
+"""The most of a message, and of one of its lines; of a longer one its end stays, which says what to do."""
+
+
+def open_streams() -> None:
+    r"""Lets stdout and stderr take every letter: one that their encoding lacks is written as `\xe9` or `\u2026`.
+
+    Where stdout is closed there is one again, which fails as a full disk does, once something is printed.
+    """
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w", encoding="utf-8")
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def show(rows: Sequence[Mapping[str, object]], columns: Iterable[str], *, as_json: bool) -> None:
     """Prints `rows`: all of each as JSON, or the chosen `columns` as a table."""
     if as_json:
-        print(json.dumps(rows, indent=2, ensure_ascii=False))
+        print_json(rows)
     else:
-        _show_table(rows, tuple(columns))
+        columns = tuple(columns)
+        print_table(columns, [[_cell(row[column]) for column in columns] for row in rows], left=len(columns))
+
+
+def print_json(value: object) -> None:
+    """Prints `value` as JSON."""
+    text = json_of(value)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:  # escaped as JSON has it: as a stream would, it were none any more
+        text = json.dumps(json.loads(text), indent=2)
+    print(text)
+
+
+def json_of(value: object, *, indent: int = 2) -> str:
+    """`value` as JSON, which has no NaN and no infinity: they are null.
+
+    >>> json_of({"psnr": float("nan"), "name": "Möwe"}, indent=0).replace(chr(10), "")
+    '{"psnr": null,"name": "Möwe"}'
+    """
+    return json.dumps(_finite(value), indent=indent, ensure_ascii=False, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:  # noqa: ANN401 - JSON's types
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case Mapping():
+            return {name: _finite(item) for name, item in value.items()}
+        case list() | tuple():
+            return [_finite(item) for item in value]
+    return value
+
+
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, left: int) -> None:
+    """Prints a table, whose first columns are aligned on the `left`."""
+    # Here, because importing rich takes longer than everything else that a light command does.
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for index, heading in enumerate(headings):
+        table.add_column(Text(heading), justify="left" if index < left else "right")
+    for row in rows:
+        table.add_row(*(Text(printable(cell)) for cell in row))
+    Console(file=sys.stdout, width=None if sys.stdout.isatty() else UNWRAPPED).print(table)
 
 
 def say(message: str) -> None:
     """Prints a message for a person, on stderr."""
-    print(printable(message), file=sys.stderr, flush=True)
+    print(bounded(printable(message)), file=sys.stderr, flush=True)
 
 
 def printable(text: str) -> str:
@@ -38,17 +107,22 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
 
 
-def _show_table(rows: Sequence[Mapping[str, object]], columns: tuple[str, ...]) -> None:
-    # Here, because importing rich takes longer than everything else that a light command does.
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+def bounded(text: str) -> str:
+    r"""A message that nobody has to scroll through, whatever it quotes.
 
-    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else UNWRAPPED)
-    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
-    for row in rows:
-        table.add_row(*(Text(_cell(row[column])) for column in columns))
-    console.print(table)
+    >>> len(bounded("x" * 10**6)) <= LETTERS, bounded("a" + "\n" * 1000).splitlines()[-1]
+    (True, '… (961 more lines)')
+    """
+    lines = text.split("\n")
+    more = [f"… ({len(lines) - LINES:,} more lines)"] if len(lines) > LINES else []
+    return "\n".join([*map(_shortened, lines[:LINES]), *more])
+
+
+def _shortened(line: str) -> str:
+    if len(line) <= LETTERS:
+        return line
+    left_out = f" … ({len(line):,} letters) … "
+    return f"{line[: LETTERS - END - len(left_out)]}{left_out}{line[-END:]}"
 
 
 def _cell(value: object) -> str:

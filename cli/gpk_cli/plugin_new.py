@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import re
 import shlex
 from pathlib import Path
@@ -13,7 +12,7 @@ import typer
 
 from gpk.errors import InputError, UnknownNameError
 from gpk.registry import Registry
-from gpk_cli.output import AsJson, say
+from gpk_cli.output import AsJson, print_json, say
 from gpk_cli.plugin_files import PARTS, Names, rendered, write_whole
 
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -52,7 +51,7 @@ def new(
     ]
     if as_json:
         told = {"name": name, "distribution": names.distribution, "package": names.package}
-        print(json.dumps(told | {"directory": str(directory), "files": list(files), "next": following}, indent=2))
+        print_json(told | {"directory": str(directory), "files": list(files), "next": following})
         return
     for path in files:
         print(directory / path)

@@ -83,7 +83,8 @@ def read_record(directory: Path) -> Record:
     asked = to_dataclass(Asked, config, source=str(directory / CONFIG), others=True)
     environment, odd = _environment(directory / ENVIRONMENT)
     events, unknown = _events(directory / "log.jsonl")
-    told = (f"{unknown} lines of the log are of kinds that this gpk does not know, and left out.",) if unknown else ()
+    lines = f"{unknown} lines of the log are of kinds" if unknown > 1 else "1 line of the log is of a kind"
+    told = (f"{lines} that this gpk does not know, and left out.",) if unknown else ()
     return Record(directory, asked, environment, events, told + odd)
 
 
@@ -116,7 +117,8 @@ def _environment(path: Path) -> tuple[dict[str, str], tuple[str, ...]]:
     odd = sum(isinstance(value, list | dict) for value in known.values()) + (not isinstance(resumed, list))
     if isinstance(resumed, list) and resumed:
         plain["went on"] = f"on {len(resumed)} other machine{'s' * (len(resumed) > 1)} or version"
-    return plain, (f"{odd} facts in {path.name} are not of a kind that is shown, and left out.",) if odd else ()
+    facts = f"{odd} facts in {path.name} are" if odd > 1 else f"1 fact in {path.name} is"
+    return plain, (f"{facts} not of a kind that is shown, and left out.",) if odd else ()
 
 
 def _slug(name: str) -> str:
