@@ -18,8 +18,10 @@ from gpk.errors import RecipeError, UnknownNameError
 T = TypeVar("T")
 
 
+MOST = 100
+"""Letters of a key or a value in a message."""
 _SHORT = reprlib.Repr()
-_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = MOST
 
 
 def to_dataclass(cls: type[T], mapping: Mapping[str, Any], *, source: str, others: bool = False) -> T:
@@ -76,9 +78,7 @@ def _value(hint: Any, value: Any, source: str, key: str, others: bool) -> Any:  
             return convert(value)
     elif hint is Any or (isinstance(hint, type) and isinstance(value, hint)):
         return value
-    raise RecipeError(
-        f"{source}: {key if len(key) <= 80 else key[:80] + '…'} is {_shown(value)}, where {_spoken(hint)} is needed"
-    )
+    raise RecipeError(f"{source}: {_cut(key)} is {_shown(value)}, where {_spoken(hint)} is needed")
 
 
 def _first_that_fits(kinds: Collection[Any], value: Any, source: str, key: str, hint: Any, others: bool) -> Any:  # noqa: ANN401
@@ -88,9 +88,7 @@ def _first_that_fits(kinds: Collection[Any], value: Any, source: str, key: str, 
             return _value(kind, value, source, key, others)
         except RecipeError:
             continue
-    raise RecipeError(
-        f"{source}: {key if len(key) <= 80 else key[:80] + '…'} is {_shown(value)}, where {_spoken(hint)} is needed"
-    )
+    raise RecipeError(f"{source}: {_cut(key)} is {_shown(value)}, where {_spoken(hint)} is needed")
 
 
 def _fixed(origin: Any, arguments: tuple[Any, ...]) -> bool:  # noqa: ANN401
@@ -100,9 +98,13 @@ def _fixed(origin: Any, arguments: tuple[Any, ...]) -> bool:  # noqa: ANN401
 def _shown(value: object) -> str:
     """The value as Python writes it, as far as a line of a message has room."""
     try:
-        return _SHORT.repr(value)
+        return _cut(_SHORT.repr(value))
     except ValueError:  # of thousands of digits
         return "a number beyond all measure"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MOST else f"{text[:MOST]}…"
 
 
 def _spoken(hint: Any) -> str:  # noqa: ANN401
