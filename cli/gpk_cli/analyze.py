@@ -14,9 +14,10 @@ from gpk.errors import ExtraError, InputError, PersonaError, WeightsError
 from gpk.registry import Registry
 from gpk_cli.context import find_device, make_context
 from gpk_cli.options import settings_command
-from gpk_cli.output import AsJson, print_json, say
+from gpk_cli.output import AsJson, say
 from gpk_cli.progress import progress
 from gpk_cli.run import nothing_left
+from gpk_cli.stdout import print_json
 from gpk_cli.subject import ASKED, made_for, named, persona_file, photos_of
 from gpk_cli.summary import show_layers
 from gpk_tasks.analyze.settings import Analysis

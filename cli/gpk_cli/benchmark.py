@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gpk.errors import ExtraError, InputError
-from gpk_cli.output import AsJson, json_of, print_json, print_table, say
+from gpk_cli.output import AsJson, print_table, say
 from gpk_cli.progress import progress
+from gpk_cli.stdout import json_of, print_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -17,9 +17,10 @@ from gpk.registry import Registry
 from gpk_cli.choice import CHOSEN
 from gpk_cli.context import find_device, make_context, open_album
 from gpk_cli.options import settings_command
-from gpk_cli.output import AsJson, json_of, print_json, say
+from gpk_cli.output import AsJson, say
 from gpk_cli.progress import progress
 from gpk_cli.run import nothing_left
+from gpk_cli.stdout import json_of, print_json
 from gpk_cli.subject import ASKED, made_for, named, persona_file, photos_of, told_backend
 from gpk_cli.summary import show_tables
 from gpk_evaluate.settings import Evaluation, quick

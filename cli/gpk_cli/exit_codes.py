@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 import os
-import sys
 import traceback
 
-from gpk.errors import GpkError, RunError
+from gpk.errors import GpkError, RunError, text_of
 from gpk_cli.output import say
+from gpk_cli.stdout import data_stream
 
 FAILED = 1
 INTERRUPTED = 130
@@ -37,13 +37,13 @@ def exit_code(error: BaseException, *, debug: bool) -> int:
         say(f"Interrupted: {error}" if str(error) else "Interrupted.")
         return INTERRUPTED
     if isinstance(error, GpkError):
-        say(f"Error: {error}")
+        say(f"Error: {text_of(error)}")
         return error.exit_code
     where = "" if debug else " (`gpk --debug …` shows where)"
     if isinstance(error, OSError) and error.filename is not None:
         say(f"Error: {error.strerror}: {error.filename}{where}")
     else:
-        say(f"Error: an unexpected {type(error).__name__}: {error}{where}")
+        say(f"Error: an unexpected {type(error).__name__}: {text_of(error)}{where}")
     return FAILED
 
 
@@ -51,9 +51,9 @@ def _stdout_fails() -> OSError | None:
     """What is wrong with stdout, where it is that, and not a pipe or a disk of the command's own, that failed."""
     try:
         # What did not get through may be gone from the buffer, so only something more can tell.
-        print(flush=True)
+        print(file=data_stream(), flush=True)
     except OSError as error:
         # Python flushes once more as it ends, and would complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), data_stream().fileno())
         return error
     return None

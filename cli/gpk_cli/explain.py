@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from gpk_cli.output import AsJson, print_json, printable
+from gpk_cli.output import AsJson, printable
+from gpk_cli.stdout import print_json
 
 MOST = 12
 """Networks, or lines about one, that a person is shown; --json has all."""

@@ -6,37 +6,21 @@ JSON, and a message stays short.
 
 from __future__ import annotations
 
-import io
-import json
-import math
-import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for a program to read.")]
+from gpk_cli.stdout import json_alone, print_json
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for a program to read.", callback=json_alone)]
 """The option of every command that prints data."""
 
 UNWRAPPED = 10_000
 """Columns of a table that goes to a file or a pipe: there a row is a line, whatever its length."""
 LINES, LETTERS, END = 40, 600, 150
 """The most of a message, and of one of its lines; of a longer one its end stays, which says what to do."""
-
-
-def open_streams() -> None:
-    r"""Lets stdout and stderr take every letter: one that their encoding lacks is written as `\xe9` or `\u2026`.
-
-    Where stdout is closed there is one again, which fails as a full disk does, once something is printed.
-    """
-    if sys.stdout is None:
-        sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w", encoding="utf-8")
-    if sys.stderr is None:
-        sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8")
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
 
 
 def show(rows: Sequence[Mapping[str, object]], columns: Iterable[str], *, as_json: bool) -> None:
@@ -46,36 +30,6 @@ def show(rows: Sequence[Mapping[str, object]], columns: Iterable[str], *, as_jso
     else:
         columns = tuple(columns)
         print_table(columns, [[_cell(row[column]) for column in columns] for row in rows], left=len(columns))
-
-
-def print_json(value: object) -> None:
-    """Prints `value` as JSON."""
-    text = json_of(value)
-    try:
-        text.encode(sys.stdout.encoding or "utf-8")
-    except UnicodeEncodeError:  # escaped as JSON has it: as a stream would, it were none any more
-        text = json.dumps(json.loads(text), indent=2)
-    print(text)
-
-
-def json_of(value: object, *, indent: int = 2) -> str:
-    """`value` as JSON, which has no NaN and no infinity: they are null.
-
-    >>> json_of({"psnr": float("nan"), "name": "Möwe"}, indent=0).replace(chr(10), "")
-    '{"psnr": null,"name": "Möwe"}'
-    """
-    return json.dumps(_finite(value), indent=indent, ensure_ascii=False, allow_nan=False)
-
-
-def _finite(value: Any) -> Any:  # noqa: ANN401 - JSON's types
-    match value:
-        case float():
-            return value if math.isfinite(value) else None
-        case Mapping():
-            return {name: _finite(item) for name, item in value.items()}
-        case list() | tuple():
-            return [_finite(item) for item in value]
-    return value
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, left: int) -> None:

@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 import typer
 
 from gpk.errors import InputError
-from gpk_cli.output import AsJson, print_json, printable, say
+from gpk_cli.output import AsJson, printable, say
+from gpk_cli.stdout import print_json
 from gpk_cli.subject import ASKED, made_for, persona_file
 
 PersonaFile = Annotated[

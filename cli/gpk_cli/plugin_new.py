@@ -12,8 +12,9 @@ import typer
 
 from gpk.errors import InputError, UnknownNameError
 from gpk.registry import Registry
-from gpk_cli.output import AsJson, print_json, say
+from gpk_cli.output import AsJson, say
 from gpk_cli.plugin_files import PARTS, Names, rendered, write_whole
+from gpk_cli.stdout import print_json
 
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 LONGEST = 24

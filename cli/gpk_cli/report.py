@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from gpk_cli.output import AsJson, print_json, say
+from gpk_cli.output import AsJson, say
+from gpk_cli.stdout import print_json
 
 
 def gpk_commands(app: typer.Typer) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gpk_cli.output import print_json, print_table, say
+from gpk_cli.output import print_table, say
+from gpk_cli.stdout import print_json
 from gpk_runs.humanize import duration
 from gpk_tasks.report.measures import table_of
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from gpk_cli.output import LETTERS, LINES, bounded, print_json, print_table, say
+from gpk_cli.output import LETTERS, LINES, bounded, print_table, say
+from gpk_cli.stdout import print_json
 
 ENCODINGS = ("ascii", "latin-1", "cp1252", "utf-8")
 PROGRAM = "import sys; from gpk_cli import main; sys.exit(main())"
