@@ -10,9 +10,6 @@ The bytes that count are those of the page: base64 makes four of three.
 from __future__ import annotations
 
 import io
-import struct
-import warnings
-import zlib
 from base64 import b64encode
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
@@ -20,8 +17,7 @@ from typing import NamedTuple, TypeVar
 
 from PIL import Image
 
-from gpk.errors import RunError
-from gpk_checkpoints.budget import read_file
+from gpk_runs.picture_files import UNREADABLE, open_picture, read_bytes
 
 Key = TypeVar("Key", bound=Hashable)
 SIDES = (512, 384, 256, 192, 128)
@@ -34,23 +30,6 @@ LONGEST = 16383
 """Pixels of a side that WebP can have."""
 FORMATS = {"WEBP": "image/webp", "PNG": "image/png"}
 """Media types by Pillow's names."""
-MOST_BYTES = 2**28
-"""Of a picture's file."""
-DAMAGE = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    LookupError,
-    ArithmeticError,
-    EOFError,
-    RuntimeError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-    Image.DecompressionBombWarning,
-)
-"""What Pillow raises on damaged files, and on what would take too much memory."""
 
 
 class Picture(NamedTuple):
@@ -85,9 +64,9 @@ def still(path: Path) -> str | None:
         return None
     file = io.BytesIO()
     try:
-        with _opened(path) as image:
+        with open_picture(read_bytes(path), list(FORMATS)) as image:
             image.convert("RGB").save(file, format="WEBP", quality=85, xmp=_xmp(image))
-    except DAMAGE:  # its ends are whole, and what is between them is not
+    except UNREADABLE:  # its ends are whole, and what is between them is not
         return None
     return uri(file.getvalue())
 
@@ -121,13 +100,13 @@ def _smaller(path: Path, width: int, quality: int) -> bytes:
     """
     file = io.BytesIO()
     try:
-        with _opened(path) as image:
+        with open_picture(read_bytes(path), list(FORMATS)) as image:
             kept = _xmp(image)
             fits = max(image.width / width, image.height / LONGEST) <= 1
             small = image.convert("RGB")
         small.thumbnail((width, LONGEST))
         small.save(file, format="WEBP", quality=quality, method=2, xmp=kept)
-    except DAMAGE:
+    except UNREADABLE:
         return b""
     made = file.getvalue()
     return path.read_bytes() if fits and path.stat().st_size <= len(made) else made
@@ -136,21 +115,13 @@ def _smaller(path: Path, width: int, quality: int) -> bytes:
 def _is_whole(path: Path) -> bool:
     """Whether that is a WebP or PNG, and not cut short; its pixels are not looked at."""
     try:
-        content = read_file(path, MOST_BYTES, RunError)
-        _opened(io.BytesIO(content)).close()
-    except (RunError, *DAMAGE):
+        content = read_bytes(path)
+        open_picture(content, list(FORMATS)).close()
+    except UNREADABLE:
         return False
     if content.startswith(b"RIFF"):
         return len(content) >= 8 + int.from_bytes(content[4:8], "little")
     return b"IEND" in content[-12:]
-
-
-def _opened(file: Path | io.BytesIO) -> Image.Image:
-    """The picture, whose pixels are not read yet; raises what is in DAMAGE."""
-    with warnings.catch_warnings():  # about odd metadata nobody can do anything; a bomb's is as good as its error
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        return Image.open(file, formats=list(FORMATS))
 
 
 def _xmp(image: Image.Image) -> bytes:

@@ -54,7 +54,14 @@ def photos_of(run: Path) -> tuple[Path | None, Path | None]:
     from gpk_runs.log import read_log
 
     event = next((event for event in read_log(run / "log.jsonl") if event["event"] == "source"), None)
-    told = _Source() if event is None else event.read(_Source)
+    if event is None:
+        return None, None
+    told = event.read(_Source)
+    for place in filter(None, (told.album, told.held_out)):
+        try:
+            place.exists()
+        except OSError as error:
+            raise event.wrong(f"{event.place} names no place of photos: {error.strerror}") from error
     return told.album, told.held_out
 
 

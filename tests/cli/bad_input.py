@@ -963,6 +963,12 @@ TASKS = [
         event("run", "source", album=5),
         ("evaluate run --device cpu --out new",),
     ),
+    Case(
+        "a run to evaluate whose log names a place that no disk has",
+        "no place of photos",
+        event("run", "source", held_out="x" * 5000),
+        ("evaluate run --device cpu --out new",),
+    ),
     Case("a report onto a file of one's own", "no page of gpk's", put("a.html", "mine"), ("report run --out a.html",)),
 ]
 

@@ -176,6 +176,21 @@ def test_a_figure_that_nobody_knows_is_left_blank(gpk: Gpk, run: Path) -> None:
     assert "None" not in finished.text
 
 
+def test_a_run_that_went_wrong_quietly_says_so(gpk: Gpk, cat: Any, tmp_path: Path) -> None:
+    told = json.loads((cat.run / "log.jsonl").read_text().splitlines()[-2])
+    assert told["doubts"] == []  # of a good one there is nothing to say
+    job = ("personalize", str(cat.album), "--backend", "eg3d-minicat", "--device", "cpu", "--anchor-steps", "1")
+    job = (*job, "--steps", "0", "--out", str(tmp_path / "still"))
+    first, again = gpk(*job), gpk(*job, "--json")
+    assert (first.returncode, again.returncode) == (0, 0)
+    (doubt,) = json.loads(again.stdout)["doubts"]
+    psnr = json.loads(again.stdout)["figures"]["train"]["personalized"]["psnr"]
+    assert f"PSNR {psnr:.1f} dB before and {psnr:.1f} dB after" in doubt
+    assert doubt in first.stderr
+    assert doubt in again.stderr
+    assert doubt in Page(tmp_path / "still" / "report.html").text
+
+
 def test_what_lies_in_a_pictures_place_is_left_out(gpk: Gpk, run: Path) -> None:
     looks = run / "pictures" / "looks" / "train"
     (looks / "000-photo.webp").write_bytes(b"RIFF and no picture")
