@@ -25,9 +25,11 @@ def write_atomically(path: Path, chunks: Iterable[bytes | memoryview]) -> None:
 
     Raises RunError where that is impossible (no space, no permission, a folder of that name); the old file survives.
     """
-    with replacing(path) as part, part.open("wb") as file:
+    with _made(path) as part, part.open("rb+") as file:
         for chunk in chunks:
             file.write(chunk)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 @contextmanager
@@ -39,6 +41,8 @@ def replacing(path: Path) -> Iterator[Path]:
         yield part
         with part.open("rb+") as file:
             os.fsync(file.fileno())
+            if not os.fstat(file.fileno()).st_size:
+                raise RunError(f"cannot write {path}: nothing was written to it: give another place")
 
 
 @contextmanager
