@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import copy
+import io
 import json
 import math
 import random
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from gpk_cli.summary import show_outcome
+from gpk_runs.log import read_log
+from gpk_tasks.report.events import Done
 from gpk_tasks.report.page import write_report
 
 ODD: tuple[Any, ...] = (
@@ -130,6 +136,23 @@ def test_reports_of_logs_with_odd_fields(tally: Any, run: Path) -> None:
         for to in (*ODD, DROPPED)
     )
     attack(tally, run, "log.jsonl", inputs)
+
+
+@pytest.mark.attack
+def test_outcomes_of_finished_runs(tally: Any, run: Path) -> None:
+    log = run / "log.jsonl"
+    good = next(event for event in map(json.loads, log.read_text().splitlines()) if event["event"] == "done")
+
+    def shown() -> None:
+        (event,) = read_log(log)
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            for as_json in (True, False):
+                show_outcome(asdict(event.read(Done)), run, as_json=as_json)
+
+    for at in places(good):
+        for to in (*ODD, DROPPED):
+            log.write_bytes(told([changed(good, at, to)]))
+            tally.attempt(f"{at} = {str(to)[:30]!r}", shown)
 
 
 @pytest.mark.attack
