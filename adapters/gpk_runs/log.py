@@ -21,6 +21,10 @@ MOST_BYTES, MOST_VALUES = 2**26, 2**20
 """Of a log: a hundred times what the longest job writes."""
 GREATEST = 3.5e38
 """A number that is told; a float32 holds none that is greater."""
+CHANGED = (
+    "the log was changed by hand, or the disk is failing; put the line back, or make the run anew in another folder"
+)
+"""What is told of a line that is not as it was written."""
 
 
 def line(event: str, time: float, facts: Mapping[str, object]) -> bytes:
@@ -31,8 +35,11 @@ def line(event: str, time: float, facts: Mapping[str, object]) -> bytes:
     """
     if taken := {"event", "time"} & facts.keys():
         raise ValueError(f"facts may not be called {', '.join(sorted(taken))}: the log uses that itself")
-    plain = {"event": event, "time": time} | plain_of(facts)
-    return json.dumps(plain, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    plain = {"event": event, "time": time} | {str(name): _plain(value) for name, value in facts.items()}
+    try:
+        return json.dumps(plain, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    except UnicodeEncodeError:  # the name of a file may be no text
+        return json.dumps(plain, allow_nan=False).encode() + b"\n"
 
 
 class Event(dict[str, Any]):
@@ -62,11 +69,6 @@ class Event(dict[str, Any]):
     def wrong(self, what: object) -> RunError:
         """The error to raise where `what` is wrong with the line, whose place is told in it."""
         return RunError(f"{what}: {CHANGED}")
-
-
-CHANGED = (
-    "the log was changed by hand, or the disk is failing; put the line back, or make the run anew in another folder"
-)
 
 
 def read_log(path: Path) -> list[Event]:
@@ -107,23 +109,15 @@ def _whole(digits: str) -> int | None:
     return int(digits) if len(digits) < 39 else None
 
 
-def plain_of(facts: Mapping[Any, object]) -> dict[str, Any]:
-    r"""Facts in JSON types: tensors and arrays as numbers, a path as its name, what is not finite as None.
-
-    >>> plain_of({"loss": float("nan"), 3: {Path("a/b.png")}})
-    {'loss': None, '3': ['b.png']}
-    """
-    return {str(name): _plain(value) for name, value in facts.items()}
-
-
 def _plain(value: Any) -> Any:  # noqa: ANN401
+    """`value` in JSON types: tensors and arrays as numbers, a path as its name."""
     match value:
         case float():
             return float(value) if math.isfinite(value) else None
         case None | bool() | int() | str():
             return value
         case Mapping():
-            return plain_of(value)
+            return {str(name): _plain(item) for name, item in value.items()}
         case PurePath():
             return value.name
         case list() | tuple():

@@ -42,6 +42,12 @@ def test_a_line_break_stays_inside_its_line() -> None:
     assert line("x", 0.0, {"text": "a\nb"}).count(b"\n") == 1
 
 
+def test_a_name_that_is_no_text_stays_itself(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    path.write_bytes(line("a", 0.0, {"photos": ["M\xf6we\udcff.png"]}))
+    assert read_log(path)[0]["photos"] == ["M\xf6we\udcff.png"]
+
+
 def test_no_log_has_no_events(tmp_path: Path) -> None:
     assert read_log(tmp_path / "log.jsonl") == []
 

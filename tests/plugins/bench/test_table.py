@@ -21,7 +21,7 @@ def results() -> list[Result]:
             subject,
             photos,
             None,
-            dict.fromkeys(HEADINGS, base + subject) | {"anchor_seconds": 1.0},
+            {**dict.fromkeys(HEADINGS, base + subject), "anchor_seconds": 1.0},
         )
         for name, photos, base in names
         for subject in range(3)

@@ -6,7 +6,7 @@ import pytest
 
 from gpk_tasks.personalize.doubts import doubts
 from gpk_tasks.personalize.settings import Inversion
-from gpk_tasks.report.events import Inverted
+from gpk_tasks.report.events import Figures, Inverted
 
 GOOD = {"train": {"pretrained": {"psnr": 19.0, "distance": 0.4}, "personalized": {"psnr": 23.0, "distance": 0.2}}}
 
@@ -16,7 +16,7 @@ def fell(first: float | None, last: float | None, *, batch: int = 0) -> list[Inv
     return [Inverted(1, first, 0.0, batch), Inverted(20, 9.0, 0.0, batch), Inverted(30, last, 0.0, batch)]
 
 
-def figures(psnr: tuple[float | None, float | None], distance: tuple[float | None, float | None]) -> dict[str, object]:
+def figures(psnr: tuple[float | None, float | None], distance: tuple[float | None, float | None]) -> Figures:
     pairs = zip(("pretrained", "personalized"), psnr, distance, strict=True)
     return {"train": {label: {"psnr": p, "distance": d} for label, p, d in pairs}}
 
@@ -70,5 +70,5 @@ def test_a_persona_that_is_no_better_is_told_with_both_figures() -> None:
         {},
     ],
 )
-def test_a_persona_that_is_better_or_not_known_is_no_matter(better: dict[str, object]) -> None:
-    assert doubts(better, [], Inversion()) == ()  # pyright: ignore[reportArgumentType]
+def test_a_persona_that_is_better_or_not_known_is_no_matter(better: Figures) -> None:
+    assert doubts(better, [], Inversion()) == ()
