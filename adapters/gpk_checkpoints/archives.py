@@ -52,7 +52,7 @@ def _read(opened: Callable[[], IO[bytes]], where: str) -> object:
             return _zipped(opened, file, where) if begin == b"PK" else _legacy(opened, file, size, where)
     except OSError as error:
         raise WeightsError(f"cannot read {where}: {error.strerror or error}") from error
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, KeyError, struct.error) as error:
+    except (zipfile.BadZipFile, NotImplementedError, EOFError, LookupError, ValueError, struct.error) as error:
         raise _damaged(where, type(error).__name__) from error
 
 
@@ -114,7 +114,7 @@ def _legacy(opened: Callable[[], IO[bytes]], file: IO[bytes], size: int, where: 
 
     tree = read_pickle(file, size, where, persistent)
     keys = read_pickle(file, size, where)
-    if not isinstance(keys, list) or set(map(str, keys)) != set(map(str, wanted)):
+    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys) or {*keys} != {*wanted}:
         raise _damaged(where, "storages are missing")
     for key in keys:
         kind, numbers = wanted[key]

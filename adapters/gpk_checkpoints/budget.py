@@ -40,7 +40,7 @@ class Budget:
     def __post_init__(self) -> None:
         self._until = time.monotonic() + self.seconds
 
-    def spend(self, items: int = 1, *, size: int = 0) -> None:
+    def spend(self, items: int = 1, size: int = 0) -> None:
         """Takes `items` and `size` bytes off."""
         self.items -= items
         self.size -= size

@@ -70,9 +70,9 @@ def _finite(value: Any) -> Any:  # noqa: ANN401 - JSON's types
 
 
 def json_alone(chosen: bool) -> bool:
-    """The callback of the option `--json`: from now on `print` writes to stderr."""
-    if chosen:
-        sys.stdout = sys.stderr  # until `data_alone` ends
+    """The callback of the option `--json`: until `data_alone` ends, `print` writes to stderr."""
+    if chosen and _data.get() is not None:
+        sys.stdout = sys.stderr
     return chosen
 
 
