@@ -12,6 +12,7 @@ from __future__ import annotations
 import io
 import struct
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO
@@ -30,6 +31,11 @@ SIZES: Mapping[str, int] = {
     "ComplexDoubleStorage": 16,
 }  # fmt: skip
 """Bytes of a number, by the type of its storage."""
+
+ZIP_TROUBLE = (
+    zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, LookupError, ValueError, struct.error
+)  # fmt: skip
+"""What zipfile raises on a damaged file, an encrypted or oddly packed entry, or a name in no encoding."""
 
 
 def read_archive(source: Path | bytes, where: str) -> object:
@@ -52,7 +58,7 @@ def _read(opened: Callable[[], IO[bytes]], where: str) -> object:
             return _zipped(opened, file, where) if begin == b"PK" else _legacy(opened, file, size, where)
     except OSError as error:
         raise WeightsError(f"cannot read {where}: {error.strerror or error}") from error
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, LookupError, ValueError, struct.error) as error:
+    except ZIP_TROUBLE as error:
         raise _damaged(where, type(error).__name__) from error
 
 
@@ -85,7 +91,7 @@ def _entry(opened: Callable[[], IO[bytes]], entry: zipfile.ZipInfo, where: str) 
     try:
         with opened() as file, zipfile.ZipFile(file) as archive:
             return archive.read(entry)
-    except (OSError, zipfile.BadZipFile, EOFError) as error:
+    except (OSError, *ZIP_TROUBLE) as error:
         raise _damaged(where, type(error).__name__) from error
 
 
