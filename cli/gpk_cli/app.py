@@ -32,7 +32,7 @@ from gpk_cli import (
 )
 from gpk_cli.exit_codes import Ended, exit_code
 from gpk_cli.output import say
-from gpk_cli.stdout import data_alone, data_stream
+from gpk_cli.stdout import data_alone, data_stream, open_streams
 
 FIRST = (prepare, personalize, report, run)
 THEN = (
@@ -107,6 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs gpk on `arguments`, sys.argv's where None and the process is gpk's, and returns the exit code."""
     program, arguments = arguments is None, sys.argv[1:] if arguments is None else list(arguments)
     options = _root_options(arguments)
+    open_streams()
     with data_alone(to_the_end=program):
         try:
             code = _run(arguments, plugins="--no-plugins" not in options)

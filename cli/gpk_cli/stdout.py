@@ -7,15 +7,31 @@ command. From the moment that `--json` is read, `print_json` alone does.
 from __future__ import annotations
 
 import contextlib
+import io
 import json
+import math
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from contextvars import ContextVar
-from typing import TextIO
+from typing import Any, TextIO
 
 _data: ContextVar[TextIO | None] = ContextVar("data", default=None)
+
+
+def open_streams() -> None:
+    r"""Lets stdout and stderr take every letter: one that their encoding lacks is written as `\xe9` or `\u2026`.
+
+    Where stdout is closed there is one again, which fails as a full disk does, once something is printed.
+    """
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w", encoding="utf-8")
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def data_stream() -> TextIO:
@@ -25,7 +41,32 @@ def data_stream() -> TextIO:
 
 def print_json(value: object) -> None:
     """Prints `value`, of JSON's types, as the data of a command."""
-    print(json.dumps(value, indent=2, ensure_ascii=False), file=data_stream())
+    text = json_of(value)
+    try:
+        text.encode(data_stream().encoding or "utf-8")
+    except UnicodeEncodeError:  # escaped as JSON has it: as a stream would, it were none any more
+        text = json.dumps(json.loads(text), indent=2)
+    print(text, file=data_stream())
+
+
+def json_of(value: object, *, indent: int = 2) -> str:
+    """`value` as JSON, which has no NaN and no infinity: they are null.
+
+    >>> json_of({"psnr": float("nan"), "name": "Möwe"}, indent=0).replace(chr(10), "")
+    '{"psnr": null,"name": "Möwe"}'
+    """
+    return json.dumps(_finite(value), indent=indent, ensure_ascii=False, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:  # noqa: ANN401 - JSON's types
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case Mapping():
+            return {name: _finite(item) for name, item in value.items()}
+        case list() | tuple():
+            return [_finite(item) for item in value]
+    return value
 
 
 def json_alone(chosen: bool) -> bool:
