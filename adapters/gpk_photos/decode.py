@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import struct
+import threading
 import warnings
 import zlib
 from collections.abc import Callable
@@ -44,6 +45,15 @@ DAMAGE = (
     zlib.error,
 )
 """What Pillow's decoders raise on damaged files, found by flipping bytes in good ones."""
+
+MOST_PIXELS = 2**28
+"""Of a photo: phones write 200 million, which take 0.6 GB as RGB."""
+USUAL_PIXELS = 2**26
+"""Up to these nobody asks how a photo came to be so small a file."""
+PIXELS_OF_A_BYTE = 128
+"""The most that a large photo has for each byte of its file; of one colour alone a JPEG has about 90."""
+TOO_MANY = f"more pixels than a photo has, over {MOST_PIXELS / 1e6:,.0f} million: save it smaller"
+_LIMIT = threading.Lock()
 
 ORIENTATION = 0x0112
 """EXIF's tag for how the camera was held."""
@@ -89,17 +99,16 @@ def decode(data: bytes | BinaryIO, *, least: int | None = None) -> Image.Image:
     stream = io.BytesIO(data) if isinstance(data, bytes) else data
     formats = _formats(stream)
     with warnings.catch_warnings():
-        # Pillow warns about odd metadata, which no one can act on; a bomb's warning is as good as its error.
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        warnings.simplefilter("ignore")  # about odd metadata, which no one can act on
         try:
-            with Image.open(stream, formats=formats) as image:
+            with _opened(stream, formats) as image:
+                _require_photo(image, stream)
                 if least is not None:
                     image.draft(None, (least, least))
                 image.load()
                 return _upright(in_srgb(image), _orientation(image))
-        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-            raise AlbumError(f"unreadable: more pixels than a photo has ({error})") from error
+        except Image.DecompressionBombError as error:
+            raise AlbumError(f"unreadable: {TOO_MANY}") from error
         except UnidentifiedImageError as error:
             # Pillow's message names the stream or the absolute path.
             if formats != FORMATS:
@@ -114,7 +123,8 @@ def is_square(read: Callable[[], bytes]) -> bool:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(read()), formats=FORMATS) as image:
+            stream = io.BytesIO(read())
+            with _opened(stream, _formats(stream)) as image:
                 return image.width == image.height
     except (AlbumError, Image.DecompressionBombError, UnidentifiedImageError, *DAMAGE):
         return True
@@ -124,6 +134,28 @@ def tensor(image: Image.Image) -> Tensor:
     """An RGB picture as [3, H, W] in [-1, 1]."""
     pixels = torch.from_numpy(np.array(image, dtype=np.uint8))
     return from_bytes(pixels.permute(2, 0, 1))
+
+
+def _opened(stream: BinaryIO, formats: tuple[str, ...]) -> Image.Image:
+    """The picture, none of its pixels read yet. Pillow's limit, which all of a process shares, is ours meanwhile."""
+    with _LIMIT:
+        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, MOST_PIXELS // 2  # it raises beyond twice as many
+        try:
+            return Image.open(stream, formats=formats)
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
+
+
+def _require_photo(image: Image.Image, stream: BinaryIO) -> None:
+    """Raises AlbumError for a file that would unpack to far more than a photo of its bytes does."""
+    pixels = image.width * image.height
+    if pixels <= USUAL_PIXELS:
+        return
+    at = stream.tell()
+    size = stream.seek(0, io.SEEK_END)
+    stream.seek(at)
+    if pixels > size * PIXELS_OF_A_BYTE:
+        raise AlbumError(f"unreadable: {image.width}x{image.height} pixels in {size:,} bytes, which no photo has")
 
 
 def _formats(stream: BinaryIO) -> tuple[str, ...]:

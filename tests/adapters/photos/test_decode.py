@@ -3,6 +3,7 @@
 import io
 import struct
 import sys
+import zlib
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from PIL import Image, ImageCms
 from torch import Tensor
 
 from gpk.errors import AlbumError
+from gpk_photos import decode as decoding
 from gpk_photos import read_image
+from gpk_photos.colour import in_srgb
 from gpk_photos.decode import decode
 
 RED, BLUE = (254, 0, 0), (0, 0, 254)
@@ -150,6 +153,113 @@ def test_an_icc_profile_is_brought_to_srgb() -> None:
     assert bytes_of(read_image(content))[0][0] == pytest.approx([0, 255, 0], abs=2)
 
 
+def with_gamma(gamma: float) -> bytes:
+    """The profile of sRGB, its description too, with a power for a curve."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    power = b"para\0\0\0\0\0\0\0\0" + struct.pack(">i", round(gamma * 65536))
+    at = profile.index(b"para")
+    return profile[:at] + power + profile[at + len(power) :]
+
+
+def grey_profile(gamma: float) -> bytes:
+    """A profile of grey, as small as they come (ICC.1: header, white, curve, two texts)."""
+    text = b"text\0\0\0\0grey\0\0\0\0"
+    white = b"XYZ \0\0\0\0" + struct.pack(">iii", 63190, 65536, 54061)
+    curve = b"curv\0\0\0\0" + struct.pack(">IHxx", 1, round(gamma * 256))
+    tags = {b"wtpt": white, b"kTRC": curve, b"cprt": text, b"desc": b"desc\0\0\0\0\0\0\0\5grey\0" + bytes(79)}
+    table, data, at = struct.pack(">I", len(tags)), b"", 128 + 4 + 12 * len(tags)
+    for name, content in tags.items():
+        table += name + struct.pack(">II", at + len(data), len(content))
+        data += content + bytes(-len(content) % 4)
+    head = struct.pack(">I4sI4s4s4s", at + len(data), b"lcms", 0x02100000, b"mntr", b"GRAY", b"XYZ ")
+    head += bytes(12) + b"acsp" + bytes(28) + struct.pack(">iii", 63190, 65536, 54061)
+    return head + bytes(128 - len(head)) + table + data
+
+
+@pytest.mark.parametrize(("gamma", "seen"), [(1.0, 127), (1.8, 71), (2.2, 51)])
+def test_a_profile_is_judged_by_its_curve_and_not_by_its_name(gamma: float, seen: int) -> None:
+    """54 of 255 is so much light, and that is so much of sRGB: 255 encode((54 / 255)^gamma), IEC 61966-2-1."""
+    light = (54 / 255) ** gamma
+    expected = 255 * (1.055 * light ** (1 / 2.4) - 0.055)
+    assert expected == pytest.approx(seen, abs=2)
+    for image, profile in (
+        (Image.new("RGB", (1, 1), (54, 54, 54)), with_gamma(gamma)),
+        (Image.new("L", (1, 1), 54), grey_profile(gamma)),
+        (Image.new("L", (1, 1), 54), with_gamma(gamma)),  # grey pixels with a profile of RGB
+        (Image.new("LA", (1, 1), (54, 255)), grey_profile(gamma)),
+        (Image.new("RGBA", (1, 1), (54, 54, 54, 255)), with_gamma(gamma)),
+        (Image.new("P", (1, 1)), with_gamma(gamma)),
+        (Image.fromarray(np.full((1, 1), 54 * 257, np.uint16)), grey_profile(gamma)),
+    ):
+        if image.mode == "P":
+            image.putpalette([54, 54, 54])
+        found = bytes_of(read_image(encoded(image, icc_profile=profile)))[0][0]
+        assert found == pytest.approx([expected] * 3, abs=1), image.mode
+
+
+@pytest.mark.parametrize(
+    ("code_points", "told", "seen"),
+    [
+        ((1, 13), (220, 60, 40), (220, 60, 40)),
+        ((2, 2), (220, 60, 40), (220, 60, 40)),
+        ((12, 13), (220, 60, 40), (239, 35, 17)),  # Display P3
+        ((9, 14), (128, 128, 128), (128, 128, 128)),  # grey is grey in every space of the same white
+        ((9, 16), (148, 148, 148), (255, 255, 255)),  # PQ's 203 cd/m2, which is white on paper
+        ((9, 18), (191, 191, 191), (254, 254, 254)),  # HLG's 75 percent, which is that too
+    ],
+)
+def test_colours_told_by_code_points(
+    code_points: tuple[int, int], told: tuple[int, int, int], seen: tuple[int, int, int]
+) -> None:
+    image = Image.new("RGB", (2, 2), told)
+    image.info["nclx_profile"] = dict(zip(("color_primaries", "transfer_characteristics"), code_points, strict=True))
+    assert np.asarray(in_srgb(image))[0, 0].tolist() == pytest.approx(seen, abs=1)
+
+
+def test_a_heic_that_tells_its_colours_by_numbers() -> None:
+    pillow_heif = pytest.importorskip("pillow_heif")
+    stream = io.BytesIO()
+    numbers = {"color_primaries": 12, "transfer_characteristics": 13, "matrix_coefficients": 6, "full_range_flag": 1}
+    pillow_heif.from_pillow(Image.new("RGB", (64, 64), (220, 60, 40))).save(
+        stream, quality=-1, chroma=444, save_nclx_profile=True, **numbers
+    )
+    assert bytes_of(read_image(stream.getvalue()))[5][5] == pytest.approx([239, 35, 17], abs=3)
+
+
+@pytest.mark.parametrize("code_points", [(22, 13), (1, 11), ("1", 13), (None, None)])
+def test_code_points_that_nobody_knows_are_said(code_points: tuple[object, object]) -> None:
+    image = Image.new("RGB", (2, 2))
+    image.info["nclx_profile"] = dict(zip(("color_primaries", "transfer_characteristics"), code_points, strict=True))
+    with pytest.raises(AlbumError, match=r"its colours are of a kind that is not read \(primaries .*: save it as JPEG"):
+        in_srgb(image)
+
+
+def test_a_camera_that_notes_adobe_rgb_in_its_exif() -> None:
+    exif = Image.Exif()
+    exif[0x8769] = {0xA001: 2}
+    image = Image.new("RGB", (16, 16), (100, 160, 120))
+    plain, noted = (encoded(image, "JPEG", quality=100, **more) for more in ({}, {"exif": exif.tobytes()}))
+    before, after = bytes_of(read_image(plain))[0][0], bytes_of(read_image(noted))[0][0]
+    assert before == pytest.approx([100, 160, 120], abs=2)
+    red, green = (100 / 255) ** 2.2, (160 / 255) ** 2.2  # 1.398 and -0.398 bring Adobe's red to sRGB's
+    light = 1.398 * red - 0.398 * green
+    assert after[0] == pytest.approx(255 * (1.055 * light ** (1 / 2.4) - 0.055), abs=3)
+    assert after[1:] == pytest.approx([161, 119], abs=3)
+
+
+def test_a_pngs_gamma_and_primaries() -> None:
+    def chunk(kind: bytes, *numbers: float) -> bytes:
+        data = struct.pack(f">{len(numbers)}I", *(round(100_000 * number) for number in numbers))
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    whole = encoded(Image.new("RGB", (1, 1), (54, 54, 54)))
+    for gamma, seen in ((0.45455, 54), (1.0, 127), (1 / 1.8, 71)):
+        content = whole[:33] + chunk(b"gAMA", gamma) + whole[33:]
+        assert bytes_of(read_image(content))[0][0] == pytest.approx([seen] * 3, abs=2)
+    white_on_a_line = chunk(b"gAMA", 1.0) + chunk(b"cHRM", *[0.3] * 8)
+    assert bytes_of(read_image(whole[:33] + white_on_a_line + whole[33:]))[0][0] == [54, 54, 54]
+
+
 @pytest.mark.parametrize("profile", ["sRGB", b"no profile"])
 def test_srgb_and_broken_profiles_change_nothing(profile: str | bytes) -> None:
     if isinstance(profile, str):
@@ -176,12 +286,24 @@ def test_a_file_cut_off_is_refused(form: str) -> None:
         read_image(content[: len(content) // 2])
 
 
-@pytest.mark.parametrize("limit", [60, 20])
-def test_a_decompression_bomb_is_refused(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pillow warns above its limit and raises above twice the limit; the picture has 100 pixels."""
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
-    with pytest.raises(AlbumError, match="unreadable: more pixels than a photo has"):
-        read_image(encoded(Image.new("RGB", (10, 10))))
+def test_a_decompression_bomb_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its pixels, and sooner where its file is too small for a photo of so many."""
+    monkeypatch.setattr(decoding, "MOST_PIXELS", 1 << 20)
+    with pytest.raises(AlbumError, match="unreadable: more pixels than a photo has, over 268 million: save it smaller"):
+        read_image(encoded(Image.new("RGB", (1025, 1025))))
+    monkeypatch.setattr(decoding, "USUAL_PIXELS", 1 << 18)
+    with pytest.raises(AlbumError, match=r"unreadable: 1000x900 pixels in [\d,]+ bytes, which no photo has"):
+        read_image(encoded(Image.new("RGB", (1000, 900))))
+    assert read_image(encoded(Image.effect_noise((1000, 900), 50))).shape == (3, 900, 1000)
+    assert read_image(encoded(Image.new("RGB", (1000, 900)), "JPEG")).shape == (3, 900, 1000)
+
+
+def test_a_phones_hundred_million_pixels_and_pillows_own_limit() -> None:
+    before = Image.MAX_IMAGE_PIXELS
+    noise = Image.effect_noise((120, 90), 50).convert("RGB")
+    content = encoded(noise.resize((12000, 9000), Image.Resampling.NEAREST), "JPEG", quality=30)
+    assert decode(content, least=100).size == (1500, 1125)
+    assert before == Image.MAX_IMAGE_PIXELS
 
 
 def test_flipped_bytes_never_crash() -> None:
