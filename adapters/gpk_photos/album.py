@@ -25,11 +25,14 @@ from gpk_photos.decode import decode, is_square, tensor
 from gpk_photos.kinds import MADE, Found, look_through
 from gpk_photos.labels import HOW_TO_LABEL, LABEL_FILE, label_of, parse_labels, read_labels
 from gpk_photos.selection import used_crops
+from gpk_photos.table import short
 from gpk_photos.validity import read_validity
 from gpk_runs.pictures import made_by_gpk
 
 OTHERS = "other files"
 """The name under which `left_out` of an album counts what is no photo of its subject."""
+LONGEST = 200
+"""Letters of a name in a message, and of what is wrong with it."""
 MARKED = 2**14
 """Bytes within which gpk's own PNGs say that they are: of a photo that is not used anyway no more is read."""
 
@@ -44,8 +47,10 @@ def open_album(path: Path, *, side: int, cameras: bool, minimum: int = 1) -> Alb
     kept: dict[str, tuple[Tensor, Tensor | None]] = {}
     seen: dict[bytes, str] = {}
     with album_files(path) as there:
-        found = photos_among(there, path)
+        found = look_through(there)
         files = found.files
+        if found.selection not in files:
+            _require_photos(path, found)
         labels = _labels(path, files, reasons) if cameras else {}
         for name, read in _selected(path, found, reasons).items():
             unlabelled = cameras and name not in labels
@@ -188,7 +193,7 @@ def _labels(path: Path, files: Mapping[str, Reader], reasons: dict[str, str]) ->
 
 
 def _too_few(path: Path, kept: int, minimum: int, reasons: Mapping[str, str]) -> str:
-    lines = [f"{name}: {reason}" for name, reason in sorted(reasons.items())]
+    lines = [f"{short(name, LONGEST)}: {short(reason, LONGEST)}" for name, reason in sorted(reasons.items())]
     more = [f"and {len(lines) - 10} more"] if len(lines) > 10 else []
     usable = (
         f"no photo in {path} can be used"

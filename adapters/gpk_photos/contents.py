@@ -77,7 +77,7 @@ def relative_name(name: str) -> str | None:
     (None, None)
     """
     plain = PurePosixPath(_text(name.replace("\\", "/")))
-    if not plain.parts or PureWindowsPath(plain).anchor or any(map(_is_hidden, plain.parts)):
+    if not plain.parts or PureWindowsPath(str(plain)).anchor or any(map(_is_hidden, plain.parts)):
         return None
     return str(plain)
 
@@ -137,7 +137,7 @@ def _identity(place: str | Path) -> tuple[int, int]:
 def _zip_files(archive: zipfile.ZipFile, budget: Budget) -> Iterator[tuple[str, Reader]]:
     for member in archive.infolist():
         budget.spend()
-        name = None if member.is_dir() else relative_name(member.filename)
+        name = None if member.filename.endswith("/") else relative_name(member.filename)
         if name is not None:
             yield name, partial(_read_member, archive, member)
 

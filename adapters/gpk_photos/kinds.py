@@ -105,7 +105,7 @@ def look_through(files: Mapping[str, Reader]) -> Found:
     inside = _prepared(files, home) | _judged(files, home)
     found = Found(_outside(files, inside), home)
     for folder, kind in sorted((folders | inside).items()):
-        found.pass_over(kind, folder or ".")
+        found.pass_over(kind, folder)
     pictures = [name for name, read in found.files.items() if _is_picture(name, read, found)]
     about = _about(pictures, home)
     photos = {name: found.files[name] for name in pictures if name not in about}

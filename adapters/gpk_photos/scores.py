@@ -23,6 +23,7 @@ WORDS = {"yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0, "": math.nan}
 """Scores that are no numbers."""
 KEYS = ("file", "index")
 """Columns that name a picture: the first that is there does."""
+LARGEST = torch.finfo(torch.float32).max
 DIGITS = 18
 """Of a picture's number; Python refuses to read thousands."""
 
@@ -66,6 +67,6 @@ def _score(cell: str, where: str) -> float:
         value = WORDS[plain] if plain in WORDS else float(plain)
     except ValueError:
         value = math.inf
-    if math.isinf(value):
+    if abs(value) > LARGEST:
         raise InputError(f"{where} is {short(cell)!r}: give a number, yes or no, or nothing")
     return value

@@ -76,6 +76,6 @@ def read_table(path: Path) -> Table:
         raise InputError(f"cannot read {path} as a CSV file in UTF-8: {error.strerror}") from error
 
 
-def short(cell: str) -> str:
-    """A cell in a message."""
-    return cell if len(cell) <= LONGEST else f"{cell[:LONGEST]}…"
+def short(text: str, letters: int = LONGEST) -> str:
+    """A cell or a name in a message."""
+    return text if len(text) <= letters else f"{text[:letters]}…"
