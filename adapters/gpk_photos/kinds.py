@@ -44,7 +44,7 @@ MADE = ("picture that gpk made", "pictures that gpk made")
 """By what it says in its metadata: `gpk_runs.pictures`."""
 RUN, PREPARED = ("run's folder", "runs' folders"), ("prepared album", "prepared albums")
 JUDGED = ("folder of held-out photos for `--held-out`", "folders of held-out photos for `--held-out`")
-FOREIGN = ("mask or depth of another program", "masks or depths of another program")
+FOREIGN = ("mask or depth of another program, not used", "masks or depths of another program, not used")
 COMPANIONS = frozenset({".npy", ".npz", ".pt", ".pth", ".safetensors", ".json", ".jsonl", ".csv"})
 """Codes, labels and tables, which belong to photos."""
 SHEET = "contact-sheet.png"
@@ -112,7 +112,7 @@ def look_through(files: Mapping[str, Reader]) -> Found:
     own = {name: join(home, mask_name(name[len(home) :].lstrip("/"))) for name in photos}
     masks = {name: mask for name, mask in own.items() if mask in about}
     for name in sorted(about.difference(masks.values())):
-        found.pass_over(FOREIGN, basename(name))
+        found.pass_over(FOREIGN, f"{DYNAMIC}…" if basename(name).startswith(DYNAMIC) else dirname(name))
     return Found(found.files, home, photos, masks, found.passed_over)
 
 
