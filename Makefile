@@ -25,7 +25,7 @@ slow: $(READY)
 	$(BIN)/pytest -q -m slow
 
 attack: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m attack tests/attack
+	OMP_NUM_THREADS=1 PYTHONHASHSEED=0 $(BIN)/pytest -q -m attack tests/attack
 
 browser: $(READY)
 	$(BIN)/pytest -q -m browser

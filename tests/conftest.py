@@ -61,6 +61,24 @@ def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def small_files() -> Callable[[int], AbstractContextManager[None]]:
+    """A block in which no file of this process may grow beyond so many bytes, as on a disk that is full."""
+
+    @contextmanager
+    def limited(most: int) -> Iterator[None]:
+        import resource
+
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limited
+
+
+@pytest.fixture
 def parity() -> Callable[[str], Path]:
     """Where something lies in one of the packs of reference numbers that GPK_PARITY_DIR names; skips without."""
 

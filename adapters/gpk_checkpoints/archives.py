@@ -12,6 +12,7 @@ from __future__ import annotations
 import io
 import struct
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO
@@ -30,6 +31,11 @@ SIZES: Mapping[str, int] = {
     "ComplexDoubleStorage": 16,
 }  # fmt: skip
 """Bytes of a number, by the type of its storage."""
+
+ZIP_TROUBLE = (
+    zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, LookupError, ValueError, struct.error
+)  # fmt: skip
+"""What zipfile raises on a damaged file, an encrypted or oddly packed entry, or a name in no encoding."""
 
 
 def read_archive(source: Path | bytes, where: str) -> object:
@@ -52,7 +58,7 @@ def _read(opened: Callable[[], IO[bytes]], where: str) -> object:
             return _zipped(opened, file, where) if begin == b"PK" else _legacy(opened, file, size, where)
     except OSError as error:
         raise WeightsError(f"cannot read {where}: {error.strerror or error}") from error
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, KeyError, struct.error) as error:
+    except ZIP_TROUBLE as error:
         raise _damaged(where, type(error).__name__) from error
 
 
@@ -69,12 +75,14 @@ def _zipped(opened: Callable[[], IO[bytes]], file: IO[bytes], where: str) -> obj
         if "byteorder" in entries and archive.read(entries["byteorder"]) != b"little":
             raise WeightsError(f"{where} was written on a machine with the other byte order: save it on this kind")
 
+        made: dict[tuple[str, str], Storage] = {}  # views of one storage share it
+
         def persistent(pid: object) -> Storage:
             kind, key, numbers = _place(pid)
             entry = entries.get(f"data/{key}")
             if entry is None or entry.file_size != numbers * SIZES.get(kind, 0) != 0:
                 raise ValueError(f"its storage {key} is not there, or of another size")
-            return Storage(kind, numbers, lambda: _entry(opened, entry, where))
+            return made.setdefault((kind, key), Storage(kind, numbers, lambda: _entry(opened, entry, where)))
 
         # In memory, where its end is known: the machine leaves off behind the last instruction.
         data = archive.read(program)
@@ -85,7 +93,7 @@ def _entry(opened: Callable[[], IO[bytes]], entry: zipfile.ZipInfo, where: str) 
     try:
         with opened() as file, zipfile.ZipFile(file) as archive:
             return archive.read(entry)
-    except (OSError, zipfile.BadZipFile, EOFError) as error:
+    except (OSError, *ZIP_TROUBLE) as error:
         raise _damaged(where, type(error).__name__) from error
 
 
@@ -97,6 +105,7 @@ def _legacy(opened: Callable[[], IO[bytes]], file: IO[bytes], size: int, where: 
         raise WeightsError(f"{where} was written on a machine with the other byte order: save it on this kind")
     wanted: dict[object, tuple[str, int]] = {}
     places: dict[object, int] = {}
+    made: dict[object, Storage] = {}
 
     def persistent(pid: object) -> Storage | Name:
         if isinstance(pid, tuple) and pid[:1] == ("module",) and isinstance(pid[1], Name):
@@ -110,11 +119,11 @@ def _legacy(opened: Callable[[], IO[bytes]], file: IO[bytes], size: int, where: 
                 again.seek(places[key])
                 return again.read(numbers * SIZES[kind])
 
-        return Storage(kind, numbers, read)
+        return made.setdefault(key, Storage(kind, numbers, read))
 
     tree = read_pickle(file, size, where, persistent)
     keys = read_pickle(file, size, where)
-    if not isinstance(keys, list) or set(map(str, keys)) != set(map(str, wanted)):
+    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys) or {*keys} != {*wanted}:
         raise _damaged(where, "storages are missing")
     for key in keys:
         kind, numbers = wanted[key]

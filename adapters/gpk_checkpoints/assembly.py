@@ -15,6 +15,7 @@ from torch import Tensor
 from gpk.errors import InputError, WeightsError
 from gpk.generator import Generator
 from gpk.plugin import Backend
+from gpk_checkpoints.inert import shown
 
 SHOWN = 3
 """How many tensors a message names before it counts."""
@@ -82,5 +83,5 @@ def check_tensors(path: Path, backend: Backend, built: Generator, stored: Mappin
 
 
 def _listed(items: Sequence[str], separator: str = ", ") -> str:
-    shown = separator.join(items[:SHOWN])
-    return shown if len(items) <= SHOWN else f"{shown} and {len(items) - SHOWN} more"
+    told = separator.join(shown(item) for item in items[:SHOWN])
+    return told if len(items) <= SHOWN else f"{told} and {len(items) - SHOWN} more"

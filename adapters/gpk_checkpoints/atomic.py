@@ -1,7 +1,8 @@
-"""Writing a file whole or not at all. Light: never imports torch.
+"""Writing a file, or a folder, whole or not at all. Light: never imports torch.
 
-The bytes go to `NAME.part` in the same folder and reach the disk, then a rename gives them their name; a crash at
-any moment leaves the old file or the new one.
+The bytes go to a part of gpk's own in the same folder (`gpk_checkpoints.parts`) and reach the disk, then a rename gives
+them their name; a crash at any moment leaves the old file or the new one. Where the name is a link, the link is
+replaced, and what it leads to stays as it was.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gpk.errors import RunError
+from gpk_checkpoints.parts import new_part, part_of
 
 _FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
 """No space, over the limit of a file's size, over the quota (an error that Windows does not know)."""
@@ -23,9 +25,11 @@ def write_atomically(path: Path, chunks: Iterable[bytes | memoryview]) -> None:
 
     Raises RunError where that is impossible (no space, no permission, a folder of that name); the old file survives.
     """
-    with replacing(path) as part, part.open("wb") as file:
+    with _made(path) as part, part.open("rb+") as file:
         for chunk in chunks:
             file.write(chunk)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 @contextmanager
@@ -33,17 +37,31 @@ def replacing(path: Path) -> Iterator[Path]:
     """Gives the path of a part to write in the block, for libraries that write files themselves; when the block ends,
     the part becomes the file at `path`, and where it fails, nothing of it stays. Raises as `write_atomically` does.
     """
-    part = path.with_name(path.name + ".part")
+    with _made(path) as part:
+        yield part
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+            if not os.fstat(file.fileno()).st_size:
+                raise RunError(f"cannot write {path}: nothing was written to it: give another place")
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Gives a folder to fill in the block, which becomes the one at `path`, absent or empty until then; where the block
+    fails, nothing of it stays. Raises as `write_atomically` does.
+    """
+    with _made(path, folder=True) as part:
+        yield part
+
+
+@contextmanager
+def _made(path: Path, *, folder: bool = False) -> Iterator[Path]:
+    part = part_of(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with new_part(path, folder=folder):
             yield part
-            with part.open("rb+") as file:
-                os.fsync(file.fileno())
             part.replace(path)
-        except BaseException:  # an interrupt included: nothing half-written stays behind
-            part.unlink(missing_ok=True)
-            raise
         _sync_folder(path.parent)
     except OSError as error:
         mend = "make room, and run it again" if error.errno in _FULL else "give another place"

@@ -40,7 +40,7 @@ class Budget:
     def __post_init__(self) -> None:
         self._until = time.monotonic() + self.seconds
 
-    def spend(self, items: int = 1, *, size: int = 0) -> None:
+    def spend(self, items: int = 1, size: int = 0) -> None:
         """Takes `items` and `size` bytes off."""
         self.items -= items
         self.size -= size
@@ -90,13 +90,13 @@ def read_file(path: Path, most: int, error: type[InputError] = WeightsError) -> 
     return content
 
 
-def parse_json(content: bytes | str, budget: Budget) -> Any:  # noqa: ANN401 - JSON's types
+def parse_json(content: bytes | str, budget: Budget, **hooks: Any) -> Any:  # noqa: ANN401 - JSON's types
     """What the JSON text says. Raises ValueError where it is none, the budget's error where it would cost too much;
-    what is nested is counted before anything of it is made.
+    what is nested is counted before anything of it is made. `hooks` are those of `json.loads`.
     """
     text = content.decode("utf-8-sig") if isinstance(content, bytes) else content
     budget.spend(text.count(",") + text.count("[") + text.count("{"), size=len(text))
     try:
-        return json.loads(text)
+        return json.loads(text, **hooks)
     except RecursionError as error:
         raise budget.overdrawn("values nested deeper than any such file") from error

@@ -164,7 +164,7 @@ def stored(read: Checkpoint, place: Place) -> Stored:
     Raises WeightsError that names the tensor where the file is damaged.
     """
     network, prefix = place.network, place.prefix
-    storages = Storages()
+    storages = Storages(read.path.stat().st_size)
 
     tensors: dict[str, Tensor] = {}
     for name, value in network.tensors.items():

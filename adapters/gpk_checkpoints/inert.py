@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import pickletools
 import struct
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import IO
 
 from gpk.errors import WeightsError
+from gpk_checkpoints.budget import Budget
 from gpk_checkpoints.pickled import (
     Name,
     NumpyArray,
@@ -22,6 +24,7 @@ from gpk_checkpoints.pickled import (
     Strided,
     allowed,
     called,
+    copied,
     filled,
     instance,
     plain_keys,
@@ -45,7 +48,8 @@ EMPTY: Mapping[str, Callable[[], object]] = {
 """What makes the value that others push."""
 TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 """How many values others make a tuple of."""
-
+SLACK = 1 << 20
+"""Items and bytes that may be made beyond what a file is long: one of a few bytes may hold a few copies."""
 
 Persistent = Callable[[object], object]
 """What stands for something that lies outside of the pickle, by what the pickle says of it."""
@@ -55,11 +59,14 @@ def read_pickle(file: IO[bytes], size: int, where: str, persistent: Persistent |
     """What the pickle that begins here in `file`, of `size` bytes, describes: builtin values and the records of
     `pickled`; `persistent` gives what lies outside of it. Leaves the file behind the pickle's end.
 
-    Raises WeightsError that begins with `where` for a name or an instruction that checkpoints do not use, and for a
-    file that is cut short or damaged.
+    Raises WeightsError that begins with `where` for a name or an instruction that checkpoints do not use, for a
+    file that is cut short or damaged, and for one that would have more made of it than it holds.
     """
+    budget = Budget(where, items=2 * size + SLACK, size=4 * size + SLACK)
     try:
-        return _Machine(where, persistent).run(_Reader(file, size))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd escapes in a text, which is refused
+            return _Machine(where, persistent, budget).run(_Reader(file, size))
     except MemoryError as error:
         raise WeightsError(
             f"{where} needs more memory than there is: close other programs, or use another machine"
@@ -92,10 +99,12 @@ class _Reader:
 
 
 class _Machine:
-    """The stack machine: a stack, the places of its marks, and a memo."""
+    """The stack machine: a stack, the places of its marks, and a memo. What an instruction copies is taken off the
+    budget, for three bytes of a program may copy all that came before them.
+    """
 
-    def __init__(self, where: str, persistent: Persistent | None) -> None:
-        self.where, self.persistent = where, persistent
+    def __init__(self, where: str, persistent: Persistent | None, budget: Budget) -> None:
+        self.where, self.persistent, self.budget = where, persistent, budget
         self.stack: list[object] = []
         self.marks: list[int] = []
         self.memo: dict[int, object] = {}
@@ -157,6 +166,7 @@ class _Machine:
             what, arguments = self.off(2)
             if not isinstance(what, Name) or not isinstance(arguments, tuple):
                 raise ValueError("it calls something that is no function")
+            self.budget.spend(*copied(arguments))
             made = instance(what, arguments) if name == "NEWOBJ" else called(what, arguments)
             if made is None:
                 raise self.refusal(what)
@@ -226,6 +236,7 @@ class _Machine:
         elif isinstance(target, NumpyArray):
             filled(target, state)
         elif isinstance(target, Record) and isinstance(slots := _attributes(state), dict):
+            self.budget.spend(len(slots))
             target.state.update(slots)
         elif type(target) not in (dict, Strided) or _attributes(state) is None:
             raise ValueError(f"it sets attributes of a {type(target).__name__}")

@@ -12,15 +12,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gpk.errors import WeightsError
+from gpk_checkpoints.budget import Budget
 from gpk_checkpoints.inert import shown
 from gpk_checkpoints.pickled import NumpyArray, Record, Strided
 
 DEPTH = 32
-"""Modules, or lists of an argument, inside each other."""
+"""Modules, dicts, or lists of an argument, inside each other."""
 WRAPPED = 4
 """Dicts around a network."""
-MOST = 100_000
-"""Modules, or values of the arguments, in one file. Real files have hundreds."""
+MOST, MOST_TEXT = 1_000_000, 1 << 28
+"""Modules, tensors and values in one file, and the bytes of their whole names. Real files have thousands."""
 FEW = 64
 """Numbers of a tensor that is an attribute of a module and neither parameter nor buffer."""
 OWN = ("rendering_kwargs", "neural_rendering_resolution")
@@ -51,7 +52,7 @@ class Network:
 
 def networks_in(tree: object, where: str) -> list[Network]:
     """Every network in the tree, in the file's order; raises WeightsError where it has no end."""
-    return list(_networks(tree, "", {}, {}, [MOST], where))
+    return list(_networks(tree, "", {}, {}, Budget(where, items=MOST, size=MOST_TEXT, depth=DEPTH)))
 
 
 def _networks(
@@ -59,17 +60,15 @@ def _networks(
     key: str,
     beside: Mapping[str, Tensorlike],
     stated: Mapping[str, Any],
-    left: list[int],
-    where: str,
+    budget: Budget,
 ) -> Iterator[Network]:
     """`stated` are the numbers of the training's command line, where it lies around."""
-    left[0] -= 1
-    if left[0] < 0:
-        raise WeightsError(f"{where} holds more dicts and modules than any checkpoint")
+    budget.spend()
     if isinstance(value, Record) and ("_parameters" in value.state or "_modules" in value.state):
-        yield _whole(value, key, beside, stated, where)
+        yield _whole(value, key, beside, stated, budget)
     if not isinstance(value, dict) or key.count(".") > WRAPPED:
         return
+    budget.spend(len(value))
     tensors = {name: item for name, item in value.items() if isinstance(name, str) and isinstance(item, Tensorlike)}
     if isinstance(args := value.get("args"), Record):  # texts among them may be paths
         stated = {str(n): v for n, v in args.state.items() if isinstance(v, int | float) and not isinstance(v, bool)}
@@ -77,27 +76,30 @@ def _networks(
         yield Network(key, "", tensors, stated, beside=beside)
     for name, item in value.items():
         if isinstance(name, str) and isinstance(item, dict | Record):
-            yield from _networks(item, f"{key}.{name}" if key else name, tensors, stated, left, where)
+            with budget.inside():
+                yield from _networks(item, f"{key}.{name}" if key else name, tensors, stated, budget)
 
 
-def _whole(root: Record, key: str, beside: Mapping[str, Tensorlike], stated: Mapping[str, Any], where: str) -> Network:
-    root = _unwrapped(root, where)
+def _whole(
+    root: Record, key: str, beside: Mapping[str, Tensorlike], stated: Mapping[str, Any], budget: Budget
+) -> Network:
+    where, root = budget.where, _unwrapped(root, budget.where)
     tensors: dict[str, Tensorlike] = {}
     modules: dict[str, Module] = {}
     waiting: list[tuple[str, int, object]] = [("", 0, root)]
-    left = [MOST]
-    count = 0
     while waiting:
         prefix, depth, module = waiting.pop()
-        count += 1
-        if not isinstance(module, Record) or depth > DEPTH or count > MOST:
+        if not isinstance(module, Record) or depth > DEPTH:
             raise WeightsError(f"{where}: {shown(prefix) or 'the generator'} is no tree of modules")
+        below = [_named(module, kind, where) for kind in ("_parameters", "_buffers", "_modules")]
+        names = [name for kind in below for name in kind]
+        budget.spend(1 + len(names) + len(module.state), size=(1 + len(names)) * len(prefix) + sum(map(len, names)))
         tensors.update(_own_tensors(module, prefix, where))
         own = {n: v for n, v in module.state.items() if isinstance(n, str) and n[:1] != "_" and n not in INTERNAL}
         modules[prefix[:-1]] = {n: v for n, v in own.items() if _is_plain(v)}
         children = _named(module, "_modules", where).items()
         waiting += [(f"{prefix}{name}.", depth + 1, child) for name, child in children if child is not None]
-    arguments = _arguments(root, left, where) or stated
+    arguments = _arguments(root, budget) or stated
     return Network(key, shown(root.kind), tensors, arguments, modules, beside)
 
 
@@ -137,21 +139,21 @@ def _named(module: Record, kind: str, where: str) -> dict[str, object]:
     return found
 
 
-def _arguments(network: Record, left: list[int], where: str) -> dict[str, Any]:
+def _arguments(network: Record, budget: Budget) -> dict[str, Any]:
     state = network.state
     stated = dict(state["_init_kwargs"]) if isinstance(state.get("_init_kwargs"), dict) else {}
-    return _plain(stated | {name: state[name] for name in OWN if name in state}, left, where)
+    return _plain(stated | {name: state[name] for name in OWN if name in state}, budget)
 
 
-def _plain(value: object, left: list[int], where: str, depth: int = 0) -> Any:  # noqa: ANN401 - JSON's types
-    """`value` in JSON's types, what has none as text; `left` counts down, as shared values may multiply."""
-    left[0] -= 1
-    if left[0] < 0 or depth > DEPTH:
-        raise WeightsError(f"{where}: the arguments of its generator have no end")
+def _plain(value: object, budget: Budget) -> Any:  # noqa: ANN401 - JSON's types
+    """`value` in JSON's types, what has none as text; values that are shared are counted each time."""
+    budget.spend(size=len(value) if isinstance(value, str) else 0)
     if isinstance(value, dict):
-        return {str(name): _plain(item, left, where, depth + 1) for name, item in value.items()}
+        with budget.inside():
+            return {str(name): _plain(item, budget) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item, left, where, depth + 1) for item in value]
+        with budget.inside():
+            return [_plain(item, budget) for item in value]
     if isinstance(value, set | frozenset):
         return sorted(str(item) for item in value)
     if isinstance(value, float) and not math.isfinite(value):

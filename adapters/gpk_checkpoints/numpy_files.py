@@ -10,7 +10,6 @@ import io
 import math
 import warnings
 import zipfile
-import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO
@@ -21,6 +20,7 @@ from numpy.lib import format as npy
 from torch import Tensor
 
 from gpk.errors import WeightsError
+from gpk_checkpoints.archives import ZIP_TROUBLE
 from gpk_checkpoints.array_kinds import KINDS, Kind, Way, listed, loading, most_bytes, saving
 
 MAGIC = b"\x93NUMPY"
@@ -56,7 +56,7 @@ def read_npz(path: Path, choose: Callable[[Sequence[Way]], str]) -> tuple[str, T
             raise WeightsError(f"{what} is packed as numpy never does it: save it with `np.savez`")
         try:
             content = archive.read(member)
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
+        except (OSError, *ZIP_TROUBLE) as error:
             raise WeightsError(f"{what} is damaged: copy or download it again") from error
         return name, _array(io.BytesIO(content), len(content), path, "npz", (name,))
 

@@ -116,10 +116,21 @@ def instance(name: Name, arguments: tuple[object, ...]) -> object:
 
 
 def plain_keys(items: Sequence[object]) -> Sequence[object]:
-    """`items`, each a plain value: hashing nested ones could overflow the interpreter's own stack. Else ValueError."""
-    if not all(item is None or isinstance(item, str | int | float | bytes) for item in items):
-        raise ValueError("a key is no plain value")
+    """`items`, each a plain value: hashing nested ones could overflow the interpreter's own stack, and integers beyond
+    the modulus of their hash can be chosen to hash alike, which makes a dict's time quadratic. Else ValueError.
+    """
+    for item in items:
+        if not (item is None or isinstance(item, str | int | float | bytes)):
+            raise ValueError("a key is no plain value")
+        if isinstance(item, int) and abs(item) >= sys.hash_info.modulus:
+            raise ValueError("a key is a number of more than 61 bits")
     return items
+
+
+def copied(arguments: Sequence[object]) -> tuple[int, int]:
+    """Items and bytes that a call with these arguments may copy."""
+    items = sum(len(part) for part in arguments if isinstance(part, list | tuple | dict | set | frozenset))
+    return 1 + items, sum(len(part) for part in arguments if isinstance(part, str | bytes | bytearray))
 
 
 def _mapping(items: object = ()) -> dict[object, object]:

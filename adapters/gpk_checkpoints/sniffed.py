@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from gpk.errors import WeightsError
+from gpk_checkpoints.archives import ZIP_TROUBLE
 from gpk_checkpoints.inert import shown
 
 Container = Literal["safetensors", "pickle", "torch"]
@@ -104,7 +105,7 @@ def _zip(file: Path) -> str | None:
     try:
         with zipfile.ZipFile(file) as archive:
             names = archive.namelist()
-    except (zipfile.BadZipFile, NotImplementedError, OSError):
+    except (OSError, *ZIP_TROUBLE):
         return None
     if any(name.endswith("/data.pkl") for name in names):
         return None

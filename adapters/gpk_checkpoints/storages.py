@@ -25,10 +25,15 @@ NUMPY = {
 """The same by numpy's code, as far as networks have them."""
 
 
-class Storages:
-    """The storages read so far, each once."""
+SLACK = 1 << 20
+"""Bytes beyond twice its size that a file's tensors may have: archives inside a pickle lie twice in memory."""
 
-    def __init__(self) -> None:
+
+class Storages:
+    """The storages read so far, each once, of a file of `size` bytes; one place of it may stand for many."""
+
+    def __init__(self, size: int) -> None:
+        self._left = 2 * size + SLACK
         self._flat: dict[Packed | Storage, Tensor] = {}
 
     def tensor(self, stored: Strided | NumpyArray | Tensor) -> Tensor:
@@ -40,10 +45,13 @@ class Storages:
         if isinstance(stored, Tensor):
             return stored
         if isinstance(stored, NumpyArray):
+            self._spend(len(stored.data))
             return _array(stored)
         storage = stored.storage
         if storage not in self._flat:
-            self._flat[storage] = _numbers(_unpacked(storage) if isinstance(storage, Packed) else storage)
+            found = _unpacked(storage) if isinstance(storage, Packed) else storage
+            self._spend(found.count * SIZES.get(found.kind, 0))
+            self._flat[storage] = _numbers(found)
         flat = self._flat[storage]
         # Checked here, in integers that do not overflow: torch may make a storage larger rather than refuse.
         size, count = stored.size, math.prod(stored.size)
@@ -51,6 +59,11 @@ class Storages:
         if count > len(flat) or stored.offset > len(flat) or (count and end > len(flat)):
             raise WeightsError(f"claims {list(size)} numbers of a storage of {len(flat):,}: the file is damaged")
         return flat.as_strided(size, stored.stride, stored.offset)
+
+    def _spend(self, size: int) -> None:
+        self._left -= size
+        if self._left < 0:
+            raise WeightsError("is one of many that have their numbers from one place: the file is damaged")
 
 
 def _unpacked(packed: Packed) -> Storage:

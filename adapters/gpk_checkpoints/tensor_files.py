@@ -24,7 +24,7 @@ def tensors_in(path: Path) -> dict[Way, Tensor]:
     Raises WeightsError, whose message is to follow the file's name, as `read_archive` does.
     """
     found: dict[Way, Tensor] = {}
-    storages = Storages()
+    storages = Storages(path.stat().st_size)
     try:
         waiting: list[tuple[Way, object]] = [((), read_archive(path, str(path)))]
     except WeightsError as error:

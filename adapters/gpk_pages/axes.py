@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 SPAN = 8.0
 """From the smallest to the largest value, as a ratio: beyond it a logarithmic axis shows more."""
+LEAST = 1e-300
+"""Differences below it are none: there floats have no digits left."""
 
 
 class Axis(NamedTuple):
@@ -50,11 +52,12 @@ def steps(low: float, high: float, *, most: int = 6) -> tuple[float, ...]:
     >>> steps(0.0, 120.0), steps(0.3, 0.94)
     ((0.0, 20.0, 40.0, 60.0, 80.0, 100.0, 120.0), (0.2, 0.4, 0.6, 0.8, 1.0))
     """
-    rough = (high - low) / most or abs(high) or 1.0
+    rough = (high - low) / most or abs(high)
+    rough = rough if rough > LEAST else 1.0
     power = 10.0 ** floor(log10(rough))
     step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough * 0.999)
     first, last = floor(low / step + 1e-9), ceil(high / step - 1e-9)
-    return tuple(round(k * step, 12) for k in range(first, max(last, first + 1) + 1))
+    return tuple(float(f"{k * step:.12g}") for k in range(first, max(last, first + 1) + 1))
 
 
 def spelled(value: float) -> str:
@@ -74,7 +77,7 @@ def _linear(low: float, high: float, start: float, end: float) -> Axis:
 def _logarithmic(low: float, high: float, start: float, end: float) -> Axis:
     """From 1, 2 or 5 times a power of ten to another; powers of ten are named where there are several, else all."""
     least, most = floor(log10(low)), ceil(log10(high))
-    grid = [round(m * 10.0**k, 15) for k in range(least, most + 1) for m in (1, 2, 5)]
+    grid = [float(f"{m}e{k}") for k in range(least, most + 1) for m in (1, 2, 5)]
     bottom = max(value for value in grid if value <= low * 1.0001)
     top = min(value for value in grid if value >= high * 0.9999)
     inside = [value for value in grid if bottom <= value <= top]

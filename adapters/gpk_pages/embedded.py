@@ -17,6 +17,8 @@ from typing import NamedTuple, TypeVar
 
 from PIL import Image
 
+from gpk_runs.picture_files import UNREADABLE, open_picture, read_bytes
+
 Key = TypeVar("Key", bound=Hashable)
 SIDES = (512, 384, 256, 192, 128)
 """Widths that are tried, in pixels."""
@@ -62,9 +64,9 @@ def still(path: Path) -> str | None:
         return None
     file = io.BytesIO()
     try:
-        with Image.open(path) as image:
-            image.convert("RGB").save(file, format="WEBP", quality=85, xmp=image.info.get("xmp", b""))
-    except OSError:  # its ends are whole, and what is between them is not
+        with open_picture(read_bytes(path), list(FORMATS)) as image:
+            image.convert("RGB").save(file, format="WEBP", quality=85, xmp=_xmp(image))
+    except UNREADABLE:  # its ends are whole, and what is between them is not
         return None
     return uri(file.getvalue())
 
@@ -98,14 +100,14 @@ def _smaller(path: Path, width: int, quality: int) -> bytes:
     """
     file = io.BytesIO()
     try:
-        with Image.open(path, formats=list(FORMATS)) as image:
-            kept = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp", "").encode()
+        with open_picture(read_bytes(path), list(FORMATS)) as image:
+            kept = _xmp(image)
             fits = max(image.width / width, image.height / LONGEST) <= 1
             small = image.convert("RGB")
-    except (OSError, SyntaxError, ValueError):
+        small.thumbnail((width, LONGEST))
+        small.save(file, format="WEBP", quality=quality, method=2, xmp=kept)
+    except UNREADABLE:
         return b""
-    small.thumbnail((width, LONGEST))
-    small.save(file, format="WEBP", quality=quality, method=2, xmp=kept)
     made = file.getvalue()
     return path.read_bytes() if fits and path.stat().st_size <= len(made) else made
 
@@ -113,13 +115,19 @@ def _smaller(path: Path, width: int, quality: int) -> bytes:
 def _is_whole(path: Path) -> bool:
     """Whether that is a WebP or PNG, and not cut short; its pixels are not looked at."""
     try:
-        with Image.open(path, formats=list(FORMATS)):
-            content = path.read_bytes()
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        content = read_bytes(path)
+        open_picture(content, list(FORMATS)).close()
+    except UNREADABLE:
         return False
     if content.startswith(b"RIFF"):
         return len(content) >= 8 + int.from_bytes(content[4:8], "little")
     return b"IEND" in content[-12:]
+
+
+def _xmp(image: Image.Image) -> bytes:
+    """The picture's XMP, which a WebP has as bytes and a PNG as text; anybody's file may have anything there."""
+    told = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp")
+    return told if isinstance(told, bytes) else told.encode() if isinstance(told, str) else b""
 
 
 def _encoded(size: int) -> int:

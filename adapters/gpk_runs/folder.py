@@ -11,6 +11,7 @@ from filelock import FileLock, Timeout
 
 from gpk.errors import InputError, RunError
 from gpk_checkpoints.atomic import write_atomically
+from gpk_checkpoints.parts import part_of, remove_parts
 from gpk_runs.settings import read_config, write_config
 
 CONFIG = "config.yaml"
@@ -42,8 +43,7 @@ def claim(directory: Path, config: Mapping[str, Any]) -> FileLock:
             _require_same(directory, _config_there(directory), json.loads(json.dumps(config)))
         else:
             write_config(directory / CONFIG, json.loads(json.dumps(config)))
-        for part in directory.rglob("*.part"):  # left by a crash
-            part.unlink()
+        remove_parts(directory)
     except BaseException:
         lock.release()
         raise
@@ -96,7 +96,7 @@ def _require_run_or_empty(directory: Path) -> None:
     if (directory / CONFIG).exists():
         return
     # A run killed before it wrote its settings has left no more than the lock and a part.
-    others = sorted(p.name for p in directory.iterdir() if p.name not in (LOCK, f"{CONFIG}.part"))
+    others = sorted(p.name for p in directory.iterdir() if p.name not in (LOCK, part_of(directory / CONFIG).name))
     if others:
         raise RunError(f"{directory} holds {others[0]!r} and is no run's folder: give another --out, or empty it")
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from gpk.errors import RunError
 from gpk_runs.environment import environment
 from gpk_runs.folder import claim, note_environment, unusable
-from gpk_runs.log import line, read_log
+from gpk_runs.log import Event, line, read_log
 from gpk_runs.state import logged_bytes, read_state, write_state
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class Run:
         if self._show is not None:
             self._show(stage, done, total, figures)
 
-    def read_log(self) -> list[dict[str, Any]]:
+    def read_log(self) -> list[Event]:
         """Everything recorded so far."""
         return read_log(self._log)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
+from gpk_runs.picture_files import UNREADABLE, open_picture, read_bytes
 from gpk_runs.pictures import write_picture
 from gpk_runs.sheet import GREY, INK, MARGIN, PAPER, TITLE, write_text
 
@@ -74,13 +75,7 @@ def _below(part: Sequence[Verdict]) -> int:
 def _put(sheet: Image.Image, draw: ImageDraw.ImageDraw, verdict: Verdict, corner: tuple[int, int]) -> None:
     x, y = corner
     tile = Image.new("RGB", (SIDE, SIDE), (232, 232, 230))
-    if verdict.picture is not None:
-        with Image.open(verdict.picture) as file:
-            small = file.convert("RGB")
-        if verdict.mask is not None:
-            with Image.open(verdict.mask) as file:
-                own = file.convert("L").resize(small.size)
-            small = Image.composite(small, Image.blend(small, Image.new("RGB", small.size, PAPER), PALER), own)
+    if (small := _thumbnail(verdict)) is not None:
         factor = SIDE / max(small.size)
         sides = max(round(small.width * factor), 1), max(round(small.height * factor), 1)
         small = small.resize(sides, Image.Resampling.LANCZOS)
@@ -96,6 +91,22 @@ def _put(sheet: Image.Image, draw: ImageDraw.ImageDraw, verdict: Verdict, corner
     for number, line in enumerate(_lines(draw, verdict.reason)):
         at = (x, y + SIDE + 8 + NAME + number * (REASON + 2))
         write_text(draw, at, line, REASON, GREY if verdict.kept else RED, SIDE)
+
+
+def _thumbnail(verdict: Verdict) -> Image.Image | None:
+    """The picture, paled where it is not the photo's own; None where there is none, or none any more."""
+    if verdict.picture is None:
+        return None
+    try:
+        with open_picture(read_bytes(verdict.picture)) as file:
+            small = file.convert("RGB")
+        if verdict.mask is None:
+            return small
+        with open_picture(read_bytes(verdict.mask)) as file:
+            own = file.convert("L").resize(small.size)
+    except UNREADABLE:
+        return None
+    return Image.composite(small, Image.blend(small, Image.new("RGB", small.size, PAPER), PALER), own)
 
 
 def _lines(draw: ImageDraw.ImageDraw, text: str) -> list[str]:

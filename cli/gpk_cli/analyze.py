@@ -17,6 +17,7 @@ from gpk_cli.options import settings_command
 from gpk_cli.output import AsJson, say
 from gpk_cli.progress import progress
 from gpk_cli.run import nothing_left
+from gpk_cli.stdout import print_json
 from gpk_cli.subject import ASKED, made_for, named, persona_file, photos_of
 from gpk_cli.summary import show_layers
 from gpk_tasks.analyze.settings import Analysis
@@ -99,7 +100,7 @@ def run_analysis(
     except (ExtraError, InputError) as error:
         say(f"No plot: {error}")
     if as_json:
-        print(json.dumps(to_json(found, settings, groupings), indent=2))
+        print_json(to_json(found, settings, groupings))
         return
     show_layers(found, settings, grouping=by if by in groupings else "site")
     say(f"In {out}: {', '.join(written)}.")

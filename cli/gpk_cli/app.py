@@ -12,7 +12,8 @@ import typer
 from typer.core import TyperGroup
 
 from gpk.errors import GpkError, PluginError
-from gpk.registry import Registry
+from gpk.quarantine import PluginReport
+from gpk.registry import DISABLE_VARIABLE, Registry
 from gpk_cli import (
     analyze,
     benchmark,
@@ -31,6 +32,7 @@ from gpk_cli import (
 )
 from gpk_cli.exit_codes import Ended, exit_code
 from gpk_cli.output import say
+from gpk_cli.stdout import data_alone, data_stream, open_streams
 
 FIRST = (prepare, personalize, report, run)
 THEN = (
@@ -102,27 +104,31 @@ def build(registry: Registry) -> typer.Typer:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs gpk on `arguments`, sys.argv's where None, and returns the exit code."""
-    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    """Runs gpk on `arguments`, sys.argv's where None and the process is gpk's, and returns the exit code."""
+    program, arguments = arguments is None, sys.argv[1:] if arguments is None else list(arguments)
     options = _root_options(arguments)
-    try:
-        code = _run(arguments, plugins="--no-plugins" not in options)
-        sys.stdout.flush()
-    except Ended as ended:
-        return exit_code(ended.cause, debug="--debug" in options)
-    except (Exception, KeyboardInterrupt) as error:  # the outermost boundary: no one can mend anything by a traceback
-        return exit_code(error, debug="--debug" in options)
-    return code
+    open_streams()
+    with data_alone(to_the_end=program):
+        try:
+            code = _run(arguments, plugins="--no-plugins" not in options)
+            data_stream().flush()
+        except Ended as ended:
+            return exit_code(ended.cause, debug="--debug" in options)
+        except BaseException as error:  # the outermost boundary: no one can mend anything by a traceback
+            return exit_code(error, debug="--debug" in options)
+        return code
 
 
 def _run(arguments: list[str], *, plugins: bool) -> int:
-    # stdout is for data: a plugin that greets on import would spoil `--json`.
+    # A plugin that greets on import prints no data.
     with redirect_stdout(sys.stderr):
-        registry = Registry.discover(plugins=plugins)
+        registry = Registry.discover(plugins=plugins, waiting=_say_waiting)
         command = typer.main.get_command(build(registry))
     for plugin in registry.plugins():
         for sentence in plugin.deprecations:
             say(f"Warning: the plugin {plugin}: {sentence}")
+        if plugin.changed:
+            say(f"Warning: the plugin {plugin} changed {', '.join(plugin.changed)} for everybody: it was put back")
     try:
         command.main(arguments, prog_name="gpk", obj=registry)
     except SystemExit as end:
@@ -130,6 +136,10 @@ def _run(arguments: list[str], *, plugins: bool) -> int:
             say(end.code)
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     return 0
+
+
+def _say_waiting(plugin: PluginReport) -> None:
+    say(f"Still loading the plugin {plugin}; {DISABLE_VARIABLE}={plugin.key} leaves it out")
 
 
 def _root_options(arguments: Sequence[str]) -> Sequence[str]:

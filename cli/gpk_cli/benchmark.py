@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gpk.errors import ExtraError, InputError
-from gpk_cli.output import AsJson, say
+from gpk_cli.output import AsJson, print_table, say
 from gpk_cli.progress import progress
+from gpk_cli.stdout import json_of, print_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,11 +67,11 @@ def minicat(
     with progress() as show, Run.open(out, facts, show=show) as run:
         results = measure(run, place, compared, subjects=count, workers=workers)
         plain = to_json(results, facts | {"subjects": count})
-        write_atomically(out / "results.json", [json.dumps(plain, indent=1).encode()])
+        write_atomically(out / "results.json", [json_of(plain, indent=1).encode()])
         write_atomically(out / "table.md", [to_markdown(results).encode()])
         _plot(out, results)
     if as_json:
-        print(json.dumps(plain, indent=2))
+        print_json(plain)
     else:
         _show(results)
         say(f"In {out}: table.md, results.json, plots, and the personas.")
@@ -88,14 +87,6 @@ def _plot(out: Path, results: Sequence[Result]) -> None:
 
 
 def _show(results: Sequence[Result]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
     from gpk_bench.table import cells, headings
 
-    table: Any = Table(box=None, pad_edge=False, header_style="bold")
-    for index, heading in enumerate(headings()):
-        table.add_column(heading, justify="right" if index else "left")
-    for line in cells(results):
-        table.add_row(*line)
-    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 220).print(table)
+    print_table(headings(), cells(results), left=1)

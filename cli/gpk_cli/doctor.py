@@ -42,6 +42,11 @@ def examine(reports: Sequence[PluginReport]) -> Iterator[str]:
             )
         if report.status != "disabled":
             yield from _weight(report)
+        if report.changed:
+            yield (
+                f"{report} changed {', '.join(report.changed)} for everybody, which was put back\n"
+                f"Do: change it inside of your own calls alone, and back again, or tell its authors{_page(report)}"
+            )
         for sentence in report.deprecations:
             yield f"{report}: {sentence}\nDo: change it before that release, or update {report.distribution}"
     yield from _namesakes(reports)

@@ -21,6 +21,7 @@ from gpk_cli.options import settings_command
 from gpk_cli.output import AsJson, say
 from gpk_cli.progress import progress
 from gpk_cli.run import nothing_left
+from gpk_cli.stdout import json_of, print_json
 from gpk_cli.subject import ASKED, made_for, named, persona_file, photos_of, told_backend
 from gpk_cli.summary import show_tables
 from gpk_evaluate.settings import Evaluation, quick
@@ -97,7 +98,7 @@ def run_evaluation(
         measured = evaluate([(name, maker(name)) for name in sources], settings, instruments, run)
         told = facts | {"absent": dict(instruments.absent)}
         plain = to_json(measured, told)
-        write_atomically(out / "results.json", [json.dumps(plain, indent=1).encode()])
+        write_atomically(out / "results.json", [json_of(plain, indent=1).encode()])
         write_atomically(out / "tables.md", [to_markdown(measured, told).encode()])
         sheets = write_sheets(run, measured)
         try:
@@ -105,7 +106,7 @@ def run_evaluation(
         except ExtraError as error:
             say(f"No plot: {error}")
     if as_json:
-        print(json.dumps(plain, indent=2))
+        print_json(plain)
         return
     show_tables(measured)
     say(f"In {out}: tables.md, results.json, {len(sheets)} contact sheets in pictures, and the personas tuned for it.")
@@ -145,7 +146,7 @@ def _source(registry: Registry, run: Path, held_out: Path | None, references: Pa
         return Source(file, references, held_out, None, None, None)
     plain = read_config(run / CONFIG)
     if plain.get("task") != "personalize":
-        raise InputError(f"{run} is a run of {plain.get('task')!r}: give one of `gpk personalize`")
+        raise InputError(f"{run} is a run of {str(plain.get('task'))[:80]!r}: give one of `gpk personalize`")
     photos, others = photos_of(run)
     found = references or photos
     if found is None or not found.exists():

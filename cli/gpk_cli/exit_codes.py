@@ -1,16 +1,16 @@
 """How a command ends, told in a line on stderr, and the exit code of each ending.
 
-0 done, 1 failed, 2 the user's input is wrong, 130 interrupted.
+0 done, 1 failed, 2 the user's input is wrong, or stdout takes nothing, 130 interrupted.
 """
 
 from __future__ import annotations
 
 import os
-import sys
 import traceback
 
-from gpk.errors import GpkError
+from gpk.errors import GpkError, RunError, text_of
 from gpk_cli.output import say
+from gpk_cli.stdout import data_stream
 
 FAILED = 1
 INTERRUPTED = 130
@@ -26,8 +26,10 @@ class Ended(Exception):  # noqa: N818 an ending, not always an error
 
 def exit_code(error: BaseException, *, debug: bool) -> int:
     """Says how a command ended, with the traceback where `debug`, and returns the exit code."""
-    if isinstance(error, BrokenPipeError) and _nobody_reads():
-        return FAILED
+    if isinstance(error, OSError) and error.filename is None and (lost := _stdout_fails()) is not None:
+        if isinstance(lost, BrokenPipeError):  # as in `gpk backends | head -1`: who read has enough
+            return FAILED
+        error = RunError(f"nothing more can be printed on stdout: {lost.strerror}: make room, or give it another place")
     if debug:
         traceback.print_exception(error)
     if isinstance(error, KeyboardInterrupt):
@@ -35,23 +37,23 @@ def exit_code(error: BaseException, *, debug: bool) -> int:
         say(f"Interrupted: {error}" if str(error) else "Interrupted.")
         return INTERRUPTED
     if isinstance(error, GpkError):
-        say(f"Error: {error}")
+        say(f"Error: {text_of(error)}")
         return error.exit_code
     where = "" if debug else " (`gpk --debug …` shows where)"
     if isinstance(error, OSError) and error.filename is not None:
         say(f"Error: {error.strerror}: {error.filename}{where}")
     else:
-        say(f"Error: an unexpected {type(error).__name__}: {error}{where}")
+        say(f"Error: an unexpected {type(error).__name__}: {text_of(error)}{where}")
     return FAILED
 
 
-def _nobody_reads() -> bool:
-    """Whether the pipe that broke is stdout, as in `gpk backends | head -1`, and not one of the command's own."""
+def _stdout_fails() -> OSError | None:
+    """What is wrong with stdout, where it is that, and not a pipe or a disk of the command's own, that failed."""
     try:
-        # What did not get through is gone from the buffer, so only something more can tell.
-        print(flush=True)
-    except BrokenPipeError:
+        # What did not get through may be gone from the buffer, so only something more can tell.
+        print(file=data_stream(), flush=True)
+    except OSError as error:
         # Python flushes once more as it ends, and would complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return True
-    return False
+        os.dup2(os.open(os.devnull, os.O_WRONLY), data_stream().fileno())
+        return error
+    return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from gpk_cli.output import AsJson, printable
+from gpk_cli.stdout import print_json
 
 MOST = 12
 """Networks, or lines about one, that a person is shown; --json has all."""
@@ -28,7 +28,10 @@ def explain(
 
     backends = [offer.value for offer in ctx.obj.backends().values() if offer.value.cards]
     report = explain(file, backends)
-    print(json.dumps(report, indent=2, ensure_ascii=False) if as_json else printable("\n".join(_lines(report))))
+    if as_json:
+        print_json(report)
+    else:
+        print(printable("\n".join(_lines(report))))
 
 
 def _lines(report: dict[str, Any]) -> Iterator[str]:

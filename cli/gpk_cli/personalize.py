@@ -231,9 +231,12 @@ def run_job(
 
 def _outcome_there(run: Run) -> dict[str, Any]:
     """The outcome of a finished run; raises RunError where it or the persona is gone."""
-    outcome = next((event for event in reversed(run.read_log()) if event.get("event") == "done"), {})
-    if "persona" not in outcome:
+    from gpk_tasks.report.events import Done
+
+    event = next((event for event in reversed(run.read_log()) if event["event"] == "done"), None)
+    if event is None:
         raise RunError(f"{run.directory} is finished, but its log does not tell the outcome: give another --out")
-    if not (persona := run.directory / outcome["persona"]).exists():
+    outcome = event.read(Done)
+    if not (persona := run.directory / outcome.persona).exists():
         raise RunError(f"{run.directory} is finished, but {persona} is gone: put it back, or give another --out")
-    return outcome
+    return dataclasses.asdict(outcome)

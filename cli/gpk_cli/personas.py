@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,6 +10,7 @@ import typer
 
 from gpk.errors import InputError
 from gpk_cli.output import AsJson, printable, say
+from gpk_cli.stdout import print_json
 from gpk_cli.subject import ASKED, made_for, persona_file
 
 PersonaFile = Annotated[
@@ -35,7 +35,7 @@ def show(persona: PersonaFile, as_json: AsJson = False) -> None:
     load_persona(persona)  # a damaged one is told now, not when it is needed
     header = read_header(persona)
     if as_json:
-        print(json.dumps({**header, "bytes": persona.stat().st_size}, indent=2))
+        print_json({**header, "bytes": persona.stat().st_size})
         return
     recipe = header["recipe"]
     parts = ", ".join(f"{part} {treatment}" for part, treatment in recipe["parts"].items())

@@ -7,13 +7,12 @@ lines between `@if part@` and `@end@` are there for who wants the part.
 from __future__ import annotations
 
 import re
-import shutil
-import tempfile
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from gpk.errors import RunError
+from gpk_checkpoints.parts import new_part
 
 TEMPLATE = Path(__file__).with_name("plugin_template")
 SUFFIX = ".template"
@@ -86,18 +85,14 @@ def write_whole(directory: Path, files: Mapping[str, bytes]) -> None:
             what = "is not empty" if directory.is_dir() else "is a file"
             raise RunError(f"{directory} {what}: nothing there is replaced, give another folder with --out")
         directory.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
-        try:
+        with new_part(directory, folder=True) as part:
             for path, content in files.items():
                 (part / path).parent.mkdir(parents=True, exist_ok=True)
                 (part / path).write_bytes(content)
-            part.chmod(0o755)
             if there:
                 move_into(directory, part)
             else:
                 part.rename(directory)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
     except OSError as error:
         raise RunError(f"cannot write {directory}: {error.strerror}: give another folder with --out") from error
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import re
 import shlex
 from pathlib import Path
@@ -15,6 +14,7 @@ from gpk.errors import InputError, UnknownNameError
 from gpk.registry import Registry
 from gpk_cli.output import AsJson, say
 from gpk_cli.plugin_files import PARTS, Names, rendered, write_whole
+from gpk_cli.stdout import print_json
 
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 LONGEST = 24
@@ -52,7 +52,7 @@ def new(
     ]
     if as_json:
         told = {"name": name, "distribution": names.distribution, "package": names.package}
-        print(json.dumps(told | {"directory": str(directory), "files": list(files), "next": following}, indent=2))
+        print_json(told | {"directory": str(directory), "files": list(files), "next": following})
         return
     for path in files:
         print(directory / path)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
+from gpk_cli.output import printable
 from gpk_runs.humanize import duration
 
 if TYPE_CHECKING:
@@ -63,7 +64,8 @@ class Lines:
         rate = (done - self._first) / (now - self._began) if now > self._began else 0.0
         left = f"{duration((total - done) / rate)} left" if rate > 0 and total > done else ""
         steps = f"{done}/{total} ({done / total:.0%})" if total else str(done)
-        print("  ".join(filter(None, [f"{stage} {steps}", left, spelled(figures)])), file=self._stream, flush=True)
+        told = filter(None, [f"{printable(stage)} {steps}", left, spelled(figures)])
+        print("  ".join(told), file=self._stream, flush=True)
 
     def _due(self, now: float, done: int, total: int) -> bool:
         return now - self._said >= EVERY_SECONDS or (total > 0 and done - self._shown >= EVERY_SHARE * total)
@@ -79,7 +81,7 @@ class Bars:
     def show(self, stage: str, done: int, total: int, figures: Mapping[str, float]) -> None:
         """Moves the stage's bar."""
         if stage not in self._stages:
-            self._stages[stage] = self._bars.add_task(stage, total=total or None, completed=done, figures="")
+            self._stages[stage] = self._bars.add_task(printable(stage), total=total or None, completed=done, figures="")
         self._bars.update(self._stages[stage], completed=done, total=total or None, figures=spelled(figures))
 
 

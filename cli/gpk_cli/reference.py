@@ -26,7 +26,7 @@ yours. Data goes to stdout, messages and progress to stderr.
 |---|---|
 | 0 | done |
 | 1 | failed |
-| 2 | what you gave is wrong, and the message says what to mend |
+| 2 | what you gave is wrong, or stdout takes nothing more, and the message says what to mend |
 | 130 | interrupted |
 
 `GPK_DISABLE_PLUGINS=name,other` leaves plugins out, as `--no-plugins` does with every one that does not come with gpk.

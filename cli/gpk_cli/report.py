@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import webbrowser
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +10,7 @@ from typing import Annotated
 import typer
 
 from gpk_cli.output import AsJson, say
+from gpk_cli.stdout import print_json
 
 
 def gpk_commands(app: typer.Typer) -> None:
@@ -37,7 +37,7 @@ def report(
     if not written.finished:
         say(f"{run} is not finished: the page shows what is there so far.")
     if as_json:
-        print(json.dumps(dataclasses.asdict(written) | {"file": str(written.file)}, indent=2))
+        print_json(dataclasses.asdict(written) | {"file": str(written.file)})
     else:
         print(f"Report    {written.file} ({size(written.bytes)}, {written.pictures} pictures)")
     if open_it and not webbrowser.open(written.file.resolve().as_uri()):

@@ -95,6 +95,22 @@ def _tasks(ctx: Any) -> dict[str, Task]:  # noqa: ANN401 as above
     return {name: offer.value for name, offer in offers.items() if offer.value.settings is not None}
 
 
+@dataclasses.dataclass(frozen=True)
+class _Shown:
+    """What is shown of a task's outcome."""
+
+    files: tuple[str, ...] = ()
+    pictures: tuple[str, ...] = ()
+    figures: Mapping[str, Mapping[str, int | float | None]] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Done:
+    """What the log's event `done` holds."""
+
+    outcome: _Shown
+
+
 def command_of(task: Task, settings: type) -> Callable[..., None]:
     """The task's command: the options of every task, then a field of `settings` each."""
 
@@ -146,9 +162,10 @@ def run_task(
         progress() as show,
         Run.open(folder, facts, show=show, device=context.album.photos.device) as run,
     ):
-        done = next((event for event in reversed(run.read_log()) if event.get("event") == "done"), None)
+        done = next((event for event in reversed(run.read_log()) if event["event"] == "done"), None)
         if run.finished and done is not None:
             say(f"{folder} is finished already; give another --out to do it anew.")
+            done.read(_Done)
             outcome = done["outcome"]
         else:
             for photo, reason in context.album.left_out:
@@ -246,5 +263,8 @@ def _facts(context: Context, task: Task, settings: Any, distance: str | None) ->
 
 def _settings_in(plain: Mapping[str, Any], task: Task, file: Path) -> dict[str, Any]:
     if plain.get("task", task.name) != task.name:
-        raise InputError(f"{file} is of the task {plain['task']!r}, not of {task.name!r}")
-    return dict(plain.get("settings", {}) if "task" in plain else plain)
+        raise InputError(f"{file} is of the task {str(plain['task'])[:80]!r}, not of {task.name!r}")
+    settings = plain.get("settings", {}) if "task" in plain else plain
+    if not isinstance(settings, Mapping):
+        raise InputError(f"{file}: settings must map names to values, as in `settings: {{steps: 100}}`")
+    return dict(settings)

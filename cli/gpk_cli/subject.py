@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,15 +39,30 @@ def persona_file(subject: Path) -> Path:
     return found[0]
 
 
+@dataclass(frozen=True)
+class _Source:
+    """What the log's event `source` holds."""
+
+    album: Path | None = None
+    held_out: Path | None = None
+
+
 def photos_of(run: Path) -> tuple[Path | None, Path | None]:
     """Where a run of `gpk personalize` found the photos that it learned from, and those held out, as far as it tells;
     they may have moved since.
     """
     from gpk_runs.log import read_log
 
-    told = next((event for event in read_log(run / "log.jsonl") if event.get("event") == "source"), {})
-    album, held_out = (told.get(name) for name in ("album", "held_out"))
-    return Path(album) if album else None, Path(held_out) if held_out else None
+    event = next((event for event in read_log(run / "log.jsonl") if event["event"] == "source"), None)
+    if event is None:
+        return None, None
+    told = event.read(_Source)
+    for place in filter(None, (told.album, told.held_out)):
+        try:
+            place.exists()
+        except OSError as error:
+            raise event.wrong(f"{event.place} names no place of photos: {error.strerror}") from error
+    return told.album, told.held_out
 
 
 def named(subjects: Sequence[Path]) -> dict[str, Path]:

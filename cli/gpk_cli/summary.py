@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import math
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gpk_cli.output import print_table, say
+from gpk_cli.stdout import print_json
 from gpk_runs.humanize import duration
 from gpk_tasks.report.measures import table_of
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from gpk_evaluate.evaluation import Measured
     from gpk_tasks.analyze.analyze import Studied
     from gpk_tasks.analyze.layers import Stats
@@ -23,18 +21,20 @@ if TYPE_CHECKING:
 
 
 def show_outcome(outcome: Mapping[str, Any], out: Path, *, as_json: bool) -> None:
-    """Prints what a personalization gave: JSON, or a table and a few plain sentences."""
+    """Prints what a personalization gave: JSON, or a table and a few plain sentences; on stderr what may be wrong."""
     from gpk_tasks.report.page import REPORT
 
     persona, pictures = out / outcome["persona"], [out / picture for picture in outcome["pictures"]]
     report = out / REPORT
+    for sentence in outcome["doubts"]:
+        say(sentence)
     if as_json:
         plain = {k: v for k, v in outcome.items() if k not in ("event", "time")}
         files = {"persona": str(persona), "pictures": list(map(str, pictures)), "report": str(report)}
-        print(json.dumps(plain | files, indent=2))
+        print_json(plain | files)
         return
     headings, *rows = table_of(outcome["figures"])
-    _print(_table(headings, rows))
+    print_table(headings, rows, left=2)
     print(
         f"\n{outcome['numbers']:,} numbers learned from {outcome['album']} photos ({outcome['images_seen']:,} looks) "
         f"in {duration(outcome['seconds'])}\n"
@@ -50,15 +50,13 @@ def show_task(outcome: Mapping[str, Any], out: Path, *, as_json: bool) -> None:
     files = [out / name for name in outcome.get("files", ())]
     pictures = [out / name for name in outcome.get("pictures", ())]
     if as_json:
-        print(
-            json.dumps(dict(outcome) | {"files": list(map(str, files)), "pictures": list(map(str, pictures))}, indent=2)
-        )
+        print_json(dict(outcome) | {"files": list(map(str, files)), "pictures": list(map(str, pictures))})
         return
     figures: Mapping[str, Mapping[str, float]] = outcome.get("figures", {})
     columns = list(dict.fromkeys(column for row in figures.values() for column in row))
     if columns:
         rows = [[name, *(_figure(row.get(column)) for column in columns)] for name, row in figures.items()]
-        _print(_table(["", *columns], rows))
+        print_table(["", *columns], rows, left=2)
         print()
     for path in pictures:
         print(f"Pictures  {path}")
@@ -72,7 +70,7 @@ def show_tables(measured: Sequence[Measured]) -> None:
 
     for table in tables(measured):
         print(TITLES[table.name])
-        _print(_table(table.headings(), table.cells()))
+        print_table(table.headings(), table.cells(), left=2)
         print()
 
 
@@ -94,7 +92,7 @@ def show_layers(found: Sequence[Studied], settings: Analysis, *, grouping: str) 
         energy = "" if group.energy is None else f"{100 * group.energy.mean:.1f}"
         effect = [_spread(getattr(done[name], figure), 3) if name in done else "" for figure in tried]
         rows.append([name, f"{group.count:,}", f"{group.tuned:,}", *percent, change, energy, *effect])
-    _print(_table([*headings, *(figure.replace("_", " ") for figure in tried)], rows))
+    print_table([*headings, *(figure.replace("_", " ") for figure in tried)], rows, left=2)
     told = [f"{name.replace('_', ' ')} {rho:+.2f}" for name, rho in agree.items()]
     if told:
         print(f"\nDoes the size of a change tell what it does? Spearman over blocks: {', '.join(told)}")
@@ -123,13 +121,13 @@ def _figure(value: float | None) -> str:
 def show_plan(plan: Plan, *, as_json: bool) -> None:
     """Prints what a personalization would take."""
     if as_json:
-        print(json.dumps(plan.to_json(), indent=2))
+        print_json(plan.to_json())
         return
     rows = [
         [r.part, str(r.resolution or "-"), f"{r.sites}", f"{r.generator:,}", f"{r.lora:,}", f"{r.offsets:,}"]
         for r in plan.rows
     ]
-    _print(_table(["part", "resolution", "sites", "generator", "LoRA", "offsets"], rows))
+    print_table(["part", "resolution", "sites", "generator", "LoRA", "offsets"], rows, left=2)
     inversion = f"{plan.anchor_step_flops / 1e9:,.1f} a step of inversion" if plan.anchor_step_flops else "no inversion"
     anchors = f"{duration(plan.anchor_seconds)} for the anchors" if plan.anchor_step_flops else "none for the anchors"
     print(
@@ -142,20 +140,3 @@ def show_plan(plan: Plan, *, as_json: bool) -> None:
         f"(--memory); "
         f"{anchors}, {duration(plan.seconds)} in all"
     )
-
-
-def _table(headings: list[str], rows: list[list[str]]) -> Table:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for index, heading in enumerate(headings):
-        table.add_column(heading, justify="left" if index < 2 else "right")
-    for row in rows:
-        table.add_row(*row)
-    return table
-
-
-def _print(table: Table) -> None:
-    from rich.console import Console
-
-    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 160).print(table)

@@ -63,3 +63,11 @@ class UnknownNameError(InputError):
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}? " if near else ""
         super().__init__(f"unknown {what} {name!r}: {hint}Known: {', '.join(known) or 'none'}")
+
+
+def text_of(error: BaseException) -> str:
+    """What an error says; other people's errors may fail at that too."""
+    try:
+        return str(error)
+    except Exception as failed:
+        return f"an error that cannot tell its own text ({type(failed).__name__})"

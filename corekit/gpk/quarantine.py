@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import sys
+import threading
 import time
 import traceback
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint
@@ -16,12 +17,16 @@ from typing import Any, Literal
 
 import pluggy
 
-from gpk.errors import PluginError, UnknownNameError
+from gpk import shared_state
+from gpk.errors import PluginError, UnknownNameError, text_of
 from gpk.plugin import API_VERSION, API_VERSIONS, GpkDeprecationWarning, Hooks
 from gpk.validation import KINDS, Descriptor, checked
 
 SLOW = 1.0
 """Seconds of loading beyond which a plugin is told of: every command waits for every plugin. Ours take milliseconds."""
+
+PATIENCE = 5.0
+"""Seconds of loading after which the plugin is named that everybody waits for: it may never end."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +35,9 @@ class PluginReport:
 
     A "duplicate" works but for the offers that another plugin makes too. `error` is a sentence for a person; `doing`
     what went wrong in, a hook's name or a few words, `missing` the module that an import lacked, and `line` the
-    plugin's own, as file:number. `deprecations` are sentences on what will not work in a later gpk. `value` is the
-    entry point's, and `heavy` tells that torch was imported together with the plugin.
+    plugin's own, as file:number. `deprecations` are sentences on what will not work in a later gpk, and `changed` is
+    what it changed for all code of the process, which was put back. `value` is the entry point's, and `heavy` tells
+    that torch was imported together with the plugin.
     """
 
     name: str
@@ -48,6 +54,7 @@ class PluginReport:
     missing: str | None = None
     line: str | None = None
     deprecations: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
     value: str = ""
     heavy: bool = False
 
@@ -85,8 +92,19 @@ class Guest:
         """Leaves it alone, not even imported."""
         self.report = replace(self.report, status="disabled")
 
-    def load(self) -> None:
-        """Imports the plugin, checks the API it was written for, and asks what it offers."""
+    def load(self, waiting: Callable[[PluginReport], None] = lambda report: None) -> None:
+        """Imports the plugin, checks the API it was written for, and asks what it offers; calls `waiting` where that
+        takes more than `PATIENCE`, in a thread of its own and while it goes on.
+        """
+        bell = threading.Timer(PATIENCE, waiting, [self.report])
+        bell.daemon = True
+        bell.start()
+        try:
+            self._load()
+        finally:
+            bell.cancel()
+
+    def _load(self) -> None:
         started = time.perf_counter()
         before = "torch" in sys.modules
         with self.guarded("importing it"):
@@ -112,19 +130,23 @@ class Guest:
 
     @contextmanager
     def guarded(self, doing: str, *, passing: tuple[type[Exception], ...] = ()) -> Iterator[None]:
-        """Quarantines this plugin on whatever is raised inside, `passing` excepted."""
+        """Quarantines this plugin on whatever is raised inside, `passing` excepted, and puts back what it changed for
+        everybody.
+        """
+        changed: list[str] = []
         try:
-            yield
-        except passing:
+            with shared_state.kept() as changed:
+                yield
+        except (*passing, KeyboardInterrupt, GeneratorExit):
             raise
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             # The one place where everything is caught: what runs inside is other people's code, which may fail in any
             # way (a script named as a plugin calls sys.exit), and one plugin's fault must not take the command line
             # with it. Nothing is lost: error and traceback are kept. Ctrl-C stays the user's.
             if isinstance(error, PluginError):
-                told, shown = str(error), None  # a sentence on what to mend; the traceback would show our own checks
+                told, shown = text_of(error), None  # on what to mend; the traceback would show our own checks
             else:
-                told = f"{doing} raised {type(error).__name__}: {error}"
+                told = f"{doing} raised {type(error).__name__}: {text_of(error)}"
                 shown = "".join(traceback.format_exception(error))
             missing = error.name if isinstance(error, ModuleNotFoundError) else None
             frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_theirs(frame.filename)]
@@ -136,6 +158,9 @@ class Guest:
                 doing=doing, missing=missing, line=line,
             )  # fmt: skip
             self.values = ()
+        finally:
+            if new := tuple(name for name in changed if name not in self.report.changed):
+                self.report = replace(self.report, changed=self.report.changed + new)
 
     def _register(self, plugin: object) -> None:
         """Registers the plugin, keeping what pluggy warns of what will go."""

@@ -45,12 +45,14 @@ class Registry:
         entry_points: Iterable[metadata.EntryPoint] | None = None,
         disabled: Iterable[str] = (),
         plugins: bool = True,
+        waiting: Callable[[PluginReport], None] = lambda report: None,
     ) -> Registry:
         """Imports the installed plugins and asks what they offer; never raises on a plugin's account.
 
         `entry_points` stands in for the installed ones. `disabled` and the environment's GPK_DISABLE_PLUGINS=a,b hold
         plugins' names, or `distribution:name` where two share one; those, and with `plugins=False` every plugin that
-        does not come with gpk, are not even imported.
+        does not come with gpk, are not even imported. `waiting` is called, in another thread, of a plugin that takes
+        more than `gpk.quarantine.PATIENCE` seconds.
         """
         found = metadata.entry_points(group=ENTRY_POINT_GROUP) if entry_points is None else entry_points
         guests = sorted(map(Guest, found), key=_rank)
@@ -59,7 +61,7 @@ class Registry:
             if {guest.report.name, guest.report.key} & off or not (plugins or guest.report.distribution == OURS):
                 guest.disable()
             else:
-                guest.load()
+                guest.load(waiting)
         return cls(guests)
 
     def backends(self) -> dict[str, Offer[Backend]]:

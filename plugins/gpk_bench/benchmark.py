@@ -29,7 +29,7 @@ class Result:
     """What one row gave for one individual. Rows of one `way` differ in nothing but the album's size; `persona` is
     its file in the run's folder, None where nothing was tuned. Of the `figures` (`scores.judged`, and what it cost)
     `images_seen` and `seconds` are of tuning, `anchor_seconds` of the album's inversion, both as a core counts them,
-    which other work on the machine does not change.
+    which other work on the machine does not change. None is what was no finite number.
     """
 
     row: str
@@ -37,7 +37,7 @@ class Result:
     subject: int
     photos: int
     persona: str | None
-    figures: dict[str, float]
+    figures: dict[str, float | None]
 
 
 def measure(run: Run, place: Place, rows: Sequence[Row], *, subjects: int, workers: int = 1) -> list[Result]:
@@ -66,7 +66,7 @@ def measure(run: Run, place: Place, rows: Sequence[Row], *, subjects: int, worke
     for row, anchors in pairs:
         for index in everyone:
             figures = there.outcome(anchors.key(index, row))
-            figures["anchor_seconds"] = there.outcome(anchors.key(index))["seconds"]
+            figures["anchor_seconds"] = there.outcome(anchors.key(index)).get("seconds")
             persona = str(place.persona(index, row).relative_to(place.out)) if row.tuned else None
             results.append(Result(row.name, row.way, index, row.photos, persona, figures))
     return results
@@ -112,12 +112,21 @@ class Job(NamedTuple):
     key: str
 
 
+@dataclass(frozen=True)
+class _Logged:
+    """What an event `done` holds."""
+
+    key: str
+    outcome: dict[str, float | None]
+
+
 class _Finished:
     """What the run's log says is done."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        self.outcomes = {event["key"]: event["outcome"] for event in run.read_log() if event["event"] == "done"}
+        done = [event.read(_Logged) for event in run.read_log() if event["event"] == "done"]
+        self.outcomes = {each.key: each.outcome for each in done}
 
     def __contains__(self, job: Job) -> bool:
         return job.key in self.outcomes

@@ -30,6 +30,8 @@ HEADINGS = {
 """The columns that the table shows, of all that are measured, with their headings and digits."""
 PLOTTED = ("held_out_inside", "held_out_id_sim", "novel_inside", "novel_id_sim")
 """The columns that are plotted."""
+NONE = spread(())
+"""Of a column that nobody measured."""
 
 
 def summary(results: Sequence[Result]) -> dict[str, dict[str, Spread]]:
@@ -38,7 +40,7 @@ def summary(results: Sequence[Result]) -> dict[str, dict[str, Spread]]:
     for result in results:
         rows.setdefault(result.row, []).append(result)
     return {
-        name: {column: spread(result.figures[column] for result in same) for column in same[0].figures}
+        name: {column: spread(result.figures.get(column) for result in same) for column in same[0].figures}
         for name, same in rows.items()
     }
 
@@ -50,7 +52,7 @@ def to_json(results: Sequence[Result], facts: Mapping[str, Any]) -> dict[str, An
     return {**facts, "summary": means, "results": plain}
 
 
-def _known(figures: Mapping[str, float]) -> dict[str, float | None]:
+def _known(figures: Mapping[str, float | None]) -> dict[str, float | None]:
     return {name: None if value is None or isnan(value) else value for name, value in figures.items()}
 
 
@@ -62,7 +64,7 @@ def headings() -> list[str]:
 def cells(results: Sequence[Result]) -> list[list[str]]:
     """The table's lines: the mean, and ± the standard deviation over individuals."""
     return [
-        [name, *(_cell(columns[column], column, digits) for column, (_, digits) in HEADINGS.items())]
+        [name, *(_cell(columns.get(column, NONE), column, digits) for column, (_, digits) in HEADINGS.items())]
         for name, columns in summary(results).items()
     ]
 
@@ -82,7 +84,9 @@ def plots(folder: Path, results: Sequence[Result]) -> list[Path]:
     dots: dict[str, dict[str, list[float]]] = {}
     for column in PLOTTED:
         for result in alike:
-            dots.setdefault(HEADINGS[column][0], {}).setdefault(result.row, []).append(result.figures[column])
+            values = dots.setdefault(HEADINGS[column][0], {}).setdefault(result.row, [])
+            if (value := result.figures.get(column)) is not None:
+                values.append(value)
     write_dots(folder / "rows.png", dots)
     other_sizes = {result.way for result in results if result.photos != standard}
     ways = {result.way: result.row for result in alike if result.way in other_sizes}
@@ -93,7 +97,7 @@ def plots(folder: Path, results: Sequence[Result]) -> list[Path]:
     for row, way, photos in dict.fromkeys((result.row, result.way, result.photos) for result in results):
         if way in ways:
             for column in PLOTTED:
-                mean, deviation, _ = means[row][column]
+                mean, deviation, _ = means[row].get(column, NONE)
                 curves.setdefault(HEADINGS[column][0], {}).setdefault(ways[way], []).append((photos, mean, deviation))
     write_curves(folder / "sizes.png", curves, across="photos in the album")
     return [folder / "rows.png", folder / "sizes.png"]

@@ -17,12 +17,14 @@ import torch
 from torch import Tensor
 
 from gpk.attach import attached
-from gpk.errors import InputError, UnknownNameError
+from gpk.errors import InputError, RecipeError, RunError, UnknownNameError, WeightsError
+from gpk.typed import to_dataclass
 from gpk_checkpoints.files import read_safetensors, write_safetensors
-from gpk_evaluate.instruments import Figures, Instruments
+from gpk_evaluate.instruments import Instruments
 from gpk_evaluate.protocols import FOLLOW, Found, Scene
 from gpk_evaluate.settings import Evaluation, Protocol
 from gpk_evaluate.variants import Subject, Variant, anchors_of, persona_of, variants
+from gpk_runs.log import Event
 from gpk_runs.run import Run
 from gpk_tasks.edit.attributes import DirectionFit, labelled, learned
 
@@ -38,14 +40,15 @@ FILED = {"subject": "sitter", "variant": "way"}
 class Measured:
     """What one protocol gave for one variant of one subject: `figures` by what was looked at; `study` where the variant
     belongs to one; `curve` is ID_sim by weight, of paths alone; `numbers` that were tuned, by `images_seen` pictures.
+    None is what was no finite number.
     """
 
     subject: str
     variant: str
     study: str | None
     protocol: str
-    figures: Mapping[str, Figures]
-    curve: Mapping[str, float] | None
+    figures: Mapping[str, Mapping[str, float | None]]
+    curve: Mapping[str, float | None] | None
     numbers: int
     images_seen: int
 
@@ -54,10 +57,11 @@ class Measured:
         return {FILED.get(key, key): value for key, value in asdict(self).items()}
 
     @staticmethod
-    def from_json(plain: Mapping[str, Any]) -> Measured:
-        """What `to_json` gave."""
+    def from_json(plain: Mapping[str, Any], *, source: str) -> Measured:
+        """What `to_json` gave; raises InputError, which names the `source`, for anything else."""
         names = {filed: name for name, filed in FILED.items()}
-        return Measured(**{names.get(key, key): value for key, value in plain.items()})
+        told = {names.get(key, key): value for key, value in plain.items()}
+        return to_dataclass(Measured, told, source=source, others=True)
 
 
 def evaluate(
@@ -79,7 +83,7 @@ class _Measured:
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        self.all = [Measured.from_json(event["measured"]) for event in run.read_log() if event["event"] == "measured"]
+        self.all = [_measured(event) for event in run.read_log() if event["event"] == "measured"]
 
     def __contains__(self, key: tuple[str, str, str]) -> bool:
         return any((m.subject, m.variant, m.protocol) == key for m in self.all)
@@ -88,6 +92,20 @@ class _Measured:
         self.all.append(measured)
         self.run.record("measured", {"measured": measured.to_json()})
         self.run.save_state({"done": torch.tensor(len(self.all))}, {})  # a log is kept as far as a state knows it
+
+
+@dataclass(frozen=True)
+class _Logged:
+    """What an event `measured` holds."""
+
+    measured: Mapping[str, Any]
+
+
+def _measured(event: Event) -> Measured:
+    try:
+        return Measured.from_json(event.read(_Logged).measured, source=event.place)
+    except RecipeError as error:
+        raise event.wrong(error) from error
 
 
 @dataclass
@@ -171,13 +189,21 @@ def learned_directions(subject: Subject, settings: Evaluation) -> dict[str, Tens
 
 def examples_of(run: Run, subject: str, variant: str, protocol: str) -> tuple[dict[str, Tensor], list[str]] | None:
     """The pictures that the protocol left, `shown` [E, 3, R, R] and `beside.NAME`, and their captions; None where it
-    left none.
+    left none. Raises RunError where the file is damaged.
     """
     file = run.directory / "examples" / f"{subject}, {variant}, {protocol}.safetensors"
     if not file.exists():
         return None
-    tensors, metadata = read_safetensors(file)
-    return {name: tensor.float() for name, tensor in tensors.items()}, json.loads(metadata["captions"])
+    again = "delete it, its line in log.jsonl and state.safetensors to follow the protocol again"
+    try:
+        tensors, metadata = read_safetensors(file)
+        captions = json.loads(metadata.get("captions", ""))
+    except (WeightsError, ValueError, RecursionError) as error:
+        raise RunError(f"{file} is damaged or cut short: {again}") from error
+    whole = "shown" in tensors and all(t.ndim == 4 and t.shape[1] == 3 and t.shape[0] for t in tensors.values())
+    if not whole or not isinstance(captions, list) or not all(isinstance(caption, str) for caption in captions):
+        raise RunError(f"{file} does not hold the pictures of a protocol: {again}")
+    return {name: tensor.float() for name, tensor in tensors.items()}, captions
 
 
 def require(subject: Subject, settings: Evaluation) -> None:

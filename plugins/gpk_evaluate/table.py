@@ -112,7 +112,7 @@ def write_curve(path: Path, measured: Sequence[Measured]) -> bool:
     for variant in dict.fromkeys(m.variant for m in measured):
         mine = [m.curve for m in measured if m.variant == variant and m.curve]
         if mine:
-            each = {weight: spread(curve[weight] for curve in mine) for weight in mine[0]}
+            each = {weight: spread(curve.get(weight) for curve in mine) for weight in mine[0]}
             curves[variant] = [(float(weight), s.mean, s.deviation) for weight, s in each.items()]
     if curves:
         write_curves(path, {"ID_sim": curves}, across="from one anchor to the other", scale="linear")
@@ -139,7 +139,7 @@ def write_sheets(run: Run, measured: Sequence[Measured]) -> list[Path]:
                 }
         if columns:
             path = run.pictures / f"{subject}, {protocol}.png"
-            rows = [list(row) for row in zip(*columns.values(), strict=True)]
+            rows = [list(row) for row in zip(*columns.values(), strict=False)]
             write_sheet(path, rows, columns=list(columns), captions=captions, title=f"{subject} · {protocol}")
             written.append(path)
     return written

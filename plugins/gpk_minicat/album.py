@@ -10,10 +10,8 @@ The folder appears whole or not at all.
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ import torch
 from torch import Tensor
 
 from gpk.errors import AlbumError, InputError
+from gpk_checkpoints import atomic
 from gpk_minicat.cameras import random_cameras
 from gpk_minicat.parameters import NAMES
 from gpk_minicat.render import render
@@ -77,7 +76,8 @@ def new_folder(directory: Path, settings: Mapping[str, Any]) -> AbstractContextM
     """A block in which a folder is filled that becomes `directory` at its end; None where that one is there already
     and its truth has the same settings.
 
-    Raises AlbumError where something else is there.
+    Raises AlbumError where something else is there; the block raises RunError where the folder cannot be written, or
+    another process makes it at the same time.
     """
     if directory.exists() and not directory.is_dir():
         raise AlbumError(f"{directory} is a file: give a folder for the album")
@@ -85,23 +85,7 @@ def new_folder(directory: Path, settings: Mapping[str, Any]) -> AbstractContextM
         if _settings(directory) == settings:
             return None
         raise AlbumError(f"{directory} is not empty and no album of these settings: choose another folder or delete it")
-    return _whole(directory)
-
-
-@contextmanager
-def _whole(directory: Path) -> Iterator[Path]:
-    try:
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
-    except OSError as error:
-        raise AlbumError(f"cannot make {directory}: {error.strerror}: give another folder") from error
-    try:
-        yield part
-        part.chmod(0o755)
-        part.replace(directory)
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
+    return atomic.new_folder(directory)
 
 
 def write_truth(folder: Path, settings: Mapping[str, Any], truth: Mapping[str, Any]) -> None:

@@ -198,6 +198,17 @@ def tensors(source: str, target: str, change: Callable[[dict[str, torch.Tensor]]
     return spoil
 
 
+def event(run: str, name: str, **changes: object) -> Spoil:
+    """Changes facts of the events of that name in a run's log."""
+
+    def spoil(folder: Path) -> None:
+        told = [json.loads(line) for line in (folder / run / "log.jsonl").read_text().splitlines()]
+        lines = (json.dumps(each | changes if each["event"] == name else each) + "\n" for each in told)
+        put(f"{run}/log.jsonl", "".join(lines))(folder)
+
+    return spoil
+
+
 def header(**changes: object) -> Spoil:
     """Changes the persona's header; None deletes."""
 
@@ -805,6 +816,12 @@ RUNS = [
         put("run/log.jsonl", '{"event": "finished"}\n'),
         in_folder("run"),
     ),
+    Case(
+        "a finished run whose outcome in the log is not what it was",
+        "numbers is 'many'",
+        event("run", "done", numbers="many"),
+        (*in_folder("run"), "report run"),
+    ),
     Case("a run whose state is cut short", "damaged or cut short", cut("half/state.safetensors"), in_folder("half")),
     Case(
         "a run whose state has a number changed",
@@ -922,6 +939,43 @@ TASKS = [
     Case("a budget of more than all", "above 0 and at most 1", commands=("analyze run --budget 2 --out new",)),
     Case("several subjects with one album", "is of one subject", commands=("analyze run run --album album --out new",)),
     Case("a report of what is no run", "is no run's folder", commands=("report album",)),
+    Case("a report of a log with text for a number", "l2 is 'low'", event("run", "invert", l2="low"), ("report run",)),
+    Case(
+        "a report of a log with a line that is no event",
+        "line 1 does not say what event it is",
+        put("run/log.jsonl", '{"loss": 1}\n'),
+        ("report run", "evaluate run --device cpu --out new"),
+    ),
+    Case(
+        "a report of a log that is nested beyond measure",
+        "line 1 holds values nested deeper",
+        put("run/log.jsonl", "[" * 100_000 + "\n"),
+        ("report run",),
+    ),
+    Case(
+        "a report of a log with more pictures than any run has",
+        "more small pictures",
+        event("run", "looks", albums={"train": {"columns": ["a"] * 999, "photos": ["b"] * 999}}),
+        ("report run",),
+    ),
+    Case(
+        "a report of a run whose recipe is a list",
+        "recipe is [",
+        put("run/config.yaml", "task: personalize\nrecipe: [1, 2]\n"),
+        ("report run",),
+    ),
+    Case(
+        "a run to evaluate whose log has a number for its photos' place",
+        "album is 5",
+        event("run", "source", album=5),
+        ("evaluate run --device cpu --out new",),
+    ),
+    Case(
+        "a run to evaluate whose log names a place that no disk has",
+        "no place of photos",
+        event("run", "source", held_out="x" * 5000),
+        ("evaluate run --device cpu --out new",),
+    ),
     Case("a report onto a file of one's own", "no page of gpk's", put("a.html", "mine"), ("report run --out a.html",)),
 ]
 

@@ -54,6 +54,41 @@ def test_foreign_distribution_is_found_by_a_fresh_process(gpk_process: Start, in
     assert (process.returncode, out, told) == (0, "softly\n", "hello from dogs\n")
 
 
+NOISE = """
+    import atexit, os, sys, threading
+    print("at import")
+    os.write(1, b"to the descriptor\\n")
+    atexit.register(print, "at exit")
+    atexit.register(os.write, 1, b"at exit, to the descriptor\\n")
+"""
+
+
+@pytest.mark.parametrize("arguments", [("backends", "--json"), ("backends",), ("--version",)])
+def test_what_a_plugin_prints_is_no_data(gpk_process: Start, install: Install, arguments: tuple[str, ...]) -> None:
+    quiet, _ = gpk_process(*arguments).communicate(timeout=60)
+    install("gpk-noise", NOISE + "    gpk_api = 1")
+    out, told = (process := gpk_process(*arguments)).communicate(timeout=60)
+    assert (process.returncode, out) == (0, quiet)
+    spoken = ("at import", "to the descriptor", "at exit", "at exit, to the descriptor")
+    assert sorted(told.splitlines()) == sorted(spoken)
+
+
+def test_a_plugin_that_changes_what_all_share_is_named(gpk: Gpk, install: Install) -> None:
+    install("gpk-dogs", "import sys; sys.setrecursionlimit(sys.getrecursionlimit() + 1)\n" + "gpk_api = 1")
+    told = "'gpk-dogs' of gpk-dogs 1.0 changed the recursion limit for everybody"
+    doctor = gpk("plugins", "--doctor")
+    assert doctor.returncode == 1
+    assert f"Warning: the plugin {told}: it was put back" in doctor.stderr
+    assert f"{told}, which was put back\nDo: change it inside of your own calls" in doctor.stdout
+
+
+def test_an_error_of_its_own_root_without_text_ends_a_command(gpk: Gpk, install: Install) -> None:
+    install("gpk-dogs", dogs("raise type('Mute', (BaseException,), {'__str__': lambda error: 1 / 0})"))
+    done = gpk("bark")
+    assert done.returncode == 1
+    assert "an unexpected Mute: an error that cannot tell its own text (ZeroDivisionError)" in done.stderr
+
+
 def test_broken_foreign_distribution_is_quarantined_in_a_fresh_process(gpk_process: Start, install: Install) -> None:
     install("gpk-dogs", "import no_such_module_at_all")
     out, told = (process := gpk_process("plugins", "--json")).communicate(timeout=60)

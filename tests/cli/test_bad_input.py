@@ -223,4 +223,4 @@ def test_a_disk_that_fills_up_loses_nothing(folder: Path) -> None:
     assert set(last["changed"]) <= {"half/log.jsonl", "half/state.safetensors"}
     assert finished["code"] == 0
     assert persona.read_bytes() == (folder / bad.PERSONA).read_bytes()
-    assert not list(folder.rglob("*.part"))
+    assert not list(folder.rglob("*part"))

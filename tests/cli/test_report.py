@@ -145,6 +145,71 @@ def test_a_run_of_an_older_gpk_has_its_contact_sheets(gpk: Gpk, run: Path) -> No
     assert "licence" in page.text
 
 
+def test_what_is_not_known_is_left_out_and_counted(gpk: Gpk, run: Path) -> None:
+    with (run / "log.jsonl").open("a") as log:
+        log.write('{"event": "dreams", "time": 0}\n{"event": "tune", "step": 7, "l2": NaN, "mood": []}\n')
+    machine = json.loads((run / "environment.json").read_text())
+    (run / "environment.json").write_text(json.dumps(machine | {"gpu": {"name": "a"}}))
+    done = gpk("report", str(run))
+    assert done.returncode == 0, done.stderr
+    told = [
+        "1 line of the log is of a kind that this gpk does not know, and left out.",
+        "1 fact in environment.json is not of a kind that is shown, and left out.",
+    ]
+    assert done.stderr.splitlines() == told
+    page = Page(run / "report.html")
+    assert all(sentence in page.text for sentence in told)
+    assert machine["torch"] in page.text
+    (run / "environment.json").write_text("[" * 100_000)
+    assert "environment.json is damaged: what the run was made on is not shown." in gpk("report", str(run)).stderr
+
+
+def test_a_figure_that_nobody_knows_is_left_blank(gpk: Gpk, run: Path) -> None:
+    def change(event: dict[str, Any]) -> dict[str, Any]:
+        if event["event"] == "done":
+            event["figures"]["train"]["personalized"]["psnr"] = None
+        return event
+
+    change_log(run, change)
+    assert gpk("report", str(run)).returncode == 0
+    finished = Page(run / "report.html")
+    assert "None" not in finished.text
+
+
+def test_a_run_that_went_wrong_quietly_says_so(gpk: Gpk, cat: Any, tmp_path: Path) -> None:
+    told = json.loads((cat.run / "log.jsonl").read_text().splitlines()[-2])
+    assert told["doubts"] == []  # of a good one there is nothing to say
+    job = ("personalize", str(cat.album), "--backend", "eg3d-minicat", "--device", "cpu", "--anchor-steps", "1")
+    job = (*job, "--steps", "0", "--out", str(tmp_path / "still"))
+    first, again = gpk(*job), gpk(*job, "--json")
+    assert (first.returncode, again.returncode) == (0, 0)
+    (doubt,) = json.loads(again.stdout)["doubts"]
+    psnr = json.loads(again.stdout)["figures"]["train"]["personalized"]["psnr"]
+    assert f"PSNR {psnr:.1f} dB before and {psnr:.1f} dB after" in doubt
+    assert doubt in first.stderr
+    assert doubt in again.stderr
+    assert doubt in Page(tmp_path / "still" / "report.html").text
+
+
+def test_what_lies_in_a_pictures_place_is_left_out(gpk: Gpk, run: Path) -> None:
+    looks = run / "pictures" / "looks" / "train"
+    (looks / "000-photo.webp").write_bytes(b"RIFF and no picture")
+    (looks / "001-photo.webp").unlink()
+    (looks / "002-photo.webp").unlink()
+    (looks / "002-photo.webp").mkdir()
+    (looks / "003-photo.webp").unlink()
+    os.mkfifo(looks / "003-photo.webp")  # which nobody writes to: opened as a file it waits for ever
+    whole = (looks / "004-photo.webp").read_bytes()
+    (looks / "004-photo.webp").write_bytes(whole[: len(whole) // 2])
+    turntable = run / "pictures" / "turntable.webp"
+    content = bytearray(turntable.read_bytes())
+    content[len(content) // 4 : len(content) // 2] = bytes(len(content) // 2 - len(content) // 4)
+    turntable.write_bytes(content)
+    done = gpk("report", str(run))
+    assert done.returncode == 0, done.stderr
+    assert "5 of the 30 small pictures in the run's folder are gone or damaged." in done.stderr
+
+
 def test_layers_are_shown_where_they_were_measured(gpk: Gpk, run: Path) -> None:
     blocks = [{"name": "backbone 8", "percent": 61.5, "low": 55.0, "high": 70.0}, {"name": "decoder", "percent": 38.5}]
     with (run / "log.jsonl").open("a") as log:

@@ -30,6 +30,14 @@ def test_new_pictures_are_turned_and_join_on_a_path(gpk: Gpk, tmp_path: Path, ca
     again = gpk(*turn)
     assert "is finished already" in again.stderr
     assert "turntable.webp" in again.stdout
+    log = tmp_path / "turned" / "log.jsonl"
+    kept = log.read_text()
+    for wrong in ('"files": 3', '"files": [3]', '"figures": {"a": {"b": "c"}}'):
+        log.write_text(f'{{"event": "done", "outcome": {{{wrong}}}}}\n{{"event": "finished"}}\n')
+        refused = gpk(*turn)
+        assert refused.returncode == 2
+        assert f"{log}, line 1: outcome.f" in refused.stderr
+    log.write_text(kept)
 
     path = (
         "run",

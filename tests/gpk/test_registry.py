@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -11,10 +12,12 @@ from textwrap import dedent
 import pytest
 import torch
 
+from gpk import quarantine
 from gpk.album import Album
 from gpk.errors import AlbumError, InputError, PluginError, UnknownNameError
 from gpk.quarantine import PluginReport
 from gpk.registry import Registry
+from gpk.shared_state import SHARED, UNKNOWN
 
 Install = Callable[..., list[metadata.EntryPoint]]
 
@@ -52,6 +55,14 @@ BROKEN = {
     "older-api": ("gpk_api = 0", "it was written for hook API 0 and this gpk has 1: update broken"),
     "odd-api": ("gpk_api = '1'", "it states gpk_api = '1', which is no whole number"),
     "raises": ("gpk_tasks: 1 / 0", "gpk_tasks raised ZeroDivisionError: division by zero"),
+    "of its own root": (
+        "class Odd(BaseException): pass\nraise Odd('a')",
+        "importing it raised Odd: a",
+    ),
+    "without text": (
+        "class Mute(Exception):\n    def __str__(self): raise RuntimeError\nraise Mute",
+        "importing it raised Mute: an error that cannot tell its own text (RuntimeError)",
+    ),
     "exits": ("gpk_judges: raise SystemExit('bye')", "gpk_judges raised SystemExit: bye"),
     "no-list": ("gpk_backends: return 7", "gpk_backends returned a int, not a sequence of Backend"),
     "a-string": ("gpk_tasks: return 'render'", "gpk_tasks returned a str, not a sequence of Task"),
@@ -180,6 +191,63 @@ def test_failing_hook_takes_the_plugins_other_offers_along(install: Install) -> 
     source = WELL.replace('return [JudgeCard("{name}-judge", "judge", "A judge.", load=print)]', "raise KeyError('k')")
     registry = Registry.discover(entry_points=install("gpk-dogs", dogs=source.format(name="dogs")))
     assert registry.backends() == registry.tasks() == {}
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("import sys; sys.setrecursionlimit(5000)", "the recursion limit"),
+        ("import os; os.chdir('/')", "the current folder"),
+        ("import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)", "what Ctrl-C does"),
+        ("import torch; torch.set_default_dtype(torch.float64)", "torch's default dtype"),
+        ("import torch; torch.set_grad_enabled(False)", "torch's gradients"),
+        ("import torch; torch.set_default_device('meta')", "torch's default device"),
+        ("import yaml; yaml.SafeLoader.add_constructor('!x', print)", "how YAML is read"),
+        ("import yaml; yaml.safe_load = print", "how YAML is read"),
+    ],
+)
+def test_what_a_plugin_changes_for_everybody_is_put_back_and_named(install: Install, source: str, name: str) -> None:
+    before = [shared.value() for shared in SHARED]
+    written = f"{source}\n" + dedent(WELL.format(name="dogs"))
+    registry = Registry.discover(entry_points=install("gpk-dogs", dogs=written))
+    (report,) = registry.plugins()
+    assert (report.status, report.changed) == ("ok", (name,))
+    assert [shared.value() for shared in SHARED] == before
+    assert list(registry.backends()) == ["dogs"]
+
+
+def test_a_torch_that_a_plugin_brings_begins_as_torch_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    (dtype,) = (shared for shared in SHARED if shared.name == "torch's default dtype")
+    try:
+        torch.set_default_dtype(torch.float64)
+        assert dtype.restored(UNKNOWN)
+        assert torch.get_default_dtype() == torch.float32
+    finally:
+        torch.set_default_dtype(torch.float32)
+    monkeypatch.delitem(sys.modules, "torch")
+    assert not dtype.restored(UNKNOWN)
+
+
+def test_a_plugin_that_takes_long_is_named_while_it_loads(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quarantine, "PATIENCE", 0.01)
+    told: list[str] = []
+    entry_points = install("gpk-dogs", dogs="import waited\n" + dedent(WELL.format(name="dogs")))
+    heard = threading.Event()
+    module = type(sys)("waited")
+
+    def hold(name: str) -> object:
+        assert heard.wait(60)
+        raise AttributeError(name)
+
+    module.__dict__["__getattr__"] = hold
+    monkeypatch.setitem(sys.modules, "waited", module)
+    source = "import waited\ntry: waited.ready\nexcept AttributeError: pass\n" + dedent(WELL.format(name="cats"))
+    entry_points += install("gpk-cats", cats=source)
+    registry = Registry.discover(
+        entry_points=entry_points, waiting=lambda report: (told.append(report.name), heard.set())[0]
+    )
+    assert told == ["cats"]
+    assert sorted(registry.backends()) == ["cats", "dogs"]
 
 
 def test_interrupt_is_the_users(install: Install) -> None:

@@ -102,16 +102,22 @@ def _tried(subject: Subject, context: Context, settings: Analysis, known: _Effec
     return Trial(pretrained, whole, without, alone, alike_to)
 
 
+@dataclass(frozen=True)
+class _Logged:
+    """What an event `effect` holds."""
+
+    subject: str
+    what: str
+    effect: Effect
+
+
 class _Effects:
     """The effects in the run's log."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        self.there = {
-            (event["subject"], event["what"]): Effect(**event["effect"])
-            for event in run.read_log()
-            if event["event"] == "effect"
-        }
+        told = [event.read(_Logged) for event in run.read_log() if event["event"] == "effect"]
+        self.there = {(each.subject, each.what): each.effect for each in told}
 
     def of(self, subject: str, what: str) -> Effect | None:
         return self.there.get((subject, what))

@@ -68,7 +68,7 @@ def find_codes(
 
         def tell(done: int, figures: Figures, number: int = number) -> None:
             context.logger.progress("anchors", number * s.steps + done, s.steps * len(batches), figures)
-            if done % 20 == 0 or done == s.steps:
+            if done == 1 or done % 20 == 0 or done == s.steps:  # the first, which tells how far the loss fell
                 context.logger.record("invert", {"batch": number, "step": done, **figures})
 
         descent.run(

@@ -29,10 +29,12 @@ from gpk_runs.run import Run
 from gpk_tasks.descent import State, Tick
 from gpk_tasks.keeping import kept, require_finite
 from gpk_tasks.personalize.anchors import Given
+from gpk_tasks.personalize.doubts import doubts
 from gpk_tasks.personalize.inversion import find_codes
 from gpk_tasks.personalize.outcome import Outcome
 from gpk_tasks.personalize.settings import Settings, to_json
 from gpk_tasks.personalize.tuning import tune
+from gpk_tasks.report.events import Inverted
 from gpk_tasks.report.page import write_report
 from gpk_tasks.report.report import report
 
@@ -121,7 +123,9 @@ def personalize(
     blocks = gathered(measured(persona, context.generator), by_block)
     told = [{"name": name, "percent": each.percent} for name, each in blocks.items() if each.tuned]
     run.record("importance", {"norm": "frobenius", "blocks": told})
-    outcome = Outcome(persona, file, figures, pictures, clock.seconds())
+    inverted = [event.read(Inverted) for event in run.read_log() if event["event"] == "invert"]
+    doubted = doubts(figures, inverted, settings.inversion)
+    outcome = Outcome(persona, file, figures, pictures, clock.seconds(), doubted)
     run.record("done", outcome.to_json())
     write_report(run.directory)
     run.finish()

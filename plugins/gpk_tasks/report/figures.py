@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from gpk_pages.charts import Bar, Chart, bar_chart
-from gpk_tasks.report.measures import MEASURES, Measure
+from gpk_tasks.report.events import Done, Figures, Importance, Provenance
+from gpk_tasks.report.measures import MEASURES, Measure, spelled
 from gpk_tasks.report.pictures import LABELS
 from gpk_tasks.report.record import PERSONALIZED, PRETRAINED, Record
 
@@ -37,10 +38,10 @@ def measures_of(record: Record) -> dict[str, Measure]:
     """The measures that the run has, in their order."""
     figures = [f for by_label in _figures(record).values() for f in by_label.values()]
     known = {name: measure for name, measure in MEASURES.items() if any(name in f for f in figures)}
-    judges = record.last("provenance").get("judges", {})
+    judges = (record.last(Provenance) or Provenance()).judges
     if "distance" in known and (who := judges.get("reporting") or judges.get("loss")):
         seen = "which no loss has seen" if "reporting" in judges else "the one of the loss itself"
-        told = f"{known['distance'].meaning} The network is {who['name']}, {seen}."
+        told = f"{known['distance'].meaning} The network is {who.name}, {seen}."
         known["distance"] = known["distance"]._replace(meaning=told)
     return known
 
@@ -50,7 +51,7 @@ def highlights_of(record: Record, measures: Mapping[str, Measure]) -> list[Tile]
     photos, by_label = next(reversed([(p, f) for p, f in _figures(record).items() if p != "novel views"]), ("", {}))
     before, after = by_label.get(PRETRAINED, {}), by_label.get(PERSONALIZED, {})
     return [
-        Tile(m.label, LABELS.get(photos, photos), _spelled(m, before[name]), _spelled(m, after[name]), m.meaning)
+        Tile(m.label, LABELS.get(photos, photos), spelled(m, before[name]), spelled(m, after[name]), m.meaning)
         for name in HIGHLIGHTS
         if (m := measures.get(name)) and name in before and name in after
     ]
@@ -62,7 +63,7 @@ def lines_of(record: Record, measures: Mapping[str, Measure]) -> list[Line]:
         Line(
             LABELS.get(photos, photos),
             label,
-            tuple(_spelled(m, figures.get(name)) for name, m in measures.items()),
+            tuple(spelled(m, figures.get(name)) for name, m in measures.items()),
             personalized=label == PERSONALIZED,
         )
         for photos, by_label in _figures(record).items()
@@ -72,14 +73,11 @@ def lines_of(record: Record, measures: Mapping[str, Measure]) -> list[Line]:
 
 def layers_of(record: Record) -> Chart | None:
     """How much the change of each block counts, where somebody measured that."""
-    blocks = record.last("importance").get("blocks", ())
-    bars = [Bar(b["name"], b["percent"], b.get("low"), b.get("high")) for b in blocks]
+    measured = record.last(Importance)
+    bars = [] if measured is None else [Bar(b.name, b.percent, b.low, b.high) for b in measured.blocks]
     return bar_chart(bars, title="Importance of each block", across="share", unit=" %") if bars else None
 
 
-def _figures(record: Record) -> Mapping[str, Mapping[str, Mapping[str, float]]]:
-    return record.last("done").get("figures", {})
-
-
-def _spelled(measure: Measure, value: float | None) -> str:
-    return "" if value is None else measure.form.format(value)
+def _figures(record: Record) -> Figures:
+    done = record.last(Done)
+    return {} if done is None else done.figures

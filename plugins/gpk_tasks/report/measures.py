@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import NamedTuple
+
+from gpk_tasks.report.events import Figures
 
 
 class Measure(NamedTuple):
@@ -25,11 +26,16 @@ MEASURES = {
 }
 
 
-def table_of(figures: Mapping[str, Mapping[str, Mapping[str, float]]]) -> list[list[str]]:
+def table_of(figures: Figures) -> list[list[str]]:
     """Figures by photos, generator and name as a table, its headings first: a column for each figure that is there."""
     kinds = [k for k in MEASURES if any(k in f for by_label in figures.values() for f in by_label.values())]
     return [["photos", "generator", *(MEASURES[kind].label for kind in kinds)]] + [
-        [photos, label, *(MEASURES[k].form.format(own[k]) if k in own else "" for k in kinds)]
+        [photos, label, *(spelled(MEASURES[k], own.get(k)) for k in kinds)]
         for photos, by_label in figures.items()
         for label, own in by_label.items()
     ]
+
+
+def spelled(measure: Measure, value: float | None) -> str:
+    """A figure in words, nothing where it is not known."""
+    return "" if value is None else measure.form.format(value)

@@ -13,6 +13,7 @@ from pathlib import Path
 from gpk_pages.page import write_page
 from gpk_runs.folder import CONFIG
 from gpk_runs.humanize import duration, size
+from gpk_tasks.report.events import Asked, Done, Inverted, Looks, Photos, Provenance, Tuned
 from gpk_tasks.report.figures import highlights_of, layers_of, lines_of, measures_of
 from gpk_tasks.report.learning import curves
 from gpk_tasks.report.pictures import shown_of
@@ -44,15 +45,16 @@ def write_report(directory: Path, out: Path | None = None) -> Written:
     Raises RunError where the folder is of no personalization, or the file cannot be written.
     """
     record = read_record(directory)
-    done = record.last("done")
+    done = record.last(Done)
     shown = shown_of(record, budget=BUDGET)
+    missing = (*shown.missing, *record.left_out)
     measures = measures_of(record)
     name = directory.resolve().name
     context = {
         "name": name,
         "finished": bool(done),
         "lead": _lead(record),
-        "notes": [*([] if done else [_where(record)]), *shown.missing],
+        "notes": [*(done.doubts if done else [_where(record)]), *missing],
         "summary": _summary(record),
         "highlights": highlights_of(record, measures),
         "albums": shown.albums,
@@ -63,96 +65,88 @@ def write_report(directory: Path, out: Path | None = None) -> Written:
         "lines": lines_of(record, measures),
         "learning": curves(record),
         "layers": layers_of(record),
-        "recipe": _recipe(record),
-        "environment": _environment(record),
+        "recipe": _recipe(record.asked),
+        "environment": record.environment,
         "provenance": _provenance(record),
         "config": (directory / CONFIG).read_text(encoding="utf-8"),
-        "command": _command(name, finished=bool(done), given="anchors" in record.config),
+        "command": _command(name, finished=bool(done), given=record.asked.anchors is not None),
     }
     file = directory / REPORT if out is None else out
     count = write_page(file, "report.html.j2", context)
-    return Written(file, count, shown.count, bool(done), shown.missing)
+    return Written(file, count, shown.count, bool(done), missing)
 
 
 def _lead(record: Record) -> str:
-    photos = len(record.last("album").get("photos", ())) or record.last("done").get("album")
-    held_out = len(record.last("looks").get("albums", {}).get("held-out", {}).get("photos", ()))
-    title = record.last("provenance").get("title", "")
-    base = f"{record.config.get('backend')}{f' ({title})' if title else ''}"
+    done, looks = record.last(Done), (record.last(Looks) or Looks({})).albums
+    photos = len((record.last(Photos) or Photos()).photos) or (done.album if done else 0)
+    held_out = len(looks["held-out"].photos) if "held-out" in looks else 0
+    title = (record.last(Provenance) or Provenance()).title
+    base = f"{_told(record.asked.backend)}{f' ({title})' if title else ''}"
     tried = f", and tried on {held_out} that it never saw" if held_out else ""
     return f"One subject, learned by {base} from {f'{photos} photos' if photos else 'an album'}{tried}."
 
 
 def _where(record: Record) -> str:
     """How far a run that is not finished has come."""
-    tuned, inverted = record.last("tune"), record.last("invert")
-    total = _setting(record, "tuning", "steps")
-    if tuned:
-        at = f"tuning had come to step {tuned.get('step')} of {total}"
-    elif inverted:
-        at = f"inversion had come to step {inverted.get('step')} of its photos' batch {inverted.get('batch', 0) + 1}"
+    tuned, inverted = record.last(Tuned), record.last(Inverted)
+    if tuned is not None:
+        at = f"tuning had come to step {tuned.step} of {_told(record.asked.tuning.steps)}"
+    elif inverted is not None:
+        at = f"inversion had come to step {inverted.step} of its photos' batch {inverted.batch + 1}"
     else:
         at = "nothing was measured yet"
     return f"This run is not finished: when this page was made, {at}. The same command goes on from there."
 
 
 def _summary(record: Record) -> dict[str, str]:
-    done, told = record.last("done"), record.last("provenance")
-    facts = {"generator": f"{record.config.get('backend')}, card {record.config.get('card')}"}
-    if not done:
+    done, told = record.last(Done), record.last(Provenance) or Provenance()
+    facts = {"generator": f"{_told(record.asked.backend)}, card {_told(record.asked.card)}"}
+    if done is None:
         return facts
-    share = f" of the generator's {told['numbers']:,}" if "numbers" in told else ""
+    share = "" if told.numbers is None else f" of the generator's {told.numbers:,}"
     return facts | {
-        "learned": f"{done['numbers']:,} numbers{share}",
-        "file": f"{size(done['bytes'])}, {done['persona']}",
-        "time": f"{duration(done['seconds'])}, {done['images_seen']:,} looks at {done['album']} photos",
+        "learned": f"{done.numbers:,} numbers{share}",
+        "file": f"{size(done.bytes)}, {done.persona}",
+        "time": f"{duration(done.seconds)}, {done.images_seen:,} looks at {done.album} photos",
     }
 
 
-def _recipe(record: Record) -> dict[str, str]:
+def _recipe(asked: Asked) -> dict[str, str]:
     """What people ask about a recipe, in words; config.yaml has all of it."""
-    own = record.config.get("recipe", {})
-    parts = ", ".join(f"{part} {treatment}" for part, treatment in own.get("parts", {}).items())
-    steps = f"{_setting(record, 'tuning', 'steps')} of {_setting(record, 'tuning', 'batch')} photos"
+    own, tuning = asked.recipe, asked.tuning
     return {
-        "rank": f"{own.get('rank')}, alpha {own.get('alpha')}",
-        "layout": str(own.get("layout")),
-        "parts": parts,
-        "inversion": _inversion(record),
-        "tuning": f"{steps}, rate {_setting(record, 'tuning', 'lr')}",
-        "seed": str(record.config.get("seed")),
+        "rank": f"{_told(own.rank)}, alpha {_told(own.alpha)}",
+        "layout": _told(own.layout),
+        "parts": ", ".join(f"{part} {treatment}" for part, treatment in own.parts.items()),
+        "inversion": _inversion(asked),
+        "tuning": f"{_told(tuning.steps)} of {_told(tuning.batch)} photos, rate {_told(tuning.lr)}",
+        "seed": _told(asked.seed),
     }
 
 
-def _inversion(record: Record) -> str:
-    if "anchors" in record.config:
-        return f"none: the anchors were given, in {_setting(record, 'anchors', 'space')}"
-    return f"{_setting(record, 'inversion', 'steps')} steps, in {_setting(record, 'inversion', 'space')}"
+def _inversion(asked: Asked) -> str:
+    if asked.anchors is not None:
+        return f"none: the anchors were given, in {_told(asked.anchors.space)}"
+    return f"{_told(asked.inversion.steps)} steps, in {_told(asked.inversion.space)}"
 
 
-def _setting(record: Record, section: str, key: str) -> object:
-    return record.config.get(section, {}).get(key, "?")
-
-
-def _environment(record: Record) -> dict[str, str]:
-    known = {name: str(value) for name, value in record.environment.items() if name != "resumed_on" and value}
-    resumed = len(record.environment.get("resumed_on", ()))
-    return known | ({"went on": f"on {resumed} other machine{'s' * (resumed > 1)} or version"} if resumed else {})
+def _told(setting: object) -> str:
+    """A setting, and a question mark where the run's gpk knew none of that name."""
+    return "?" if setting is None else str(setting)
 
 
 def _provenance(record: Record) -> dict[str, str]:
-    told, config = record.last("provenance"), record.config
-    licence = told.get("licence") or "not told: see `gpk show` of the persona"
+    told, asked = record.last(Provenance) or Provenance(), record.asked
     facts = {
-        "base weights": f"sha256 {config.get('base')}",
-        "licence": licence,
-        "album": f"{len(record.last('album').get('photos', ()))} photos, sha256 {str(config.get('album'))[:HASH]}…",
-        "loss": f"{config.get('distance', '?')}",
+        "base weights": f"sha256 {_told(asked.base)}",
+        "licence": told.licence or "not told: see `gpk show` of the persona",
+        "album": f"{len((record.last(Photos) or Photos()).photos)} photos, sha256 {_told(asked.album)[:HASH]}…",
+        "loss": _told(asked.distance),
     }
     roles = {"reporting": "distance", "identity": "ID_sim"}
-    for role, judge in told.get("judges", {}).items():
+    for role, judge in told.judges.items():
         if role in roles:
-            facts[f"{roles[role]} by"] = f"{judge['name']}, sha256 {judge['sha256'][:HASH]}…"
+            facts[f"{roles[role]} by"] = f"{judge.name}, sha256 {judge.sha256[:HASH]}…"
     return facts
 
 

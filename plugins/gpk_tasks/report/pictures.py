@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from gpk_pages.embedded import Picture, embed, still, uri
+from gpk_tasks.report.events import Looks
 from gpk_tasks.report.record import PHOTO, SHEETS, TURNTABLE, Record, look_file
 
 LABELS = {"train": "learned from", "held-out": "held out"}
@@ -63,22 +63,22 @@ def shown_of(record: Record, *, budget: int) -> Shown:
     """The pictures in the run's folder, of no more than `budget` characters together."""
     turntable = _turntable(record)
     room = budget - sum(map(len, turntable.values()))
-    looks: Mapping[str, Any] = record.last("looks").get("albums", {})
+    looks = (record.last(Looks) or Looks({})).albums
     wanted = {
         (album, index, column): Picture(record.directory / look_file(album, index, column), plain=column == PHOTO)
-        for album, facts in looks.items()
-        for index in range(len(facts["photos"]))
-        for column in facts["columns"]
+        for album, look in looks.items()
+        for index in range(len(look.photos))
+        for column in look.columns
     }
     found = embed(wanted, budget=room)
     if not found:
         sheets = _sheets(record, room)
         return Shown((), sheets, turntable, (NO_LOOKS,) if sheets else ())
     albums = []
-    for album, facts in looks.items():
+    for album, look in looks.items():
         rows = (
-            Row(photo, {c: found[album, index, c] for c in facts["columns"] if (album, index, c) in found})
-            for index, photo in enumerate(facts["photos"])
+            Row(photo, {c: found[album, index, c] for c in look.columns if (album, index, c) in found})
+            for index, photo in enumerate(look.photos)
         )
         albums.append(Shelf(album, LABELS.get(album, album), tuple(row for row in rows if row.pictures)))
     lost = len(wanted) - len(found)

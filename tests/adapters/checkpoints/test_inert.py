@@ -23,9 +23,11 @@ from torch import _utils
 
 from gpk.checkpoint import Stored
 from gpk.errors import WeightsError
+from gpk_checkpoints import networks
 from gpk_checkpoints.foreign import Place, read_checkpoint, stored
 from gpk_checkpoints.inert import read_pickle
-from gpk_checkpoints.pickled import Record, Strided
+from gpk_checkpoints.networks import networks_in
+from gpk_checkpoints.pickled import Record, Storage, Strided
 from gpk_checkpoints.storages import Storages
 from gpk_stylegan2.network import StyleGAN2
 
@@ -257,8 +259,62 @@ def test_arguments_without_end(tmp_path: Path) -> None:
     module = name("training.x", "Wide") + pickle.EMPTY_TUPLE + pickle.NEWOBJ + pickle.EMPTY_DICT + text("_init_kwargs")
     kwargs = pickle.EMPTY_DICT + text("a") + pickle.EMPTY_TUPLE + doubled + pickle.SETITEM + pickle.SETITEM
     children = text("_modules") + pickle.EMPTY_DICT + pickle.SETITEM
-    with pytest.raises(WeightsError, match=r"wide\.pkl: the arguments of its generator have no end"):
+    with pytest.raises(WeightsError, match=r"wide\.pkl holds values nested deeper than any such file"):
         read_checkpoint(put(tmp_path / "wide.pkl", module, kwargs, children, pickle.BUILD))
+
+
+def test_what_a_few_bytes_copy_is_counted(tmp_path: Path) -> None:
+    """A list of 10,000 items made into a mapping, a set or a tuple again and again, by three bytes each time."""
+    pairs = pickle.MARK + (pickle.BININT1 + b"\0" + pickle.NONE + pickle.TUPLE2) * 10_000 + pickle.LIST
+    kept = pickle.BINPUT + b"\0" + pickle.POP
+    again = name("collections", "OrderedDict") + pickle.BINGET + b"\0" + pickle.TUPLE1 + pickle.REDUCE + pickle.POP
+    whole = pickle.PROTO + b"\4" + pairs + kept + pickle.NONE
+    (tmp_path / "few").write_bytes(whole + again * 10 + pickle.STOP)
+    assert read(tmp_path / "few") is None
+    (tmp_path / "many").write_bytes(whole + again * 1000 + pickle.STOP)
+    with pytest.raises(WeightsError, match="many holds more values than any such file: it is damaged"):
+        read(tmp_path / "many")
+
+
+def test_keys_that_may_be_chosen_to_hash_alike_are_none(tmp_path: Path) -> None:
+    (tmp_path / "keys").write_bytes(pickle.dumps({2**61 - 2: 1, -5: 2, 0.5: 3}, protocol=4))
+    assert read(tmp_path / "keys") == {2**61 - 2: 1, -5: 2, 0.5: 3}
+    (tmp_path / "long").write_bytes(pickle.dumps({2**61 - 1: 1}, protocol=4))
+    with pytest.raises(WeightsError, match="a key is a number of more than 61 bits"):
+        read(tmp_path / "long")
+
+
+def test_parameters_that_many_modules_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each module's are counted, however often the file has one dict stand for them."""
+    shared = dict.fromkeys(
+        [f"p{k}" for k in range(100)], Strided(Storage("FloatStorage", 1, lambda: b""), 0, (1,), (1,))
+    )
+    wide = Record("Wide", {"_parameters": shared, "_modules": {}})
+    root = Record("Wide", {"_parameters": {}, "_modules": {f"m{k}": wide for k in range(50)}})
+    (network,) = networks_in(root, "it")
+    assert len(network.tensors) == 5000
+    monkeypatch.setattr(networks, "MOST", 1000)
+    with pytest.raises(WeightsError, match=r"^it holds more values than any such file"):
+        networks_in(root, "it")
+    monkeypatch.setattr(networks, "MOST", 100_000)
+    monkeypatch.setattr(networks, "MOST_TEXT", 1000)
+    with pytest.raises(WeightsError, match=r"^it holds more bytes than any such file"):
+        networks_in(root, "it")
+
+
+def test_a_tree_that_holds_itself_ends() -> None:
+    tree: dict[str, object] = {}
+    tree[""] = tree
+    with pytest.raises(WeightsError, match=r"^it holds values nested deeper"):
+        networks_in(tree, "it")
+
+
+def test_one_place_of_a_file_stands_for_so_many_tensors_and_no_more() -> None:
+    storages = Storages(1 << 20)
+    for _ in range(3):
+        storages.tensor(Strided(Storage("ByteStorage", 1 << 20, lambda: bytes(1 << 20)), 0, (1,), (1,)))
+    with pytest.raises(WeightsError, match=r"^is one of many that have their numbers from one place"):
+        storages.tensor(Strided(Storage("ByteStorage", 1 << 20, lambda: bytes(1 << 20)), 0, (1,), (1,)))
 
 
 INSIDE = [(0, (12,), (1,)), (4, (2, 2), (4, 1)), (0, (4, 3), (1, 4)), (12, (0, 3), (1, 1)), (3, (), ())]
@@ -281,19 +337,19 @@ def of_twelve(offset: int, size: tuple[int, ...], stride: tuple[int, ...], folde
 @pytest.mark.parametrize("view", INSIDE)
 def test_a_view_inside_its_storage(tmp_path: Path, view: tuple[int, tuple[int, ...], tuple[int, ...]]) -> None:
     offset, size, stride = view
-    found = Storages().tensor(of_twelve(*view, tmp_path))
+    found = Storages(1 << 10).tensor(of_twelve(*view, tmp_path))
     assert torch.equal(found, torch.arange(12.0).as_strided(size, stride, offset))
 
 
 @pytest.mark.parametrize("view", OUTSIDE)
 def test_a_view_beyond_its_storage(tmp_path: Path, view: tuple[int, tuple[int, ...], tuple[int, ...]]) -> None:
     with pytest.raises(WeightsError, match=r"^claims \[.*\] numbers of a storage of 12: "):
-        Storages().tensor(of_twelve(*view, tmp_path))
+        Storages(1 << 10).tensor(of_twelve(*view, tmp_path))
 
 
 def test_one_storage_is_read_once(tmp_path: Path) -> None:
     whole = torch.arange(12.0)
     (tmp_path / "a").write_bytes(pickle.dumps((whole, whole), protocol=4))
-    storages = Storages()
+    storages = Storages(1 << 10)
     one, two = (storages.tensor(strided) for strided in read(tmp_path / "a"))
     assert one.data_ptr() == two.data_ptr()

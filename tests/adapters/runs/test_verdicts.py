@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from PIL import Image
@@ -11,6 +12,19 @@ from gpk_runs.verdicts import GAP, HEADING, PALER, SIDE, Verdict, write_verdicts
 
 TOP = MARGIN + TITLE + GAP + HEADING + GAP
 """Of the first row of what is kept."""
+
+
+def test_a_thumbnail_that_is_gone_or_none_leaves_its_place_empty(tmp_path: Path) -> None:
+    (tmp_path / "text.png").write_text("no picture")
+    Image.new("RGB", (64, 64), (20, 40, 200)).save(tmp_path / "whole.png")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "whole.png").read_bytes()[:60])
+    os.mkfifo(tmp_path / "pipe.png")  # which nobody writes to: opened as a file it waits for ever
+    bad = [Verdict(tmp_path / f"{name}.png", name, True) for name in ("gone", "text", "cut", "pipe")]
+    masked = Verdict(tmp_path / "whole.png", "mask", True, "", tmp_path / "gone.png")
+    write_verdicts(tmp_path / "sheet.png", [*bad, masked], title="5 of 5")
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        places = [sheet.getpixel((MARGIN + k * (SIDE + GAP) + SIDE // 2, TOP + SIDE // 2)) for k in range(5)]
+    assert places == [(232, 232, 230)] * 5
 
 
 def test_what_is_not_the_photos_own_is_paled(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from gpk.errors import RunError
 from gpk_bench.benchmark import facts_of, measure
 from gpk_bench.jobs import Place
 from gpk_bench.rows import read_rows
@@ -70,3 +71,13 @@ def test_what_is_done_is_not_done_again(out: Path, capsys: pytest.CaptureFixture
 def test_another_seed_is_another_benchmark(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(command(out, "--seed", "5")) == 2
     assert "seed is 0 there and 5 now" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "event", [{"key": 3, "outcome": {}}, {"outcome": {}}, {"key": "0/a", "outcome": {"psnr": "a"}}]
+)
+def test_an_outcome_in_the_log_that_is_none_is_refused(tmp_path: Path, event: dict[str, object]) -> None:
+    with Run.open(tmp_path / "out", {}) as run:
+        run.record("done", event)
+        with pytest.raises(RunError, match=r"log\.jsonl, line 1: (key|outcome)\S* is .*put the line back"):
+            measure(run, Place(tmp_path / "out"), [], subjects=0)

@@ -21,7 +21,7 @@ def results() -> list[Result]:
             subject,
             photos,
             None,
-            dict.fromkeys(HEADINGS, base + subject) | {"anchor_seconds": 1.0},
+            {**dict.fromkeys(HEADINGS, base + subject), "anchor_seconds": 1.0},
         )
         for name, photos, base in names
         for subject in range(3)
@@ -51,3 +51,13 @@ def test_plots_show_rows_of_one_album_and_curves_over_albums(tmp_path: Path) -> 
     assert [path.name for path in drawn] == ["rows.png", "sizes.png"]
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in drawn)
     assert [path.name for path in plots(tmp_path, results()[:6])] == ["rows.png"]
+
+
+def test_a_column_that_only_some_have_is_left_blank(tmp_path: Path) -> None:
+    some = results()
+    for result in some[:3]:
+        del result.figures["held_out_inside"]
+    some[4].figures["held_out_inside"] = None
+    assert summary(some)["fast"]["held_out_inside"].mean == pytest.approx(11.0)
+    assert len(to_markdown(some).splitlines()) == 5
+    assert len(plots(tmp_path, some)) == 2

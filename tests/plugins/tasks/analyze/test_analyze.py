@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from gpk.attach import attached, is_attached
 from gpk.context import Context
-from gpk.errors import InputError
+from gpk.errors import InputError, RunError
 from gpk.generator import fingerprint
 from gpk.latents import anchors_as_ws
 from gpk.lowrank import LoRA
@@ -220,3 +220,11 @@ def test_files_say_what_was_found(judged: Context, tmp_path: Path) -> None:
 def test_impossible_settings_are_told(wrong: dict[str, Any], told: str) -> None:
     with pytest.raises(InputError, match=told):
         Analysis(**wrong)
+
+
+@pytest.mark.parametrize("effect", [3, {}, {"distance": "far", "id_sim": None}, {"distance": None, "id_sim": 0.5}])
+def test_an_effect_in_the_log_that_is_none_is_refused(tmp_path: Path, effect: object) -> None:
+    with Run.open(tmp_path / "run", {}) as run:
+        run.record("effect", {"subject": "cat", "what": "whole", "effect": effect})
+        with pytest.raises(RunError, match=r"log\.jsonl, line 1: effect.*put the line back"):
+            analyze([], Analysis(), run)

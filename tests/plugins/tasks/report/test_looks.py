@@ -14,6 +14,7 @@ from gpk.context import Context
 from gpk.errors import RunError
 from gpk_photos.decode import read_image
 from gpk_runs.run import Run
+from gpk_tasks.report.events import Looks
 from gpk_tasks.report.pictures import shown_of
 from gpk_tasks.report.record import TURNTABLE, look_file, read_record
 from gpk_tasks.report.report import report
@@ -38,19 +39,19 @@ def reported(subject: Context, tmp_path: Path) -> Path:
 
 def test_every_photo_is_there_with_what_is_made_of_it(subject: Context, reported: Path) -> None:
     record = read_record(reported)
-    told = record.last("looks")["albums"]["train"]
+    looks = record.last(Looks)
+    assert looks is not None
+    told = looks.albums["train"]
     other = "novel view" if subject.backend.cameras else "halfway to the next"
-    assert told == {
-        "columns": ["photo", "pretrained", "personalized", other],
-        "photos": [f"{k}.png" for k in range(5)],
-    }
+    assert told.columns == ("photo", "pretrained", "personalized", other)
+    assert told.photos == tuple(f"{k}.png" for k in range(5))
     for index in range(5):
         photo, pretrained, personalized = (
-            read_image(reported / look_file("train", index, column)) for column in told["columns"][:3]
+            read_image(reported / look_file("train", index, column)) for column in told.columns[:3]
         )
         assert (photo - personalized).abs().max() <= 1.01 / 127.5  # exact, for it is small
         assert not torch.equal(photo, pretrained)
-    for column in told["columns"]:
+    for column in told.columns:
         with Image.open(reported / look_file("train", 0, column)) as image:
             assert image.format == "WEBP"
             assert ("xmp" in image.info) == (column != "photo")  # a photo is not synthetic
