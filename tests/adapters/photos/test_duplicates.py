@@ -21,7 +21,8 @@ from gpk_runs.pictures import to_image
 def cat(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Tensor, Tensor]:
     """Photos of a procedural cat, and others of it."""
     folder = write_album(tmp_path_factory.mktemp("cat") / "cat", request.param, photos=6, held_out=6)
-    return tuple(open_album(folder / part, side=64, cameras=True).photos for part in ("train", "held-out"))
+    train, held_out = (open_album(folder / part, side=64, cameras=True).photos for part in ("train", "held-out"))
+    return train, held_out
 
 
 def copied(photo: Tensor, *, quality: int, brightness: float, side: int) -> Tensor:
