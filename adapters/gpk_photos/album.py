@@ -22,14 +22,19 @@ from gpk.camera import Camera
 from gpk.errors import AlbumError, InputError, LabelError
 from gpk_photos.contents import Reader, album_files, is_album
 from gpk_photos.decode import decode, is_square, tensor
+from gpk_photos.kinds import MADE, Found, look_through
 from gpk_photos.labels import HOW_TO_LABEL, LABEL_FILE, label_of, parse_labels, read_labels
-from gpk_photos.selection import SELECTION, used_crops
-from gpk_photos.validity import mask_name, masks_among, read_validity
+from gpk_photos.selection import used_crops
+from gpk_photos.table import short
+from gpk_photos.validity import read_validity
+from gpk_runs.pictures import made_by_gpk
 
-PHOTOS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".heic", ".heif"})
-"""How the names of photographs end that are read here."""
-FOREIGN_PHOTOS = frozenset({".avif", ".jxl", ".jp2", ".psd", ".dng", ".cr2", ".cr3", ".nef", ".arw"})
-"""Photographs that are not read here; silence about them would puzzle their owner."""
+OTHERS = "other files"
+"""The name under which `left_out` of an album counts what is no photo of its subject."""
+LONGEST = 200
+"""Letters of a name in a message, and of what is wrong with it."""
+MARKED = 2**14
+"""Bytes within which gpk's own PNGs say that they are: of a photo that is not used anyway no more is read."""
 
 
 def open_album(path: Path, *, side: int, cameras: bool, minimum: int = 1) -> Album:
@@ -41,25 +46,27 @@ def open_album(path: Path, *, side: int, cameras: bool, minimum: int = 1) -> Alb
     reasons: dict[str, str] = {}
     kept: dict[str, tuple[Tensor, Tensor | None]] = {}
     seen: dict[bytes, str] = {}
-    with album_files(path) as files:
-        masks = masks_among(name for name in files if PurePosixPath(name).suffix.lower() in PHOTOS)
-        if not any(PurePosixPath(name).suffix.lower() in PHOTOS | FOREIGN_PHOTOS for name in files):
-            raise AlbumError(f"no photos in {path}: put PNG, JPEG, WebP, BMP, TIFF, GIF or HEIC files there")
+    with album_files(path) as there:
+        found = look_through(there)
+        files = found.files
+        if found.selection not in files:
+            _require_photos(path, found)
         labels = _labels(path, files, reasons) if cameras else {}
-        for name, read in _selected(path, files, reasons).items():
-            suffix = PurePosixPath(name).suffix.lower()
-            if name in masks:
-                continue
-            if suffix in FOREIGN_PHOTOS:
-                reasons[name] = f"{suffix} is not read here: convert it to PNG or JPEG"
-            elif suffix in PHOTOS and cameras and name not in labels:
-                reasons[name] = f"no camera label in {LABEL_FILE}"
-            elif suffix in PHOTOS:
-                try:
-                    mask = files[mask_name(name)] if mask_name(name) in masks else None
-                    kept[name] = _photo(read, mask, name, side, seen, crop=not cameras)
-                except AlbumError as error:
-                    reasons[name] = str(error)
+        for name, read in _selected(path, found, reasons).items():
+            unlabelled = cameras and name not in labels
+            try:
+                content = read(first=MARKED if unlabelled else None)
+                if made_by_gpk(content):
+                    found.pass_over(MADE, "")
+                elif unlabelled:
+                    reasons[name] = f"no camera label in {LABEL_FILE}"
+                else:
+                    mask = files[found.masks[name]] if name in found.masks else None
+                    kept[name] = _photo(content, mask, name, side, seen, crop=not cameras)
+            except AlbumError as error:
+                reasons[name] = str(error)
+        if others := found.others():
+            reasons[OTHERS] = others
     if len(kept) < max(minimum, 1):
         raise AlbumError(_too_few(path, len(kept), max(minimum, 1), reasons))
     photos, real = zip(*kept.values(), strict=True)
@@ -81,6 +88,7 @@ def known_labels(path: Path, file: Path | None) -> dict[str, Tensor]:
     """
     with album_files(path) as files:
         if file is None:
+            files = look_through(files).files
             there = any(PurePosixPath(name).name == LABEL_FILE for name in files)
             return _labels(path, files, {}) if there else {}
         found = read_labels(file)
@@ -90,12 +98,16 @@ def known_labels(path: Path, file: Path | None) -> dict[str, Tensor]:
 
 
 def photo_names(path: Path) -> list[str]:
-    """The photos at `path` by name, those of foreign formats among them. Raises AlbumError where there are none."""
+    """The photos at `path` by name. Raises AlbumError where there are none."""
     with album_files(path) as files:
-        names = [name for name in files if PurePosixPath(name).suffix.lower() in PHOTOS | FOREIGN_PHOTOS]
-    if not names:
-        raise AlbumError(f"no photos in {path}: put PNG, JPEG, WebP, BMP, TIFF, GIF or HEIC files there")
-    return names
+        return list(photos_among(files, path).photos)
+
+
+def photos_among(files: Mapping[str, Reader], path: Path) -> Found:
+    """What the files of the album at `path` are; raises AlbumError where there is no photo."""
+    found = look_through(files)
+    _require_photos(path, found)
+    return found
 
 
 def is_raw(path: Path, *, cameras: bool) -> bool:
@@ -105,34 +117,43 @@ def is_raw(path: Path, *, cameras: bool) -> bool:
     if not is_album(path):
         return False
     with album_files(path) as files:
-        if SELECTION in files or not any(PurePosixPath(name).suffix.lower() in PHOTOS for name in files):
+        found = look_through(files)
+        if found.selection in found.files or not found.photos:
             return False
         if cameras:
-            return not any(PurePosixPath(name).name == LABEL_FILE for name in files)
-        return any(not is_square(files[name]) for name in files if PurePosixPath(name).suffix.lower() in PHOTOS)
+            return not any(PurePosixPath(name).name == LABEL_FILE for name in found.files)
+        return any(not is_square(read) for read in found.photos.values())
 
 
-def _selected(path: Path, files: Mapping[str, Reader], reasons: dict[str, str]) -> Mapping[str, Reader]:
+def _require_photos(path: Path, found: Found) -> None:
+    if not found.photos:
+        others = f". Passed over: {found.others()}" if found.passed_over else ""
+        raise AlbumError(f"no photos in {path}: put PNG, JPEG, WebP, BMP, TIFF, GIF or HEIC files there{others}")
+
+
+def _selected(path: Path, found: Found, reasons: dict[str, str]) -> Mapping[str, Reader]:
     """The files that `selection.csv` says to use, where the album has one; notes in `reasons` why not the others."""
-    if SELECTION not in files:
-        return files
+    files, home = found.files, PurePosixPath(found.home)
+    if found.selection not in files:
+        return found.photos
     try:
-        used, left_out = used_crops(files[SELECTION](), path / SELECTION)
+        used, left_out = used_crops(files[found.selection](), path / found.selection)
     except InputError as error:
         raise AlbumError(str(error)) from error
+    used = {str(home / crop): name for crop, name in used.items()}
     reasons |= left_out
     reasons |= {name: "its crop is gone: run `gpk prepare` again" for crop, name in used.items() if crop not in files}
     return {crop: files[crop] for crop in used if crop in files}
 
 
 def _photo(
-    read: Reader, mask: Reader | None, name: str, side: int, seen: dict[bytes, str], *, crop: bool
+    content: bytes, mask: Reader | None, name: str, side: int, seen: dict[bytes, str], *, crop: bool
 ) -> tuple[Tensor, Tensor | None]:
     """One photograph [3, side, side], with its mask [1, side, side] where it has one; notes its pixels in `seen`.
 
     Raises AlbumError with the reason to leave it out.
     """
-    image = decode(read())
+    image = decode(content)
     width, height = image.size
     if min(width, height) < side / 2:
         raise AlbumError(f"too small: {width}x{height}, and a side of {side} wants at least {(side + 1) // 2}")
@@ -172,7 +193,7 @@ def _labels(path: Path, files: Mapping[str, Reader], reasons: dict[str, str]) ->
 
 
 def _too_few(path: Path, kept: int, minimum: int, reasons: Mapping[str, str]) -> str:
-    lines = [f"{name}: {reason}" for name, reason in sorted(reasons.items())]
+    lines = [f"{short(name, LONGEST)}: {short(reason, LONGEST)}" for name, reason in sorted(reasons.items())]
     more = [f"and {len(lines) - 10} more"] if len(lines) > 10 else []
     usable = (
         f"no photo in {path} can be used"

@@ -10,16 +10,19 @@ around the box's middle. `roll` is by how many degrees the head leans clockwise;
 
 from __future__ import annotations
 
-import csv
+import difflib
 import math
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from gpk.detector import Found
-from gpk.errors import InputError, UnknownNameError
+from gpk.errors import InputError
+from gpk_photos.table import read_table, short
 
 COLUMNS = ("file", "left", "top", "right", "bottom")
 """Those that a file has to have."""
+LONGEST, MOST = 200, 1000
+"""Letters of a name, and names, that are compared to guess which photo was meant."""
 
 
 def read_boxes(path: Path, names: Collection[str]) -> dict[str, Found]:
@@ -27,25 +30,19 @@ def read_boxes(path: Path, names: Collection[str]) -> dict[str, Found]:
 
     `Framing()` makes the square of it. Raises InputError, with the line, where the file cannot be used.
     """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            columns = [name.strip() for name in reader.fieldnames or ()]
-            rows = [dict(zip(columns, row.values(), strict=False)) for row in reader]
-    except (OSError, UnicodeError, csv.Error) as error:
-        raise InputError(f"cannot read {path} as a CSV file in UTF-8: {error}") from error
-    if missing := [name for name in COLUMNS if name not in columns]:
+    table = read_table(path)
+    if missing := [name for name in COLUMNS if name not in table.columns]:
         raise InputError(
             f"{path} has no column {', '.join(missing)}: its first line is {','.join(COLUMNS)} and, if you like, roll"
         )
     boxes: dict[str, Found] = {}
-    for line, row in enumerate(rows, start=2):
-        where = f"{path}, line {line}"
-        name = (row["file"] or "").strip()
-        if name not in names:
-            raise InputError(f"{where}: {UnknownNameError('photo', name, names)}")
+    known = set(names)
+    for where, row in table.rows():
+        name = row["file"]
+        if name not in known:
+            raise InputError(f"{where}: unknown photo {short(name)!r}: {_hint(name, names)}")
         if name in boxes:
-            raise InputError(f"{where}: {name} has a box already: keep one line for each photo")
+            raise InputError(f"{where}: {short(name)} has a box already: keep one line for each photo")
         left, top, right, bottom = (_number(row, column, where) for column in COLUMNS[1:])
         if right <= left or bottom <= top:
             raise InputError(f"{where}: the box is empty: right must be beyond left, and bottom below top")
@@ -53,12 +50,17 @@ def read_boxes(path: Path, names: Collection[str]) -> dict[str, Found]:
     return boxes
 
 
-def _number(row: Mapping[str, str | None], column: str, where: str) -> float:
+def _hint(name: str, names: Collection[str]) -> str:
+    near = difflib.get_close_matches(name[:LONGEST], sorted(names)[:MOST], n=1, cutoff=0.5)
+    return f"did you mean {short(near[0])!r}?" if near else f"it is none of the {len(names)} photos"
+
+
+def _number(row: Mapping[str, str], column: str, where: str) -> float:
     try:
-        value = float(row[column] or "")
+        value = float(row[column])
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
         unit = "degrees" if column == "roll" else "pixels"
-        raise InputError(f"{where}: {column} is {row[column] or ''!r}: give a number of {unit}")
+        raise InputError(f"{where}: {column} is {short(row[column])!r}: give a number of {unit}")
     return value

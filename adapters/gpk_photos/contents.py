@@ -1,22 +1,42 @@
-"""What lies in an album's folder or zip: names relative to it, and how to read each; nothing is unpacked to disk."""
+"""What lies in an album's folder or zip: names relative to it, and how to read each; nothing is unpacked to disk.
+
+A folder that is a link is looked into like any other, and no folder twice: a circle of links has an end. Links inside a
+zip are not followed. What is no file, such as a pipe, has a name here and is refused when it is read.
+"""
 
 from __future__ import annotations
 
-import lzma
+import os
+import stat
+import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Protocol
 
 from gpk.errors import AlbumError
+from gpk_checkpoints.budget import Budget, open_file
 
-Reader = Callable[[], bytes]
-"""Reads one file whole; raises AlbumError with the reason where it cannot be read."""
+
+class Reader(Protocol):
+    """Reads one file whole, or its `first` bytes alone; raises AlbumError with the reason where it cannot be read."""
+
+    def __call__(self, first: int | None = None) -> bytes:
+        """Its bytes."""
+        ...
+
 
 LARGEST_FILE = 256 * 2**20
 """Bytes of one file: no photograph is larger, and a zip's member of a kilobyte may unpack to gigabytes."""
+MOST_FILES = 2**20
+"""Names in an album: a link may lead to a whole disk."""
+PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)
+"""How a zip's members may be packed: unlike these, LZMA and Zstandard ask for as much memory as the member says."""
+DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, ValueError, LookupError, OverflowError)
+"""What Python's zipfile raises on damaged zips."""
 
 
 def is_album(path: Path) -> bool:
@@ -28,71 +48,126 @@ def is_album(path: Path) -> bool:
 def album_files(path: Path) -> Iterator[Mapping[str, Reader]]:
     """The files at `path` by name, sorted; readable while the context is open.
 
-    Hidden files, `__MACOSX` and a zip's absolute or climbing paths are not among them.
-    Raises AlbumError where `path` is neither a folder nor a zip.
+    Hidden files and folders, `__MACOSX` and a zip's absolute or climbing paths are not among them. Raises AlbumError
+    where `path` is neither a folder nor a zip, or holds more than `MOST_FILES`.
     """
     if not path.exists():
         raise AlbumError(f"no album at {path}: there is no such folder or zip file")
     if not is_album(path):
         raise AlbumError(f"{path} is neither a folder nor a zip file: give the folder that holds the photos")
+    budget = Budget(str(path), AlbumError, items=MOST_FILES)
     if path.is_dir():
-        yield _folder_files(path)
+        yield _sorted(_folder_files(path, budget))
         return
-    try:
-        archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
-        raise AlbumError(f"{path} is not a whole zip file ({error}): copy or download it again") from error
-    with archive:
-        yield _zip_files(archive)
+    with open_file(path, AlbumError) as file:
+        try:
+            archive = zipfile.ZipFile(file)
+        except (*DAMAGED, NotImplementedError) as error:
+            raise AlbumError(f"{path} is not a whole zip file ({error}): copy or download it again") from error
+        with archive:
+            yield _sorted(_zip_files(archive, budget))
 
 
 def relative_name(name: str) -> str | None:
-    r"""The name inside an album in normal form, or None for what an album never holds.
+    r"""A zip's name for a file in normal form, or None for what an album never holds.
 
-    >>> relative_name("./cats\\tom.png"), relative_name("../tom.png"), relative_name("__MACOSX/._tom.png")
-    ('cats/tom.png', None, None)
+    >>> relative_name("./cats\\tom.png"), relative_name("12:30.jpg"), relative_name("../tom.png")
+    ('cats/tom.png', '12:30.jpg', None)
+    >>> relative_name("C:\\tom.png"), relative_name("__MACOSX/._tom.png")
+    (None, None)
     """
-    # A name that is no text would stop the log later; escapes keep it readable.
-    plain = PurePosixPath(name.replace("\\", "/").encode("utf-8", "backslashreplace").decode())
-    alien = plain.is_absolute() or ":" in plain.parts[0] if plain.parts else True
-    if alien or any(part.startswith(".") or part == "__MACOSX" for part in plain.parts):
+    plain = PurePosixPath(_text(name.replace("\\", "/")))
+    if not plain.parts or PureWindowsPath(str(plain)).anchor or any(map(_is_hidden, plain.parts)):
         return None
     return str(plain)
 
 
-def _folder_files(folder: Path) -> dict[str, Reader]:
-    found = ((relative_name(file.relative_to(folder).as_posix()), file) for file in folder.rglob("*") if file.is_file())
-    return {name: partial(_read_file, file) for name, file in sorted(found, key=_by_name) if name is not None}
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"
 
 
-def _zip_files(archive: zipfile.ZipFile) -> dict[str, Reader]:
-    found = ((relative_name(member.filename), member) for member in archive.infolist() if not member.is_dir())
-    return {name: partial(_read_member, archive, one) for name, one in sorted(found, key=_by_name) if name is not None}
+def _text(name: str) -> str:
+    """A name that is no text would stop the log later; escapes keep it readable."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
-def _by_name(found: tuple[str | None, object]) -> str:
-    return found[0] or ""
+def _sorted(found: Iterable[tuple[str, Reader]]) -> dict[str, Reader]:
+    return dict(sorted(found, key=lambda each: each[0]))
 
 
-def _read_file(file: Path) -> bytes:
+def _folder_files(folder: Path, budget: Budget) -> Iterator[tuple[str, Reader]]:
+    """Folders that are links come last, so that what they lead to has its own name where it lies in the album too."""
+    seen = {_identity(above) for above in folder.resolve().parents}  # a link up there would hold the album itself
+    folders, links = [("", str(folder))], list[tuple[str, str]]()
+    while folders or links:
+        home, place = folders.pop() if folders else links.pop(0)
+        try:
+            if (identity := _identity(place)) in seen:
+                continue
+            seen.add(identity)
+            with os.scandir(place) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+        except OSError:
+            yield home.removesuffix("/") or ".", partial(_read_file, place)  # which tells the reason
+            continue
+        for entry in entries:
+            budget.spend()
+            name = home + _text(entry.name)
+            if _is_hidden(entry.name):
+                continue
+            if _is_folder(entry):
+                (links if entry.is_symlink() else folders).append((f"{name}/", entry.path))
+            else:
+                yield name, partial(_read_file, entry.path)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a folder, or leads to one."""
     try:
-        _check_size(file.stat().st_size)
-        return file.read_bytes()
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def _identity(place: str | Path) -> tuple[int, int]:
+    told = Path(place).stat()
+    return told.st_dev, told.st_ino
+
+
+def _zip_files(archive: zipfile.ZipFile, budget: Budget) -> Iterator[tuple[str, Reader]]:
+    for member in archive.infolist():
+        budget.spend()
+        name = None if member.filename.endswith("/") else relative_name(member.filename)
+        if name is not None:
+            yield name, partial(_read_member, archive, member)
+
+
+def _read_file(file: str, first: int | None = None) -> bytes:
+    try:
+        with open_file(Path(file), AlbumError) as stream:
+            _check_size(os.fstat(stream.fileno()).st_size)
+            return stream.read() if first is None else stream.read(first)
+    except AlbumError as error:
+        # The messages of others hold the absolute path.
+        raise error if file not in str(error) else AlbumError("no file, but a folder, a pipe or a device") from None
     except OSError as error:
-        # strerror alone: the full message holds the absolute path.
         raise AlbumError(f"cannot be read: {error.strerror}") from error
 
 
-def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, first: int | None = None) -> bytes:
+    if stat.S_ISLNK(member.external_attr >> 16):
+        raise AlbumError("a link, which is not followed in a zip: pack the file itself")
+    if member.compress_type not in PACKED:
+        raise AlbumError("packed in a way that is not read here: make an ordinary zip")
     _check_size(member.file_size)
     try:
         # The size in the directory may lie; one byte more than allowed is enough to know.
         with archive.open(member) as stream:
-            data = stream.read(LARGEST_FILE + 1)
-    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError) as error:
-        raise AlbumError(f"damaged inside the zip: {error}") from error
-    except RuntimeError as error:  # an encrypted member, or a compression that this Python lacks
+            data = stream.read(LARGEST_FILE + 1 if first is None else first)
+    except RuntimeError as error:  # an encrypted member
         raise AlbumError(f"cannot be unpacked: {error}") from error
+    except DAMAGED as error:
+        raise AlbumError(f"damaged inside the zip: {error}") from error
     _check_size(len(data))
     return data
 

@@ -32,6 +32,9 @@ photos 20 at least."""
 NEAR_CROP = 24
 """Bits of 128 in which their crops do, which a detector places anew each time: 17 at most there. It tells a burst from
 somebody who moved before a wall that did not."""
+ALIKE, COARSE = 0.985, 16
+"""Correlation of what two crops show in so many cells a side, where the hashes of one frame alone cannot tell: 0.971 at
+most between the learned and the held-out photos of 14 procedural cats, 0.992 at least between a photo and its JPEG."""
 
 
 class Look(NamedTuple):
@@ -81,3 +84,26 @@ def duplicates(looks: Mapping[str, Look], worth: Mapping[str, float]) -> dict[st
 
 def _near(a: Look, b: Look) -> bool:
     return distance(a.whole, b.whole) <= NEAR_WHOLE and distance(a.crop, b.crop) <= NEAR_CROP
+
+
+def repeated(photos: Tensor, others: Tensor) -> dict[int, int]:
+    """Which of the photos [N, 3, R, R] are one of the others [M, 3, R, R] again, by their places: the same pixels, or
+    those recompressed, rescaled or exposed otherwise.
+    """
+    alike = _coarse(photos) @ _coarse(others).T
+    found = {}
+    for one, other in enumerate(alike.argmax(1).tolist()):
+        same = torch.equal(photos[one], others[other])
+        if same or (alike[one, other] >= ALIKE and _same_look(photos[one], others[other])):
+            found[one] = other
+    return found
+
+
+def _coarse(photos: Tensor) -> Tensor:
+    """What the photos show in a few cells, as unit vectors without their mean."""
+    cells = F.interpolate(photos, (COARSE, COARSE), mode="area").flatten(1)
+    return F.normalize(cells - cells.mean(1, keepdim=True), dim=1)
+
+
+def _same_look(a: Tensor, b: Tensor) -> bool:
+    return distance(perceptual_hash(a.cpu()), perceptual_hash(b.cpu())) <= NEAR_WHOLE

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from gpk.album import resize
 from gpk.errors import AlbumError, InputError
-from gpk_photos.album import PHOTOS
 from gpk_photos.contents import album_files, is_album
 from gpk_photos.decode import read_image
+from gpk_photos.kinds import PHOTOS
 
 
 def read_masks(path: Path, names: Sequence[str], *, side: int, fit: bool = False) -> Tensor:
@@ -29,6 +29,8 @@ def read_masks(path: Path, names: Sequence[str], *, side: int, fit: bool = False
     if not is_album(path):
         if not path.exists():
             raise InputError(f"no mask at {path}: there is no such picture, folder or zip")
+        if not path.is_file():
+            raise InputError(f"no mask at {path}: it is a pipe or a device. Give a picture, a folder or a zip")
         return _mask(read_image(path), str(path), side, fit=fit)[None]
     with album_files(path) as files:
         pictures = {name: read for name, read in files.items() if PurePosixPath(name).suffix.lower() in PHOTOS}

@@ -23,6 +23,8 @@ from typing import Literal
 
 from gpk.errors import InputError
 from gpk_checkpoints.atomic import write_atomically
+from gpk_checkpoints.budget import read_file
+from gpk_photos.table import LARGEST, Table, short
 
 SELECTION = "selection.csv"
 COLUMNS = ("file", "crop", "use", "decided by", "gpk says", "why")
@@ -30,7 +32,6 @@ COLUMNS = ("file", "crop", "use", "decided by", "gpk says", "why")
 WORDS = {"yes": True, "y": True, "true": True, "1": True, "no": False, "n": False, "false": False, "0": False}
 FORMULAS = ("=", "+", "-", "@", "'", "\t", "\r")
 """How a cell begins that a spreadsheet computes, and the apostrophe itself, so that nothing is read back as another."""
-DELIMITERS = ",;\t"
 
 Author = Literal["gpk", "you"]
 
@@ -80,20 +81,27 @@ def read_decisions(path: Path, names: Sequence[str]) -> tuple[dict[str, bool], l
     Raises InputError where the file is no such table, and, naming the line, where `use` is no decision or a photo is
     decided twice, differently.
     """
-    by_cell = {safe(name): name for name in names}
+    by_cell = {safe(name).strip(): name for name in names}
     decisions: dict[str, bool] = {}
     strangers: list[str] = []
-    for where, row in _rows(path, path.read_bytes()):
+    for where, row in _rows(path, _content(path)):
         cell = row["file"]
         name = by_cell.get(cell) or by_cell.get(safe(cell))  # a spreadsheet may have eaten the apostrophe
         use = _decision(row["use"], where)
         if name is None:
-            strangers.append(f"{where}: {cell!r} is not among the photos: the line is dropped")
+            strangers.append(f"{where}: {short(cell)!r} is not among the photos: the line is dropped")
             continue
         theirs = row["decided by"].lower() == "you" or use is not _decision(row["gpk says"], where)
         if use is not None and theirs and decisions.setdefault(name, use) is not use:
-            raise InputError(f"{where}: {cell} is decided twice, and differently: keep one of the lines")
+            raise InputError(f"{where}: {short(cell)} is decided twice, and differently: keep one of the lines")
     return decisions, strangers
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return read_file(path, LARGEST, InputError)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}: make it readable, or delete it") from error
 
 
 def used_crops(content: bytes, path: Path) -> tuple[dict[str, str], dict[str, str]]:
@@ -142,24 +150,17 @@ def _spelled(use: bool) -> str:
 def _decision(cell: str, where: str) -> bool | None:
     word = cell.lower()
     if word and word not in WORDS:
-        raise InputError(f"{where}: `use` is {cell!r}: write yes or no, or nothing to leave it to gpk")
+        raise InputError(f"{where}: `use` is {short(cell)!r}: write yes or no, or nothing to leave it to gpk")
     return WORDS[word] if word else None
 
 
 def _rows(path: Path, content: bytes) -> Iterator[tuple[str, dict[str, str]]]:
-    """Each line that is not empty, as cells by column without the spaces around them, after where it is."""
-    try:
-        lines = content.decode("utf-8-sig").splitlines()
-        delimiter = max(DELIMITERS, key=(lines[0] if lines else "").count)
-        table = csv.reader(lines, delimiter=delimiter)
-        heading = [cell.strip().lower() for cell in next(table, [])]
-        if missing := [name for name in COLUMNS if name not in heading]:
-            raise InputError(
-                f"{path} has no column {missing[0]!r}: put it back, or delete the file to have gpk write it anew"
-            )
-        for cells in table:
-            if any(cell.strip() for cell in cells):
-                named = dict.fromkeys(heading, "") | dict(zip(heading, map(str.strip, cells), strict=False))
-                yield f"{path}, line {table.line_num}", named
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} is no CSV file in UTF-8: {error}: save it as that") from error
+    """Each line that is not empty, as cells by column, after where it is."""
+    table = Table(path, content)
+    heading = [column.lower() for column in table.columns]
+    if missing := [name for name in COLUMNS if name not in heading]:
+        raise InputError(
+            f"{path} has no column {missing[0]!r}: put it back, or delete the file to have gpk write it anew"
+        )
+    for where, row in table.rows():
+        yield where, {column.lower(): cell for column, cell in row.items()}

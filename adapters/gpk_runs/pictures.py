@@ -9,6 +9,7 @@ Shapes: H height, W width.
 from __future__ import annotations
 
 import io
+import re
 from collections import Counter
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -33,6 +34,8 @@ XMP = f"""\
 """The packet."""
 COMMENT = f"Created using generative AI (IPTC trainedAlgorithmicMedia) by gpk {version('gpk')}"
 """The same in a sentence, for files that take no XMP."""
+BY_GPK = re.compile(rb"""CreatorTool(=["']|>)gpk |by gpk """)
+"""What tells gpk's mark from that of another program, which may have written it anew."""
 EXACT = 128
 """The widest picture that is kept exactly, in pixels."""
 
@@ -67,6 +70,11 @@ def write_small(path: Path, picture: Tensor, *, synthetic: bool, side: int = 512
     exact = image.width <= EXACT
     image.save(file, format="WEBP", lossless=exact, quality=75 if exact else 90, xmp=XMP.encode() if synthetic else b"")
     write_atomically(path, [file.getvalue()])
+
+
+def made_by_gpk(content: bytes) -> bool:
+    """Whether the bytes of a picture's file say that gpk made it; other programs' generated pictures may be photos."""
+    return b"trainedAlgorithmicMedia" in content and BY_GPK.search(content) is not None
 
 
 def stems(names: Sequence[str]) -> list[str]:

@@ -15,7 +15,8 @@ from gpk.errors import ExtraError, InputError, RunError, WeightsError
 from gpk.plugin import JudgeCard
 from gpk.registry import Registry
 from gpk_cli.choice import CHOSEN
-from gpk_cli.context import find_device, make_context, open_album
+from gpk_cli.context import find_device, make_context
+from gpk_cli.held_out import open_held_out
 from gpk_cli.options import settings_command
 from gpk_cli.output import AsJson, say
 from gpk_cli.progress import progress
@@ -192,8 +193,8 @@ def _subject(
     settings = source.settings or dataclasses.replace(preset("fast"), recipe=persona.recipe)
     unseen: Album | None = None
     if source.held_out is not None:
-        unseen = open_album(registry, source.held_out, backend, side=context.generator.resolution)
-        unseen = unseen.to(context.album.photos.device)
+        side = context.generator.resolution
+        unseen, _ = open_held_out(registry, source.held_out, backend, context.album, side=side)
     subject = Subject(name, context, inverted.to(context.album.photos.device), settings, unseen)
     require(subject, evaluation)
     if "editing" in evaluation.protocols and not can_edit(subject):

@@ -12,10 +12,11 @@ import typer
 from gpk.errors import InputError, RunError
 from gpk.plugin import Backend, Card
 from gpk.registry import Registry
-from gpk.validation import file_name
 from gpk_cli.choice import Choice, choose
-from gpk_cli.context import Precision, find_device, introduce, make_context, open_album
+from gpk_cli.context import Precision, find_device, introduce, make_context
+from gpk_cli.held_out import open_held_out
 from gpk_cli.output import AsJson, say
+from gpk_cli.places import default_out
 from gpk_cli.progress import progress
 from gpk_cli.summary import show_outcome, show_plan
 
@@ -37,7 +38,9 @@ def personalize(
     backend: Annotated[str | None, typer.Option(help="Family of generators: see `gpk backends`.")] = None,
     card: Annotated[str | None, typer.Option(help="Checkpoint of the backend; its first by default.")] = None,
     weights: Annotated[Path | None, typer.Option(help="Safetensors in the official state-dict layout.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Run folder [default: runs/ALBUM-BACKEND].")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Run folder [default: runs/ALBUM-BACKEND, never inside ALBUM].")
+    ] = None,
     anchors: Annotated[
         Path | None,
         typer.Option(help="Codes that another tool found, instead of inversion: a file, or a folder with one a photo."),
@@ -98,7 +101,7 @@ def job(
 
     A raw album is prepared first, unless `no_prepare` says that it is to be refused.
     """
-    run = out or Path("runs") / f"{album.resolve().stem}-{file_name(chosen.backend.name)}"
+    run = out or default_out("runs", album, chosen.backend.name)
     anchors, weights, device = options["anchors"], options["weights"], options["device"]
     if not options["no_prepare"]:
         album = _prepared(
@@ -199,9 +202,9 @@ def run_job(
     changing_sites(context.generator, settings.recipe)  # an impossible recipe must not leave a folder behind
     others = None
     if held_out is not None:
-        others = open_album(registry, held_out, backend, side=context.generator.resolution).to(
-            context.album.photos.device
-        )
+        side = context.generator.resolution
+        others, rows = open_held_out(registry, held_out, backend, context.album, side=side)
+        masks = {part: mask[rows] if part == "held-out" else mask for part, mask in (masks or {}).items()}
     given = None if anchors is None else given_anchors(context, anchors)
     facts = {**describe(context, settings, given), "distance": distance or backend.distance, "precision": precision}
     with progress() as show, Run.open(out, facts, show=show, device=context.album.photos.device) as run:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gpk.registry import Registry
-from gpk.validation import file_name
 from gpk_cli.context import find_card
 from gpk_cli.output import AsJson, printable, say, show
+from gpk_cli.places import default_out
 from gpk_cli.preparing import prepare_album
 
 if TYPE_CHECKING:
@@ -27,7 +27,9 @@ def prepare(
     ctx: typer.Context,
     folder: Annotated[Path, typer.Argument(help="Folder or zip of photos, as a phone or a camera left them.")],
     backend: Annotated[str, typer.Option(help="Family of generators: see `gpk backends`.")],
-    out: Annotated[Path | None, typer.Option(help="The album [default: albums/FOLDER-BACKEND].")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The album [default: albums/FOLDER-BACKEND, never inside FOLDER].")
+    ] = None,
     card: Annotated[str | None, typer.Option(help="Checkpoint of the backend; its first by default.")] = None,
     weights: Annotated[Path | None, typer.Option(help="The generator's weights, if not those of gpk's cache.")] = None,
     crop: Annotated[
@@ -61,7 +63,7 @@ def prepare(
         family,
         find_card(family, card, weights),
         folder,
-        out or Path("albums") / f"{folder.resolve().stem}-{file_name(backend)}",
+        out or default_out("albums", folder, backend),
         weights=weights,
         crop=crop,
         detector=detector,

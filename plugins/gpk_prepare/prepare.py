@@ -25,8 +25,9 @@ from gpk.context import Context
 from gpk.errors import AlbumError, GpkError
 from gpk.logger import Logger
 from gpk_photos import write_labels
-from gpk_photos.album import photo_names
+from gpk_photos.album import photos_among
 from gpk_photos.contents import Reader, album_files
+from gpk_photos.kinds import SHEET
 from gpk_photos.reading import Find
 from gpk_photos.selection import SELECTION, Choice, read_decisions, write_selection
 from gpk_prepare.intake import take_in
@@ -39,7 +40,6 @@ from gpk_prepare.strangers import random_subjects
 from gpk_runs.interrupt import stopped_at_once
 
 SAVE_EVERY = 20.0  # seconds
-SHEET = "contact-sheet.png"
 
 
 @dataclass(frozen=True)
@@ -58,11 +58,13 @@ class Instruments:
 
 @dataclass(frozen=True)
 class Prepared:
-    """An album: its folder, the lines of its selection, and sentences on what was odd in the user's own."""
+    """An album: its folder, the lines of its selection, and sentences on what was odd in the user's own, or
+    is no photo.
+    """
 
     directory: Path
     choices: Sequence[Choice]
-    notes: Sequence[str]
+    notes: list[str]
 
     @property
     def used(self) -> list[Choice]:
@@ -86,12 +88,15 @@ def prepare(source: Path, out: Path, settings: Preparation, eyes: Instruments, l
             save(False)
 
         try:
-            photos = {name: files[name] for name in photo_names(source)}
-            return _prepared(photos, state, out, settings, eyes, logger, tick)
+            found = photos_among(files, source)
+            prepared = _prepared(found.photos, state, out, settings, eyes, logger, tick)
         except KeyboardInterrupt:
             save(True)
             told = f"the work so far is saved in {out}; the same command goes on from there"
             raise KeyboardInterrupt(told) from None
+        if others := found.others():
+            prepared.notes.append(f"Passed over in {source}: {others}")
+        return prepared
 
 
 def _prepared(

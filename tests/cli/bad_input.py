@@ -343,6 +343,8 @@ DEFLATED = "a zip whose photo unpacks from 300 kB to 300 MB"
 ALBUMS = [
     Case("an album that is not there", "no album at none", commands=personalize("", "none")),
     Case("no album", "which album?", commands=(f"personalize {SHORT}",)),
+    Case("a device as the album", "how to open /dev/null", commands=personalize("", "/dev/null")),
+    Case("the folder of a run as the album", "Passed over: 1 run's folder", commands=personalize("", "run")),
     Case("an empty folder", "no photos in empty", lambda f: (f / "empty").mkdir(), personalize("", "empty")),
     Case("a text file as the album", "a folder or a zip", put("a.txt", "hello"), personalize("", "a.txt")),
     Case("a text file called `.zip`", "not a whole zip", put("a.zip", "hello"), personalize("", "a.zip"), BRACKET),
@@ -380,6 +382,11 @@ ALBUMS = [
     Case("a label with a focal length of zero", "focal length", label(lambda n: [*n[:16], 0.0, *n[17:]])),
     Case("a label with the intrinsics in pixels", "divide them", label(lambda n: [*n[:16], 2000.0, *n[17:]])),
     Case("`--held-out` photos that are not there", "no album at none", commands=personalize("--held-out none")),
+    Case(
+        "`--held-out` photos that are learned from",
+        "every held-out photo in album is learned from",
+        commands=personalize("--held-out album"),
+    ),
 ]
 
 OPTIONS = [
@@ -1054,6 +1061,14 @@ RAW = [
     boxed("a box without its last number", f"{FIRST},0,0,9", "line 2: bottom is"),
     boxed("a box with a NaN for its roll", f"{FIRST},0,0,9,9,nan", "line 2: roll is 'nan'"),
     boxed("a box from right to left", f"{FIRST},9,0,0,9,", "line 2: the box is empty"),
+    boxed("a box with a comma in the photo's name", "tom, tim.png,0,0,9,9,0", "line 2 has 7 cells"),
+    boxed("boxes with a zero byte", b"file,left\0", "it has a zero byte"),
+    Case(
+        "a named pipe of boxes",
+        "is no file, but a folder, a pipe or a device",
+        lambda f: os.mkfifo(f / "box.csv"),
+        preparing("--crop box.csv"),
+    ),
     boxed("two boxes of one photo", f"{FIRST},0,0,9,9,\n{FIRST},0,0,8,8,", "line 3"),
     Case("`--pick third`", "not 'third'", commands=preparing("--pick third")),
     Case("`--pick 0`", "not '0'", commands=preparing("--pick 0")),
@@ -1084,7 +1099,7 @@ RAW = [
     ),
     Case(
         "a binary file as `selection.csv`",
-        "is no CSV file in UTF-8",
+        "as a CSV file in UTF-8",
         put("prepared/selection.csv", b"\xff\xfe\x00"),
         AGAIN + LEARN,
         r"(?<=UTF-8: ).*(?=: save)",

@@ -24,8 +24,9 @@ from gpk.errors import InputError
 from gpk.generator import LatentSpace
 from gpk.latents import anchors_as_ws
 from gpk.plugin import Backend
-from gpk_photos.album import FOREIGN_PHOTOS, PHOTOS
+from gpk_photos.album import OTHERS
 from gpk_photos.contents import album_files
+from gpk_photos.labels import LABEL_FILE
 from gpk_tasks.codes import codes_in
 
 SUFFIXES = (".npy", ".npz", ".pt", ".pth", ".safetensors")
@@ -61,7 +62,7 @@ def given_anchors(context: Context, source: Path) -> Given:
         codes = gathered(context.backend, latent, files)
     else:
         codes, unused = codes_in(context.backend, latent, source, many=True), ()
-        left_out = [name for name, _ in album.left_out if PurePosixPath(name).suffix.lower() in PHOTOS | FOREIGN_PHOTOS]
+        left_out = [name for name, _ in album.left_out if PurePosixPath(name).name not in (OTHERS, LABEL_FILE)]
         if left_out or len(codes) != len(album):
             without = f" and {len(left_out)} left out ({listed(left_out)})" if left_out else ""
             raise InputError(

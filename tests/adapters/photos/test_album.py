@@ -78,8 +78,8 @@ def test_hidden_files_and_other_files_are_passed_over(where: Path) -> None:
         "png": photo(3),
     }
     album = open_album(album_at(where, {"a.png": photo(0)} | noise), side=32, cameras=False)
-    assert album.names == ("a.png",)
-    assert album.left_out == ()
+    assert album.names == ("a.png", "png")
+    assert album.left_out == (("other files", "1 film (.mp4), 1 text (.txt)"),)
 
 
 def test_every_bad_photo_is_left_out_by_name(where: Path) -> None:
@@ -102,7 +102,7 @@ def test_every_bad_photo_is_left_out_by_name(where: Path) -> None:
         "b/copy.png": "a duplicate: the same picture as a.png",
         "empty.png": "an empty file",
         "phone.HEIC": "unreadable: HEIC, but damaged or cut off",
-        "raw.NEF": ".nef is not read here: convert it to PNG or JPEG",
+        "other files": "1 raw to convert to PNG or JPEG (.nef)",
         "small.png": "too small: 15x40, and a side of 32 wants at least 16",
         "text.jpg": "unreadable: the content is no PNG, JPEG, WebP, BMP, TIFF, GIF or HEIC",
     }

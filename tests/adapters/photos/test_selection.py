@@ -62,7 +62,7 @@ def test_bad_edits_are_answered_by_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="has no column 'crop': put it back, or delete the file"):
         read_decisions(path, ["a"])
     path.write_bytes(b"file,crop\xff")
-    with pytest.raises(InputError, match="is no CSV file in UTF-8"):
+    with pytest.raises(InputError, match="as a CSV file in UTF-8: invalid start byte"):
         read_decisions(path, ["a"])
     path.write_text(f"{head}gone,x,yes,gpk,yes,\n")
     assert read_decisions(path, ["a"]) == ({}, [f"{path}, line 2: 'gone' is not among the photos: the line is dropped"])
