@@ -37,6 +37,10 @@ def view(
         "127.0.0.1"
     ),
     port: Annotated[int, typer.Option(help="Port to serve at.")] = 8080,
+    origin: Annotated[
+        list[str] | None,
+        typer.Option(help="Another address by which browsers reach it, such as a proxy's; may be given again."),
+    ] = None,
     show: Annotated[bool, typer.Option("--open/--no-open", help="Open the browser.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
 ) -> None:
@@ -58,14 +62,17 @@ def view(
     directions = [read_direction(file) for file in direction or ()]
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file, and pictures need a folder: give another --out")
-    check_place(host, port)
+    check_place(host, port)  # and that viser is there, which the door needs
+    from gpk_view.door import checked_origin
+
+    origins = [checked_origin(one) for one in origin or ()]
     context = make_context(
         registry, family, checkpoint, None, weights=weights, device=device, logger=NullLogger(), compares=False
     )
     stage = Stage(context, personas)
     for one in directions:
         stage.add_direction(one)
-    with serving(stage, host=host, port=port, folder=out, tell=say) as (url, render_thread):
+    with serving(stage, host=host, port=port, folder=out, tell=say, origins=origins) as (url, render_thread):
         if host not in LOCAL:
             say(f"Warning: whoever reaches port {port} of this machine sees and steers the viewer; nothing asks who.")
         say(f"{', '.join(personas) or family.name}: {url} (Ctrl-C ends)")

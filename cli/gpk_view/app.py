@@ -1,8 +1,8 @@
 """The viewer's server: a page on this machine, a panel for every browser that opens it.
 
 Whoever reaches the port sees and steers the viewer; so it is this machine's alone unless another host is asked for, and
-pages of other sites, which a browser would let connect to this machine too, are turned away by their origin. viser can
-publish a server on the internet at any browser's wish: that is taken out.
+the door turns away pages of other sites, which a browser would let connect to this machine too. What fails unforeseen
+costs the browser that asked for it: the person is told, stderr has a line, and the others go on.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import contextlib
 import errno
 import os
 import socket
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from gpk.errors import ExtraError, GpkError, InputError
+from gpk.errors import ExtraError, GpkError, InputError, text_of
 from gpk_view.browser_camera import home_distance
 from gpk_view.camera import field_of_view
 from gpk_view.edits import Edit, known_edits, learn_edits
@@ -27,13 +27,15 @@ from gpk_view.scene import Stage
 if TYPE_CHECKING:
     import viser
 
+    from gpk_view.door import Failed
+
 LOCAL = ("127.0.0.1", "localhost", "::1")
 """Hosts that are this machine alone."""
 TRIED = 100
 """Ports after one in use among which a free one is looked for."""
 BLUE = (47, 93, 140)
-FOREIGN = 1008
-"""WebSocket's code for a connection that is against the rules (RFC 6455, section 7.4.1)."""
+MOST_TOLD = 100
+"""Different errors that are told on stderr; each is told once."""
 
 
 def check_place(host: str, port: int) -> None:
@@ -61,10 +63,12 @@ class Viewer:
         stage: Stage,
         render_thread: RenderThread,
         folder: Path,
+        *,
         tell: Callable[[str], None],
+        failed: Failed,
     ) -> None:
         self._server, self._stage, self._render_thread = server, stage, render_thread
-        self._folder, self._tell = folder, tell
+        self._folder, self._tell, self._failed = folder, tell, failed
         self._panels: dict[int, Panel] = {}
         self._edits = known_edits(stage)
         self._learning = False
@@ -72,16 +76,9 @@ class Viewer:
         server.on_client_disconnect(self._part)
 
     async def _welcome(self, client: viser.ClientHandle) -> None:
-        connection = self._server._websock_server._live_connections.get(client.client_id)
-        if connection is None:
-            return
-        headers = connection.request.headers if connection.request else {}
-        if not is_own(headers.get("Origin"), headers.get("Host", ""), local=self._server.get_host() in LOCAL):
-            await connection.close(FOREIGN, "a page of another site")
-            return
         self._panels[client.client_id] = Panel(
             client, self._stage, self._render_thread, edits=self._edits, learn=self._learn, folder=self._folder,
-            tell=self._tell,
+            tell=self._tell, failed=self._failed,
         )  # fmt: skip
 
     async def _part(self, client: viser.ClientHandle) -> None:
@@ -104,9 +101,13 @@ class Viewer:
 
         try:
             left_out = learn_edits(self._stage, progress)
-        except GpkError as error:
+        except InterruptedError:  # the viewer ends
+            raise
+        except Exception as error:
             on_loop(self._told_share, 1.0)
-            on_loop(self._say, "Nothing learned", str(error))
+            on_loop(self._say, "Nothing learned", text_of(error))
+            if not isinstance(error, GpkError):
+                self._failed(error)
             return
         if left_out:
             on_loop(self._say, "Left out", f"The generator's codes do not vary {', '.join(left_out)}.")
@@ -128,49 +129,60 @@ class Viewer:
 
 @contextlib.contextmanager
 def serving(
-    stage: Stage, *, host: str, port: int, folder: Path, tell: Callable[[str], None]
+    stage: Stage,
+    *,
+    host: str,
+    port: int,
+    folder: Path,
+    tell: Callable[[str], None],
+    origins: Collection[str] = (),
 ) -> Iterator[tuple[str, RenderThread]]:
     """Serves the stage inside the block: gives the page's address, and the render thread to wait for.
 
-    Saved pictures go to `folder`, and `tell` is told of each. Raises as `check_place` does.
+    Saved pictures go to `folder`, and `tell` is told of each, and of errors. `origins` are other addresses by which
+    browsers reach it. Raises as `check_place` and `checked_origin` do.
     """
     check_place(host, port)
     viser = _viser()
+    from gpk_view.door import Door, checked_origin, guarding
+
+    failed = _telling(tell)
+    door = Door(host, frozenset(map(checked_origin, origins)))
     with contextlib.ExitStack() as held:
         # viser prints a banner, and words of its own at the end: stdout is for data.
         silence = held.enter_context(Path(os.devnull).open("w"))
         held.enter_context(contextlib.redirect_stdout(silence))
-        server = viser.ViserServer(host, port, label="gpk view", verbose=False)
+        # A browser may leave while its picture is drawn.
+        held.enter_context(warnings.catch_warnings())
+        warnings.filterwarnings("ignore", "Queued a .* on a closed connection", UserWarning)
+        with guarding(door, failed):
+            server = viser.ViserServer(host, port, label="gpk view", verbose=False)
         held.callback(server.stop)
+        server.get_event_loop().set_exception_handler(
+            lambda loop, said: failed(said.get("exception") or RuntimeError(said["message"]))
+        )
         render_thread = held.enter_context(
             RenderThread()
         )  # ends before the server does, whose connections it writes to
-        _keep_private(server)
         _furnish(server, stage)
-        Viewer(server, stage, render_thread, folder, tell)
+        Viewer(server, stage, render_thread, folder, tell=tell, failed=failed)
         shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
         yield f"http://{shown}:{server.get_port()}", render_thread
     stage.wear(None)
 
 
-def is_own(origin: str | None, host: str, *, local: bool) -> bool:
-    """Whether a page of that `origin` is this server's own, which the browser reached as `host`; programs that are no
-    browsers state no origin.
+def _telling(tell: Callable[[str], None]) -> Failed:
+    """Tells of errors, in a line each, and of the same once: a mouse asks for many pictures."""
+    told: set[str] = set()
 
-    >>> is_own("http://localhost:8080", "localhost:8080", local=True), is_own("http://evil.org", "x", local=True)
-    (True, False)
-    """
-    if local and urlsplit(f"//{host}").hostname not in LOCAL:  # a name that was made to lead here
-        return False
-    return origin is None or urlsplit(origin).netloc == host
+    def failed(error: BaseException) -> None:
+        first = text_of(error).partition("\n")[0][:300]
+        line = f"The viewer goes on after an error: {type(error).__name__}: {first}"
+        if line not in told and len(told) < MOST_TOLD:
+            told.add(line)
+            tell(line)
 
-
-def _keep_private(server: viser.ViserServer) -> None:
-    """Takes out what would publish the server on the internet."""
-    from viser import _messages
-
-    for wish in (_messages.ShareUrlRequest, _messages.ShareUrlDisconnect):
-        server._websock_server.unregister_handler(wish)
+    return failed
 
 
 def _furnish(server: viser.ViserServer, stage: Stage) -> None:

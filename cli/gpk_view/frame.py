@@ -21,6 +21,8 @@ UNCOVERED = 0.4
 """Of an upright window's height, what viser's panel leaves free on a phone."""
 MOST = 720
 """Pixels of a picture's side beyond which it is left to the browser to enlarge it, unless the generator makes more."""
+LONGEST = 8192
+"""Pixels of a frame's longer side; a window that is wider still, or higher, has its frame enlarged."""
 
 
 def frame(pictures: Tensor, width: int, height: int, *, zoom: float = 1.0) -> Tensor:
@@ -31,7 +33,7 @@ def frame(pictures: Tensor, width: int, height: int, *, zoom: float = 1.0) -> Te
     margin = MARGIN * min(width, height)
     room = height if width >= height else UNCOVERED * height
     side = max(1, min((width - margin * (count + 1)) / count, room - 2 * margin))
-    scale = min(1.0, max(MOST, pictures.shape[-1]) / side)
+    scale = min(1.0, max(MOST, pictures.shape[-1]) / side, LONGEST / max(width, height))
     pixels = max(1, round(side * scale))
     wide, high, gap = round(width * scale), round(height * scale), round(margin * scale)
     wide, high = max(wide, count * pixels), max(high, pixels)

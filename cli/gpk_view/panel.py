@@ -5,14 +5,16 @@ Shapes: R image side.
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from gpk.errors import GpkError
+from gpk.errors import GpkError, RunError, text_of
 from gpk.hull import LatentHull
 from gpk_runs.pictures import write_picture
 from gpk_runs.sheet import write_sheet
@@ -25,6 +27,8 @@ from gpk_view.sections import Edits, Hull, Own, Section, Turn, Who, press
 
 if TYPE_CHECKING:
     import viser
+
+    from gpk_view.door import Failed
 
 QUALITY = 90
 """Of the JPEGs on the way to the browser."""
@@ -45,9 +49,10 @@ class Panel:
         learn: Callable[[], None],
         folder: Path,
         tell: Callable[[str], None],
+        failed: Failed,
     ) -> None:
         self._client, self._stage, self._render_thread = client, stage, render_thread
-        self._folder, self._tell = folder, tell
+        self._folder, self._tell, self._failed = folder, tell, failed
         self._asked: object = None
         self._gone = False
         self._persona = next(iter(stage.personas), None)
@@ -129,8 +134,10 @@ class Panel:
                 return
             try:
                 work()
-            except GpkError as error:
-                self.say("That did not work", str(error))
+            except Exception as error:  # whatever it is, it costs who asked for it alone
+                self.say("That did not work", text_of(error))
+                if not isinstance(error, GpkError):
+                    self._failed(error)
 
         return job
 
@@ -145,8 +152,8 @@ class Panel:
 
     def _save(self, look: Look) -> None:
         name = (look.persona or self._stage.context.backend.name).replace("/", "-")
-        file = free_name(self._folder, name)
-        write_pictures(file, self._stage.pictures(look))
+        with new_file(self._folder, name) as file:
+            write_pictures(file, self._stage.pictures(look))
         self._tell(f"Saved {file}")
         self.say("Saved", str(file))
 
@@ -157,12 +164,30 @@ class Panel:
             self._client.send_file_download(file.name, file.read_bytes(), save_immediately=True)
 
 
-def free_name(folder: Path, name: str) -> Path:
-    """The first of `name`-001.png, `name`-002.png, … that is not there."""
-    number = 1
-    while (file := folder / f"{name}-{number:03}.png").exists():
-        number += 1
-    return file
+@contextlib.contextmanager
+def new_file(folder: Path, name: str) -> Iterator[Path]:
+    """The first of `name`-001.png, `name`-002.png, … that is not there, to be written in the block: it is made at once,
+    empty, so that nobody else takes the name. Raises RunError where that is impossible.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = next(file for number in count(1) if _made(file := folder / f"{name}-{number:03}.png"))
+    except OSError as error:
+        raise RunError(f"cannot write to {folder}: {error.strerror or error}: give another --out") from error
+    try:
+        yield file
+    except BaseException:
+        file.unlink(missing_ok=True)
+        raise
+
+
+def _made(file: Path) -> bool:
+    """Whether the file was not there, and now is."""
+    try:
+        file.open("x").close()
+    except FileExistsError:
+        return False
+    return True
 
 
 def write_pictures(file: Path, pictures: Tensor) -> None:

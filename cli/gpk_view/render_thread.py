@@ -1,7 +1,8 @@
 """The one thread that works with the generator, for every browser: the newest wish of each, in turn.
 
 Nobody's wishes queue up: a new one takes the place, and the turn, of the one that still waits. Long work lets the
-others through now and then (`let_through`). What fails there unforeseen ends the viewer: `wait` raises it.
+others through now and then (`let_through`). Jobs tell of their errors themselves; one
+that does not ends the viewer: `wait` raises it.
 """
 
 from __future__ import annotations

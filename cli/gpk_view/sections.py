@@ -23,6 +23,8 @@ AT_ONCE, FIRST = 6, 8
 """Anchors that have a slider, and edits that are shown before the others."""
 MOST_BETA, MOST_AMOUNT = 0.2, 3.0
 """Where the sliders end: of the hull's dilation, and of an edit in standard deviations."""
+LAST_SEED = 2**32 - 1
+"""The last that the panel counts to, before 0 again."""
 MIXED = "a mix"
 LAST = 1e9
 """In viser's order of things: after whatever is added later."""
@@ -43,9 +45,21 @@ def heed(handle: viser.GuiInputHandle[Any], action: Changed) -> None:
 
     async def update(event: viser.GuiEvent[Any]) -> None:
         if event.client is not None:
+            put_right(handle)
             action()
 
     handle.on_update(update)
+
+
+def put_right(handle: viser.GuiInputHandle[Any]) -> None:
+    """Has a slider, a number or a choice hold a value of its own, whatever a browser told: viser takes any."""
+    import viser
+
+    if isinstance(handle, viser.GuiDropdownHandle):
+        if handle.value not in handle.options:
+            handle.value = handle.options[0]
+    elif isinstance(handle, viser.GuiSliderHandle | viser.GuiNumberHandle):
+        handle.value = max(handle.min, min(handle.max, handle.value))
 
 
 def press(button: viser.GuiButtonHandle, action: Changed) -> None:
@@ -204,7 +218,9 @@ class Own:
     def __init__(self, gui: viser.GuiApi, changed: Changed) -> None:
         self._changed = changed
         with gui.add_folder("Code"):
-            self._seed = gui.add_number("Seed", 0, min=0, step=1, hint="The same seed is the same picture.")
+            self._seed = gui.add_number(
+                "Seed", 0, min=0, max=LAST_SEED, step=1, hint="The same seed is the same picture."
+            )
             self._truncation = gui.add_slider(
                 "Truncation", 0.0, 1.0, 0.05, 0.7, hint="1 as drawn, towards 0 nearer to the generator's mean."
             )
@@ -218,7 +234,7 @@ class Own:
         return replace(look, seed=self._seed.value, truncation=self._truncation.value)
 
     def _next(self) -> None:
-        self._seed.value = self._seed.value + 1
+        self._seed.value = (self._seed.value + 1) % (LAST_SEED + 1)
         self._changed()
 
 

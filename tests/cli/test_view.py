@@ -92,6 +92,10 @@ def test_another_host_is_served_with_a_warning(gpk_process: Start) -> None:
         ),
         (("eg3d-minicat", "--out", "wide.safetensors"), "wide.safetensors is a file, and pictures need a folder"),
         (("eg3d-minicat", "--port", "70000"), "a port is a number from 1 to 65535, not 70000"),
+        (
+            ("eg3d-minicat", "--origin", "view.example.org"),
+            "an origin is like https://view.example.org, or with a port",
+        ),
         (("eg3d-minicat", "--host", "203.0.113.7"), "cannot serve at 203.0.113.7, port 8080: "),
     ],
 )

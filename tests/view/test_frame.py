@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gpk_view.frame import GROUND, MOST, UNCOVERED, frame
+from gpk_view.frame import GROUND, LONGEST, MOST, UNCOVERED, frame
 
 WHITE, BLACK = torch.ones(1, 3, 16, 16), -torch.ones(1, 3, 16, 16)
 WINDOWS = [(1280, 800), (800, 800), (390, 844), (2560, 1440), (300, 2000), (2000, 90)]
@@ -56,6 +56,13 @@ def test_zooming_shows_the_middle() -> None:
     picture = BLACK.clone()
     picture[..., 4:12, 4:12] = 1
     assert boxes(frame(picture, 400, 400, zoom=2.0), 255) == boxes(frame(WHITE, 400, 400), 255)
+
+
+@pytest.mark.parametrize("window", [(70_000, 100), (100, 70_000), (2**53, 1), (1, 2**53), (2**53, 2**53)])
+def test_a_window_of_far_too_much_has_a_frame_of_bounded_size(window: tuple[int, int]) -> None:
+    made = frame(torch.cat([BLACK, WHITE]), *window)
+    assert max(made.shape) <= LONGEST
+    assert made.numel() < 2**23
 
 
 @pytest.mark.parametrize("window", [(1, 1), (5, 3), (3, 500)])

@@ -11,21 +11,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec.msgpack
 import pytest
 import torch
 from PIL import Image
 from viser import _messages
 from viser._image_encoding import cv2_imencode_with_fallback
-from websockets.exceptions import ConnectionClosed
 
 from gpk.attach import is_attached
 from gpk.context import Context
-from gpk.errors import InputError
+from gpk.errors import InputError, RunError
+from gpk_runs.pictures import write_picture
 from gpk_view import edits
-from gpk_view.app import is_own, serving
+from gpk_view.app import serving
 from gpk_view.camera import Angles, angles_from, position_at
 from gpk_view.frame import frame
-from gpk_view.panel import QUALITY
+from gpk_view.panel import QUALITY, new_file
 from gpk_view.scene import Look, Stage
 
 Open = Callable[..., Any]
@@ -268,35 +269,6 @@ def test_without_a_subject_there_are_the_generators_own(
         one.close()
 
 
-def test_pages_of_other_sites_are_turned_away(stage: Stage, browser: Open, port: int, tmp_path: Path) -> None:
-    with serving(stage, host="127.0.0.1", port=port, folder=tmp_path, tell=print) as (url, _):
-        own = browser(url, origin=url)
-        own.look_from((3.0, 3.0, 3.0))
-        own.until(lambda: own.pictures)
-        own.close()
-        foreign = browser(url, origin="https://example.org")
-        foreign.look_from((3.0, 3.0, 3.0))
-        with pytest.raises(ConnectionClosed, match="1008"):
-            foreign.until(lambda: foreign.pictures)
-        assert foreign.labels() == []
-
-
-@pytest.mark.parametrize(
-    ("origin", "host", "local", "own"),
-    [
-        (None, "127.0.0.1:8080", True, True),
-        ("http://127.0.0.1:8080", "127.0.0.1:8080", True, True),
-        ("http://[::1]:8080", "[::1]:8080", True, True),
-        ("http://127.0.0.1:9999", "127.0.0.1:8080", True, False),
-        ("http://rebound.org:8080", "rebound.org:8080", True, False),
-        ("http://rebound.org:8080", "rebound.org:8080", False, True),
-        ("null", "127.0.0.1:8080", True, False),
-    ],
-)
-def test_a_page_is_known_by_its_origin(origin: str | None, host: str, local: bool, own: bool) -> None:
-    assert is_own(origin, host, local=local) is own
-
-
 def test_no_browser_can_have_it_published(served: Open, monkeypatch: pytest.MonkeyPatch, sees: Sees) -> None:
     import viser
 
@@ -318,19 +290,99 @@ def test_a_port_in_use_is_told_with_a_free_one(stage: Stage, port: int, tmp_path
         pass
 
 
-def test_what_fails_unforeseen_ends_the_viewer(
+def test_what_fails_unforeseen_costs_who_asked_and_is_told_once(
     stage: Stage, browser: Open, port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> None:
-        raise ZeroDivisionError
+    pictures, said = stage.pictures, []
 
-    monkeypatch.setattr(stage.context.generator, "looking_at", fail)
-    with serving(stage, host="127.0.0.1", port=port, folder=tmp_path, tell=print) as (url, render_thread):
+    def fail(look: Look) -> torch.Tensor:
+        if look.persona == "other":
+            raise ZeroDivisionError("by nothing\nat all")
+        return pictures(look)
+
+    monkeypatch.setattr(stage, "pictures", fail)
+    with serving(stage, host="127.0.0.1", port=port, folder=tmp_path, tell=said.append) as (url, _):
+        one, two = browser(url), browser(url)
+        for each in (one, two):
+            each.look_from((3.0, 3.0, 3.0))
+            each.until(lambda each=each: each.pictures)
+        one.set("Persona", "other")
+        one.until(lambda: one.told)
+        one.set("Pretrained", True)
+        one.until(lambda: len(one.told) == 2)
+        assert set(one.told) == {"That did not work: by nothing\nat all"}
+        for each in (one, two):
+            seen = len(each.pictures)
+            each.set("Persona", "cat")
+            each.set("Anchor", "1")
+            each.until(lambda each=each, seen=seen: len(each.pictures) > seen)
+            each.close()
+        assert two.told == []
+    assert said == ["The viewer goes on after an error: ZeroDivisionError: by nothing"]
+
+
+def test_what_fails_unforeseen_in_learning_is_told(
+    stage: Stage, browser: Open, port: int, tmp_path: Path, sees: Sees
+) -> None:
+    said: list[str] = []
+    known = replace(stage.context.backend, meaning=lambda z: {"size": z[:, 0] / 0, "ears": z[1, 2, 3]})
+    stage.context = replace(stage.context, backend=known)
+    with serving(stage, host="127.0.0.1", port=port, folder=tmp_path, tell=said.append) as (url, _):
         one = browser(url)
         one.look_from((3.0, 3.0, 3.0))
-        with pytest.raises(ZeroDivisionError):
-            render_thread.wait()
+        one.until(lambda: one.pictures)
+        one.press("Learn edits")
+        one.until(lambda: one.told)
+        one.set("Anchor", "1")
+        sees(one, Look("cat", mix=((1, 1.0),)))
         one.close()
+    assert one.told[0].startswith("Nothing learned: too many indices")
+    assert said[0].startswith("The viewer goes on after an error: IndexError: too many indices")
+
+
+def test_a_window_of_any_shape_costs_nobody_the_viewer(served: Open, sees: Sees) -> None:
+    one, two = served(), served()
+    for window in ((70_000, 100), (100, 2**50), (0, 0), (-5, 7), (2**50, 2**50)):
+        seen, one.window = len(one.pictures), window
+        one.look_from(one.position)
+        one.until(lambda seen=seen: len(one.pictures) > seen)
+    assert one.told == []
+    two.set("Anchor", "1")
+    sees(two, Look("cat", mix=((1, 1.0),)))
+
+
+def test_an_input_holds_its_own_values_whatever_a_browser_tells(served: Open, sees: Sees) -> None:
+    one = served()
+    for label, told, held in (
+        ("Persona", "nobody", "cat"), ("Anchor", "77", "0"), ("anchor 0", 5.0, 1.0), ("anchor 1", -1.0, 0.0),
+        ("Beta", 1e9, 0.2), ("Beta", -3.0, 0.0),
+    ):  # fmt: skip
+        one.set(label, told)
+        one.until(lambda label=label, held=held: one.part(label)["value"] == held)
+    one.set("Anchor", "1")
+    sees(one, Look("cat", mix=((1, 1.0),)))
+
+
+def test_what_is_no_message_is_not_heard(served: Open, sees: Sees) -> None:
+    one = served()
+    uuid = next(uuid for uuid, part in one._parts.items() if part["label"] == "Beta")
+    for odd in ("text", b"", b"\xc1", msgspec.msgpack.encode({"type": "GuiFormDirtyMessage", "uuid": uuid})):
+        one.send_raw(odd)
+    one.send(_messages.GuiUpdateMessage(uuid, {"update_cb": [1]}))
+    one.set("Anchor", "1")
+    sees(one, Look("cat", mix=((1, 1.0),)))
+
+
+def test_a_picture_is_not_saved_over_what_appears_meanwhile(tmp_path: Path) -> None:
+    with new_file(tmp_path, "cat") as first, new_file(tmp_path, "cat") as second:
+        assert [first.name, second.name] == ["cat-001.png", "cat-002.png"]
+    (tmp_path / "cat-003.png").symlink_to(tmp_path / "elsewhere")
+    with new_file(tmp_path, "cat") as fourth:
+        assert fourth.name == "cat-004.png"
+        fourth.unlink()
+    with pytest.raises(RunError, match="cannot write"), new_file(tmp_path, "cat") as fourth:
+        write_picture(fourth / "below", torch.zeros(3, 8, 8))
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["cat-001.png", "cat-002.png", "cat-003.png"]
 
 
 def test_random_numbers_of_torch_are_left_alone(stage: Stage) -> None:
