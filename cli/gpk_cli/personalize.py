@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from gpk_runs.run import Run
     from gpk_tasks.personalize.settings import Settings
 
+NOT_SQUARE = "has photos that are not square"
+
 
 def gpk_commands(app: typer.Typer) -> None:
     """Adds this module's command."""
@@ -103,7 +105,9 @@ def job(
     """
     run = out or default_out("runs", album, chosen.backend.name)
     anchors, weights, device = options["anchors"], options["weights"], options["device"]
-    if not options["no_prepare"]:
+    if options["no_prepare"]:
+        _require_square(album, chosen.backend)
+    else:
         album = _prepared(
             registry, chosen.backend, chosen.card, album, run, given=anchors, weights=weights, device=device
         )
@@ -123,6 +127,16 @@ def job(
         device=device,
     )
     return run, outcome
+
+
+def _require_square(album: Path, backend: Backend) -> None:
+    """Raises InputError for an album of a 2D generator that has photos to crop; of a 3D one opening it tells more."""
+    from gpk_photos.album import is_raw
+
+    if not backend.cameras and is_raw(album, cameras=False):
+        raise InputError(
+            f"{album} {NOT_SQUARE}, and --no-prepare refuses them: crop them, or leave it out, and they are prepared"
+        )
 
 
 def _prepared(
@@ -147,7 +161,7 @@ def _prepared(
     if not is_raw(album, cameras=backend.cameras):
         return album
     made = run.with_name(f"{run.name}-album")
-    lacking = "has no camera labels" if backend.cameras else "has photos that are not square"
+    lacking = "has no camera labels" if backend.cameras else NOT_SQUARE
     if given is not None:
         raise InputError(
             f"{album} {lacking}, and anchors are of pictures as their tool had them cut: give the album of those, or "

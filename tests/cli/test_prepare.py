@@ -192,6 +192,10 @@ def test_personalize_prepares_raw_photos_first_or_refuses(gpk: Gpk, raw: Path, t
     refused = gpk(*solid, "--out", str(tmp_path / "solid"))
     assert refused.returncode == 2
     assert "`gpk prepare FOLDER --backend NAME` cuts raw photos and estimates their poses" in refused.stderr
+    refused = gpk(*job, "--device", "cpu", "--no-prepare", "--out", str(tmp_path / "flat"))
+    assert refused.returncode == 2
+    assert "few has photos that are not square, and --no-prepare refuses them: crop them" in refused.stderr
+    assert not (tmp_path / "flat").exists()
 
 
 def test_without_weights_photos_are_cut_and_what_is_missing_is_said_first(gpk: Gpk, raw: Path, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from gpk.plugin import Backend, Card
 from gpk.seeding import seeded
 from gpk_eg3d.network import EG3D
 from gpk_photos import read_image
+from gpk_photos.contents import album_files
 from gpk_photos.crop import cropped
 from gpk_photos.decode import decode
 from gpk_photos.reading import Face, sha256_of, take
@@ -50,7 +51,8 @@ class Work:
     context: Context
 
     def __post_init__(self) -> None:
-        self.files = {file.name: file.read_bytes for file in sorted(self.raw.iterdir())}
+        with album_files(self.raw) as files:
+            self.files = files
         self.state = PreparationState(self.out)
 
     def faces(self, *, without: str = "") -> dict[str, Face]:
