@@ -47,13 +47,13 @@ def read_cards(path: Path) -> tuple[Card, ...]:
 
 
 def _card(path: Path, name: str, entry: object) -> Card:
-    where = f"{path}: card {name!r}"
+    where = f"{path}: card {brief(name, 80)!r}"
     if not isinstance(entry, Mapping):
         raise PluginError(f"{where} must be a mapping with {', '.join(_REQUIRED)}")
     values: dict[str, Any] = {}
     for key, value in entry.items():
         if key not in _KNOWN:
-            raise PluginError(f"{where}: {UnknownNameError('card key', str(key), _KNOWN)}")
+            raise PluginError(f"{where}: {UnknownNameError('card key', brief(str(key), 80), _KNOWN)}")
         expected = Mapping if key == "config" else str
         if not isinstance(value, expected):
             kind = "a mapping" if expected is Mapping else "text"

@@ -12,6 +12,7 @@ import warnings
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO
 
 import numpy as np
@@ -27,6 +28,8 @@ from gpk_checkpoints.pickled import MOST_SIDES
 
 MAGIC = b"\x93NUMPY"
 """How a .npy file begins."""
+DAMAGE = (ValueError, TypeError, OverflowError, EOFError, MemoryError, RecursionError, TokenError)
+"""What NumPy raises on a header that is none."""
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """How numpy packs a .npz file."""
 
@@ -70,7 +73,7 @@ def _array(file: IO[bytes], size: int, path: Path, kind: Kind, way: Way) -> Tens
     damaged = f"{what} that is cut short or damaged: copy or download it again"
     try:
         shape, fortran, dtype = _header(file)
-    except (ValueError, TypeError, OverflowError, EOFError, MemoryError, RecursionError) as error:
+    except DAMAGE as error:
         raise WeightsError(damaged) from error
     if len(shape) > MOST_SIDES or any(type(side) is not int or not 0 <= side < 1 << 63 for side in shape):
         raise WeightsError(damaged)
