@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from gpk.errors import WeightsError
+from gpk_checkpoints.budget import open_file
 from gpk_checkpoints.inert import read_pickle
 from gpk_checkpoints.pickled import Name, Storage, count
 
@@ -45,7 +46,7 @@ def read_archive(source: Path | bytes, where: str) -> object:
     """
     if isinstance(source, bytes):
         return _read(lambda: io.BytesIO(source), where)
-    return _read(lambda: source.open("rb"), where)
+    return _read(lambda: open_file(source), where)
 
 
 def _read(opened: Callable[[], IO[bytes]], where: str) -> object:

@@ -6,7 +6,6 @@ beside others. All are read as data: nothing in them is run, and none claims mem
 
 from __future__ import annotations
 
-import json
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,6 +17,7 @@ from torch import Tensor
 
 from gpk.errors import WeightsError
 from gpk_checkpoints.array_kinds import KINDS, Kind, Way, listed, loading, saving
+from gpk_checkpoints.budget import Budget, open_file, parse_json
 from gpk_checkpoints.files import read_safetensors
 from gpk_checkpoints.numpy_files import MAGIC, read_npy, read_npz
 from gpk_checkpoints.sniffed import container
@@ -65,7 +65,8 @@ def read_array(path: Path, *, wanted: str, own: str, names: Sequence[str] = NAME
     except OSError as error:
         raise WeightsError(f"cannot read {path}: {error.strerror or error}") from error
     except WeightsError as error:
-        raise WeightsError(f"{path} {error}. Wanted is {wanted}, as {FORMATS}") from error
+        told = str(error).removeprefix(f"{path} ")  # some begin with it, some are to follow it
+        raise WeightsError(f"{path} {told}. Wanted is {wanted}, as {FORMATS}") from error
     if not torch.isfinite(stored.values).all():
         raise stored.refused(" with numbers that are not finite (NaN or infinite): make it anew")
     return stored
@@ -73,7 +74,7 @@ def read_array(path: Path, *, wanted: str, own: str, names: Sequence[str] = NAME
 
 def _read(path: Path, own: str, names: Sequence[str]) -> Array:
     """The array; what its errors say is to follow the file's name."""
-    with path.open("rb") as file:
+    with open_file(path) as file:
         start = file.read(16)
     if start.startswith(MAGIC):
         return Array(path, "npy", (), read_npy(path))
@@ -104,15 +105,12 @@ def _is_torch(path: Path) -> bool:
 
 
 def _safetensors(path: Path, own: str, names: Sequence[str]) -> Array:
-    try:
-        tensors, metadata = read_safetensors(path)
-    except WeightsError as error:  # which begins with the file's name
-        raise WeightsError(str(error).removeprefix(f"{path} ")) from error
+    tensors, metadata = read_safetensors(path)
     header: Any = {}
     if "gpk" in metadata:
         try:
-            header = json.loads(metadata["gpk"])
-        except (ValueError, RecursionError) as error:
+            header = parse_json(metadata["gpk"], Budget(str(path)))
+        except ValueError as error:
             raise WeightsError("is a safetensors file whose header is damaged: copy it again") from error
         found = header.get("format") if isinstance(header, dict) else None
         if found != own:

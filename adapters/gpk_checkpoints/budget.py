@@ -14,8 +14,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from io import BufferedReader
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from gpk.errors import InputError, WeightsError
 
@@ -67,7 +68,17 @@ class Budget:
         return self.error(f"{self.where} holds {what}: it is damaged, or made to be refused. Get it anew")
 
 
-def open_file(path: Path, error: type[InputError] = WeightsError) -> IO[bytes]:
+def brief(text: str, most: int = 200) -> str:
+    r"""`text` of a file or of a library's error as part of a line: short, in one line.
+
+    >>> brief("no\n  number", most=6)
+    'no num…'
+    """
+    line = " ".join(text[: 2 * most].split())
+    return line if len(line) <= most else f"{line[:most]}…"
+
+
+def open_file(path: Path, error: type[InputError] = WeightsError) -> BufferedReader:
     """The file at `path` open for reading, which is a file: raises `error` for a folder, a pipe or a device, and
     OSError where the system forbids it.
     """

@@ -16,6 +16,7 @@ from urllib.error import HTTPError, URLError
 from filelock import FileLock
 
 from gpk.errors import ExtraError, RunError, WeightsError
+from gpk_checkpoints.budget import open_file
 from gpk_checkpoints.https import TROUBLE, opened, passes, reason
 from gpk_checkpoints.partial_download import Part
 
@@ -64,7 +65,7 @@ def download(
 def file_sha256(path: Path) -> str:
     """The SHA-256 of the file at `path`, in hexadecimal; raises WeightsError where it cannot be read."""
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise WeightsError(f"cannot read {path}: {error.strerror or error}") from error

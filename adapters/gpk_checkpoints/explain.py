@@ -13,6 +13,7 @@ from typing import Any
 from gpk.errors import InputError, WeightsError
 from gpk.plugin import Backend
 from gpk_checkpoints.assembly import assemble
+from gpk_checkpoints.budget import open_file
 from gpk_checkpoints.families import described
 from gpk_checkpoints.foreign import Checkpoint, apart, places_of, read_checkpoint
 from gpk_checkpoints.imports import adopted, differences
@@ -53,7 +54,7 @@ def explain(path: Path, backends: Sequence[Backend]) -> dict[str, Any]:
 
 
 def _format(file: Path) -> str:
-    with file.open("rb") as opened:
+    with open_file(file) as opened:
         start = opened.read(2)
     match container(file):
         case "torch":

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from gpk.errors import WeightsError
 from gpk_checkpoints.atomic import write_atomically
+from gpk_checkpoints.budget import brief
 from gpk_checkpoints.sniffed import container
 
 _DTYPES = {
@@ -32,7 +33,12 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """
     with _opened(path) as file:
         # Copied, not mapped: a mapped file that another process cuts short kills this one with a bus error.
-        tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 (not a dict)
+        try:
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 (not a dict)
+        except (SafetensorError, RuntimeError, LookupError, AttributeError, TypeError, ValueError) as error:
+            raise WeightsError(
+                f"{path} has a tensor that cannot be read ({brief(str(error))}): save its numbers as float32"
+            ) from error
         return tensors, dict(file.metadata() or {})
 
 
@@ -71,4 +77,6 @@ def _opened(path: Path) -> safe_open:
     except SafetensorError as error:
         if found != "safetensors":
             raise WeightsError(f"{path} is a pickle, and a safetensors file is needed here") from error
-        raise WeightsError(f"{path} is not a whole safetensors file: {error}: copy or download it again") from error
+        raise WeightsError(
+            f"{path} is not a whole safetensors file: {brief(str(error))}: copy or download it again"
+        ) from error

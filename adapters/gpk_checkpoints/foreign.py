@@ -22,6 +22,7 @@ from gpk.checkpoint import Stored
 from gpk.errors import WeightsError
 from gpk.plugin import Backend
 from gpk_checkpoints.archives import read_archive
+from gpk_checkpoints.budget import open_file
 from gpk_checkpoints.families import SHOWN, described
 from gpk_checkpoints.files import read_safetensors
 from gpk_checkpoints.inert import read_pickle, shown
@@ -87,7 +88,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         networks = networks_in(read_archive(file, str(file)), str(file))
     else:
         try:
-            with file.open("rb") as opened:
+            with open_file(file) as opened:
                 networks = networks_in(read_pickle(opened, file.stat().st_size, str(file)), str(file))
         except OSError as error:
             raise WeightsError(f"cannot read {file}: {error.strerror}") from error

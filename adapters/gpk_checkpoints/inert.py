@@ -235,15 +235,18 @@ class _Machine:
             target.order = ">" if state[1] == ">" else "<"
         elif isinstance(target, NumpyArray):
             filled(target, state)
-        elif isinstance(target, Record) and isinstance(slots := _attributes(state), dict):
-            self.budget.spend(len(slots))
-            target.state.update(slots)
+        elif isinstance(target, Record) and (parts := _attributes(state)) is not None:
+            for part in parts:
+                self.budget.spend(len(part))
+                target.state.update(part)
         elif type(target) not in (dict, Strided) or _attributes(state) is None:
             raise ValueError(f"it sets attributes of a {type(target).__name__}")
 
 
-def _attributes(state: object) -> dict[object, object] | None:
-    """The attributes in an object's state, which may come as a pair with those of its slots; None where it has none."""
-    if isinstance(state, tuple) and len(state) == 2 and all(part is None or type(part) is dict for part in state):
-        return {**(state[0] or {}), **(state[1] or {})}
-    return state if type(state) is dict else None
+def _attributes(state: object) -> list[dict[object, object]] | None:
+    """The attributes in an object's state, which may come as a pair with those of its slots; None where it has none.
+    Nothing is copied: a few bytes of a file may have it looked at again and again.
+    """
+    parts = state if isinstance(state, tuple) and len(state) == 2 else (state,)
+    told = [part for part in parts if type(part) is dict]
+    return told if all(part is None or type(part) is dict for part in parts) and (told or len(parts) == 2) else None

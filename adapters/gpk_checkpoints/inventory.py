@@ -7,7 +7,6 @@ A safetensors file is the header's length as 8 bytes little-endian, the header a
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 from gpk.errors import WeightsError
 from gpk.plugin import Backend, Card
+from gpk_checkpoints.budget import Budget, open_file, parse_json
 from gpk_checkpoints.cache import cache_folder, card_file
 
 FORMAT = "gpk-weights/"
@@ -41,7 +41,7 @@ def read_imported(path: Path) -> Imported:
     try:
         size = path.stat().st_size
         header = _header(path, size)
-        facts = json.loads(header["__metadata__"]["gpk"])
+        facts = parse_json(header["__metadata__"]["gpk"], Budget(str(path)))
         if not facts["format"].startswith(FORMAT):
             raise WeightsError(f"{path} has the format {facts['format']!r}, not {FORMAT}…")
         source = facts["source"]
@@ -67,11 +67,11 @@ def cached_files() -> Iterator[tuple[str, Path]]:
 
 
 def _header(path: Path, size: int) -> Any:  # noqa: ANN401 - JSON that nobody has checked
-    with path.open("rb") as file:
+    with open_file(path) as file:
         length = int.from_bytes(file.read(8), "little")
         if length > min(size, LARGEST_HEADER):
             raise ValueError("the header is longer than the file")
-        header = json.loads(file.read(length))
+        header = parse_json(file.read(length), Budget(str(path)))
     ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
     if 8 + length + max(ends, default=0) != size:
         raise ValueError("the file is cut short")

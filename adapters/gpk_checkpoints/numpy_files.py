@@ -12,6 +12,7 @@ import warnings
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO
 
 import numpy as np
@@ -22,9 +23,13 @@ from torch import Tensor
 from gpk.errors import WeightsError
 from gpk_checkpoints.archives import ZIP_TROUBLE
 from gpk_checkpoints.array_kinds import KINDS, Kind, Way, listed, loading, most_bytes, saving
+from gpk_checkpoints.budget import open_file
+from gpk_checkpoints.pickled import MOST_SIDES
 
 MAGIC = b"\x93NUMPY"
 """How a .npy file begins."""
+DAMAGE = (ValueError, TypeError, OverflowError, EOFError, MemoryError, RecursionError, TokenError)
+"""What NumPy raises on a header that is none."""
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """How numpy packs a .npz file."""
 
@@ -35,7 +40,7 @@ def read_npy(path: Path) -> Tensor:
     Raises WeightsError where it is cut short or damaged, or holds anything but floating-point numbers, and OSError
     where it cannot be read.
     """
-    with path.open("rb") as file:
+    with open_file(path) as file:
         size = file.seek(0, io.SEEK_END)
         file.seek(0)
         return _array(file, size, path, "npy", ())
@@ -55,7 +60,8 @@ def read_npz(path: Path, choose: Callable[[Sequence[Way]], str]) -> tuple[str, T
         if member.compress_type not in METHODS:
             raise WeightsError(f"{what} is packed as numpy never does it: save it with `np.savez`")
         try:
-            content = archive.read(member)
+            with archive.open(member) as stream:  # which unpacks no more than is asked for, whatever is there
+                content = stream.read(member.file_size)
         except (OSError, *ZIP_TROUBLE) as error:
             raise WeightsError(f"{what} is damaged: copy or download it again") from error
         return name, _array(io.BytesIO(content), len(content), path, "npz", (name,))
@@ -67,11 +73,13 @@ def _array(file: IO[bytes], size: int, path: Path, kind: Kind, way: Way) -> Tens
     damaged = f"{what} that is cut short or damaged: copy or download it again"
     try:
         shape, fortran, dtype = _header(file)
-    except (ValueError, TypeError, OverflowError, EOFError, MemoryError, RecursionError) as error:
+    except DAMAGE as error:
         raise WeightsError(damaged) from error
+    if len(shape) > MOST_SIDES or any(type(side) is not int or not 0 <= side < 1 << 63 for side in shape):
+        raise WeightsError(damaged)
     _require_numbers(dtype, f"{what} {list(shape)}", path, loading(path, kind, way))
     there, wanted = size - file.tell(), math.prod(shape) * dtype.itemsize
-    if any(side < 0 for side in shape) or wanted > there:
+    if wanted > there:
         raise WeightsError(damaged)
     if wanted < there:
         raise WeightsError(f"{what} {list(shape)} with {there - wanted:,} bytes behind the array: save that alone")

@@ -14,6 +14,7 @@ from typing import Any
 
 from gpk.errors import InputError, PersonaError, WeightsError
 from gpk.persona import FORMAT, Persona
+from gpk_checkpoints.budget import Budget, brief, parse_json
 from gpk_checkpoints.files import read_metadata, read_safetensors, write_safetensors
 
 SUFFIX = ".persona.safetensors"
@@ -43,7 +44,7 @@ def load_persona(path: Path | str) -> Persona:
     try:
         return Persona.from_tensors(header, tensors)
     except InputError as error:
-        raise PersonaError(f"{path}: {error}: copy or download it again") from error
+        raise PersonaError(f"{path}: {brief(str(error))}: copy or download it again") from error
 
 
 def read_header(path: Path) -> dict[str, Any]:
@@ -74,11 +75,13 @@ def _header(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
     if "gpk" not in metadata:
         raise PersonaError(f"{path} is no persona: a safetensors file without gpk's header")
     try:
-        header = json.loads(metadata["gpk"])
-    except (ValueError, RecursionError) as error:
-        raise PersonaError(f"{path}: its header is damaged: {error}") from error
+        header = parse_json(metadata["gpk"], Budget(str(path), PersonaError))
+    except ValueError as error:
+        raise PersonaError(f"{path}: its header is damaged: {brief(str(error))}") from error
     if not isinstance(header, dict) or not str(header.get("format", "")).startswith("gpk-persona/"):
         raise PersonaError(f"{path} is no persona: its header has no format gpk-persona/…")
     if header["format"] != FORMAT:
-        raise PersonaError(f"{path}: format {header['format']!r}, where this gpk reads {FORMAT!r}: update gpk")
+        raise PersonaError(
+            f"{path}: format {brief(str(header['format']), 40)!r}, where this gpk reads {FORMAT!r}: update gpk"
+        )
     return header

@@ -77,6 +77,8 @@ class NumpyArray:
     fortran: bool = False
 
 
+MOST_SIDES = 16
+"""Numbers of a tensor's shape; torch's own networks have 5 at most."""
 NUMPY_TYPES = {
     "b1": "?", "i1": "b", "i2": "h", "i4": "i", "i8": "q", "u1": "B", "u2": "H", "u4": "I", "u8": "Q",
     "f2": "e", "f4": "f", "f8": "d",
@@ -130,7 +132,7 @@ def plain_keys(items: Sequence[object]) -> Sequence[object]:
 def copied(arguments: Sequence[object]) -> tuple[int, int]:
     """Items and bytes that a call with these arguments may copy."""
     items = sum(len(part) for part in arguments if isinstance(part, list | tuple | dict | set | frozenset))
-    return 1 + items, sum(len(part) for part in arguments if isinstance(part, str | bytes | bytearray))
+    return 1 + len(arguments) + items, sum(len(part) for part in arguments if isinstance(part, str | bytes | bytearray))
 
 
 def _mapping(items: object = ()) -> dict[object, object]:
@@ -156,7 +158,8 @@ def _persistent(meta: object) -> Record:
     """A module saved together with its own source text, which is not kept."""
     if not isinstance(meta, dict) or not isinstance(meta.get("state"), dict):
         raise ValueError("a persistent object has no state")
-    return Record(str(meta.get("class_name", ""))[:100], meta["state"])
+    kind = meta.get("class_name", "")
+    return Record(kind[:100] if isinstance(kind, str) else "", meta["state"])
 
 
 def _packed(payload: object) -> Packed:
@@ -169,7 +172,7 @@ def _tensor(storage: object, offset: object, size: object, stride: object, *rest
     del rest  # whether it wants a gradient, and its hooks
     if not isinstance(storage, Packed | Storage):
         raise ValueError("a tensor has no storage")
-    if not isinstance(size, tuple) or not isinstance(stride, tuple) or len(size) != len(stride):
+    if not isinstance(size, tuple) or not isinstance(stride, tuple) or not len(size) == len(stride) <= MOST_SIDES:
         raise ValueError("a tensor has no shape")
     return Strided(storage, count(offset), tuple(map(count, size)), tuple(map(count, stride)))
 
@@ -198,8 +201,8 @@ def _decorated(rebuild: object, kind: object, arguments: object, *rest: object) 
 
 def _items(*arguments: object) -> tuple[object, ...]:
     (items,) = arguments
-    if not isinstance(items, list | tuple):
-        raise ValueError("a shape is not made of items")
+    if not isinstance(items, list | tuple) or len(items) > MOST_SIDES:
+        raise ValueError("a shape is not made of a few sides")
     return tuple(items)
 
 

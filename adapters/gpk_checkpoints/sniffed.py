@@ -11,6 +11,7 @@ from typing import Literal
 
 from gpk.errors import WeightsError
 from gpk_checkpoints.archives import ZIP_TROUBLE
+from gpk_checkpoints.budget import open_file
 from gpk_checkpoints.inert import shown
 
 Container = Literal["safetensors", "pickle", "torch"]
@@ -62,7 +63,7 @@ def container(path: Path) -> Container:
     Raises WeightsError where it cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             start = file.read(15)
             size = file.seek(0, 2)
     except OSError as error:
@@ -77,7 +78,7 @@ def container(path: Path) -> Container:
 
 def no_checkpoint(file: Path) -> str | None:
     """What a file is that is none of the three formats of checkpoints; None for one that may be."""
-    with file.open("rb") as opened:
+    with open_file(file) as opened:
         start = opened.read(LOOKED_AT)
     if not start:
         return "an empty file"

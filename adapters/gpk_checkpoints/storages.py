@@ -58,7 +58,10 @@ class Storages:
         end = stored.offset + sum((n - 1) * step for n, step in zip(size, stored.stride, strict=True)) + 1
         if count > len(flat) or stored.offset > len(flat) or (count and end > len(flat)):
             raise WeightsError(f"claims {list(size)} numbers of a storage of {len(flat):,}: the file is damaged")
-        return flat.as_strided(size, stored.stride, stored.offset)
+        try:
+            return flat.as_strided(size, stored.stride, stored.offset)
+        except RuntimeError as error:  # sides beside a 0 whose product overflows
+            raise WeightsError(f"claims {list(size)} numbers: the file is damaged") from error
 
     def _spend(self, size: int) -> None:
         self._left -= size
@@ -102,4 +105,9 @@ def _array(array: NumpyArray) -> Tensor:
 
 def _tensor(data: bytes, dtype: torch.dtype, shape: Sequence[int]) -> Tensor:
     # A copy, for the bytes of a file are not to be written to.
-    return torch.frombuffer(bytearray(data), dtype=dtype).reshape(*shape) if data else torch.empty(*shape, dtype=dtype)
+    try:
+        return (
+            torch.frombuffer(bytearray(data), dtype=dtype).reshape(*shape) if data else torch.empty(shape, dtype=dtype)
+        )
+    except RuntimeError as error:  # sides beside a 0 whose product overflows
+        raise WeightsError(f"claims {list(shape)} numbers: the file is damaged") from error

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gpk_checkpoints.array_kinds import LONGEST, quoted, saving
+from gpk_checkpoints.budget import open_file
 from gpk_checkpoints.inert import shown
 from gpk_checkpoints.sniffed import HDF5, LOOKED_AT, MATLAB, PICTURE, no_checkpoint, text_of
 
@@ -25,7 +26,7 @@ def what_it_is(path: Path) -> str:
 
     Raises OSError where it cannot be read.
     """
-    with path.open("rb") as file:
+    with open_file(path) as file:
         start = file.read(LOOKED_AT)
     what = no_checkpoint(path)
     if what is None:

@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from gpk.errors import WeightsError
+from gpk_checkpoints.budget import brief, open_file
 
 UNREADABLE = (pickle.UnpicklingError, SafetensorError, RuntimeError, ValueError, LookupError, EOFError, OSError)
 """What torch.load(weights_only=True) and safetensors raise on a file of something else."""
@@ -24,10 +25,12 @@ def read_state_dict(file: Path) -> dict[str, Tensor]:
     """
     try:
         if file.suffix == ".safetensors":
-            return load_file(file)
-        state = torch.load(file, map_location="cpu", weights_only=True)
+            with open_file(file):  # a pipe is refused, and nobody waits for it
+                return load_file(file)
+        with open_file(file) as opened:
+            state = torch.load(opened, map_location="cpu", weights_only=True)
     except UNREADABLE as error:
-        reason = str(error).split("\n", 1)[0]
+        reason = brief(str(error).split("\n", 1)[0])
         raise WeightsError(f"{file} is not a state dict that can be read without running its code: {reason}") from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise WeightsError(f"{file} holds no state dict: a flat mapping of names to tensors is wanted")

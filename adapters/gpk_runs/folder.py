@@ -11,11 +11,14 @@ from filelock import FileLock, Timeout
 
 from gpk.errors import InputError, RunError
 from gpk_checkpoints.atomic import write_atomically
+from gpk_checkpoints.budget import Budget, parse_json, read_file
 from gpk_checkpoints.parts import part_of, remove_parts
 from gpk_runs.settings import read_config, write_config
 
 CONFIG = "config.yaml"
 ENVIRONMENT = "environment.json"
+MOST_BYTES = 2**20
+"""Of that file."""
 LOCK = "run.lock"
 SHOWN = 3
 """How many differing settings a message names before it counts."""
@@ -80,7 +83,7 @@ def _config_there(directory: Path) -> dict[str, Any]:
 def _environment_there(path: Path) -> tuple[dict[str, Any], list[Any]]:
     """What a run began on, and what it went on on."""
     try:
-        known = json.loads(path.read_text(encoding="utf-8"))
+        known: Any = parse_json(read_file(path, MOST_BYTES, RunError), Budget(str(path), RunError, items=2**16))
     except ValueError:  # no text, or no JSON
         known = None
     if not isinstance(known, dict) or not isinstance(resumed_on := known.pop("resumed_on", []), list):

@@ -1,12 +1,7 @@
-"""Settings as YAML files: the edge where they enter and leave. Light: never imports torch.
-
-YAML as PyYAML's safe loader reads it, with two traps closed: `1e-3` is a number (PyYAML follows YAML 1.1, where it is
-text), and a key given twice is an error instead of the last one winning.
-"""
+"""Settings as YAML files: the edge where they enter and leave. Light: never imports torch."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,29 +11,21 @@ import yaml
 from gpk.errors import InputError
 from gpk.renamed import up_to_date
 from gpk_checkpoints.atomic import write_atomically
+from gpk_checkpoints.budget import Budget, brief, read_file
+from gpk_checkpoints.plain_yaml import EXPONENT, parse_yaml
 
 _UNKNOWN_TAG = "could not determine a constructor for the tag "
 """How PyYAML's message on `!!python/object` and the like begins."""
-_EXPONENT = re.compile(r"[-+]?(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)[eE][-+]?\d+")
-
-
-class _Loader(yaml.SafeLoader):
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode):
-                if key.value in seen:
-                    raise yaml.constructor.ConstructorError(None, None, f"the key {key.value!r} twice", key.start_mark)
-                seen.add(key.value)
-        return super().construct_mapping(node, deep)
+MOST_BYTES, MOST_VALUES = 2**18, 2**14
+"""Of a file of settings: a run's has some 3 KB and 100 values, and PyYAML reads 50 KB a second."""
 
 
 class _Dumper(yaml.SafeDumper):
     pass
 
 
-for _end in (_Loader, _Dumper):  # the dumper too: it quotes text that would be read as a number
-    _end.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+.0123456789"))
+# It quotes text that would be read as a number.
+_Dumper.add_implicit_resolver("tag:yaml.org,2002:float", EXPONENT, list("-+.0123456789"))
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -47,7 +34,7 @@ def read_config(path: Path) -> dict[str, Any]:
     Raises InputError where it cannot be read, is not YAML (the message names the line), or is no mapping.
     """
     try:
-        config = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+        config = parse_yaml(read_file(path, MOST_BYTES, InputError), Budget(str(path), InputError, items=MOST_VALUES))
     except OSError as error:
         raise InputError(f"cannot read the settings in {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -58,11 +45,11 @@ def read_config(path: Path) -> dict[str, Any]:
         if str(error.problem).startswith(_UNKNOWN_TAG):
             tag = str(error.problem).removeprefix(_UNKNOWN_TAG)
             raise InputError(
-                f"{path}{line}: the tag {tag} is not read, and nothing is run: give plain values"
+                f"{path}{line}: the tag {brief(tag, 80)} is not read, and nothing is run: give plain values"
             ) from error
-        raise InputError(f"{path}{line} is not YAML: {error.problem or error.context}") from error
+        raise InputError(f"{path}{line} is not YAML: {brief(str(error.problem or error.context))}") from error
     except yaml.YAMLError as error:
-        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+        raise InputError(f"{path} is not YAML: {brief(str(error))}") from error
     if config is None:
         return {}
     if not isinstance(config, dict) or not all(isinstance(key, str) for key in config):

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
 from gpk.errors import RunError, WeightsError
+from gpk_checkpoints.budget import Budget, parse_json
 from gpk_checkpoints.files import read_metadata, read_safetensors, write_safetensors
 
 FORMAT = "gpk-state/2"
@@ -48,15 +50,15 @@ def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 def logged_bytes(path: Path) -> int:
     """How long the log was when the state at `path` was saved; raises RunError as `read_state` does."""
     try:
-        return int(_known(path, read_metadata(path))["log_bytes"])
+        return _known(path, read_metadata(path))["log_bytes"]
     except WeightsError as error:
         raise _unreadable(path, error) from error
 
 
 def _unreadable(path: Path, error: WeightsError) -> RunError:
-    if isinstance(error.__cause__, OSError):
-        return RunError(f"{error}: mend that, or give another --out")
-    return RunError(f"{path} is damaged or cut short: {START_OVER}")
+    if isinstance(error.__cause__, SafetensorError | None) and path.is_file():
+        return RunError(f"{path} is damaged or cut short: {START_OVER}")
+    return RunError(f"{error}: mend that, or give another --out")
 
 
 def _digest(tensors: Mapping[str, Tensor]) -> str:
@@ -70,10 +72,10 @@ def _digest(tensors: Mapping[str, Tensor]) -> str:
 
 def _known(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
     try:
-        known = json.loads(metadata["gpk"])
-        whole = known["format"] == FORMAT and {"position", "log_bytes", "sha256"} <= known.keys()
+        known = parse_json(metadata["gpk"], Budget(str(path), RunError))
+        kinds = (known["format"], *(type(known[name]) for name in ("position", "log_bytes", "sha256")))
     except (KeyError, TypeError, ValueError):
-        whole, known = False, {}
-    if not whole:
+        known, kinds = {}, ()
+    if kinds != (FORMAT, dict, int, str) or known["log_bytes"] < 0:
         raise RunError(f"{path} is no state that this version of gpk can resume: {START_OVER}")
     return known

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -57,6 +56,7 @@ def run_analysis(
     """Analyzes the personas in `out`, or goes on there, and shows one of the tables."""
     from gpk.importance import GROUPINGS
     from gpk.typed import to_dataclass
+    from gpk_checkpoints.download import file_sha256
     from gpk_checkpoints.personas import load_persona
     from gpk_runs.run import Run
     from gpk_tasks.analyze.analyze import analyze
@@ -73,7 +73,7 @@ def run_analysis(
     albums = {name: album or _photos(subject) for name, subject in named(subjects).items()}
     facts = {
         "task": "analyze",
-        "subjects": {name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in files.items()},
+        "subjects": {name: file_sha256(file) for name, file in files.items()},
         "photos": {name: str(photos.resolve()) if photos else "" for name, photos in albums.items()},
         "settings": json.loads(json.dumps(vars(settings))),
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -127,8 +126,10 @@ class Source:
 
     def digest(self) -> dict[str, str]:
         """What tells whether it is the same subject."""
+        from gpk_checkpoints.download import file_sha256
+
         return {
-            "persona": hashlib.sha256(self.file.read_bytes()).hexdigest(),
+            "persona": file_sha256(self.file),
             "held_out": str(self.held_out.resolve()) if self.held_out is not None else "",
         }
 

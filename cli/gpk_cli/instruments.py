@@ -65,6 +65,7 @@ def find_finder(
     none, or not here.
     """
     from gpk.framing import Framing
+    from gpk_checkpoints.download import file_sha256
     from gpk_photos.album import photo_names
     from gpk_photos.finding import as_it_is, by_boxes, by_detector, in_the_middle, labelled
     from gpk_prepare import settings
@@ -90,7 +91,7 @@ def find_finder(
             if path.suffix.lower() != ".csv":
                 raise InputError(f"--crop is detect, centre, none, or a CSV file of boxes, not {how!r}")
             find, named = by_boxes(path, photo_names(folder)), None
-            how = f"boxes {hashlib.sha256(path.read_bytes()).hexdigest()[:16]}"
+            how = f"boxes {file_sha256(path)[:16]}"
     return labelled(find, known), how, named
 
 

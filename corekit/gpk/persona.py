@@ -23,6 +23,10 @@ from gpk.recipe import Recipe, Treated
 
 FORMAT = "gpk-persona/1"
 """What a persona's header calls its format."""
+FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
+"""Types of numbers that a persona's tensors may have."""
+MOST_SIDES = 8
+"""Numbers of a weight's shape."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +149,10 @@ class Persona:
         try:
             recipe = Recipe.from_json(header["recipe"])
             origin = _origin(header)
-            changes = {key: _empty_change(site, recipe, most=stored) for key, site in header["sites"].items()}
+            changes: dict[str, Change] = {}
+            for key, site in header["sites"].items():
+                changes[key] = _empty_change(site, recipe, most=stored)
+                stored -= sum(parameter.numel() for parameter in changes[key].parameters())
         except KeyError as problem:
             raise PersonaError(f"its header is damaged: {problem} is missing") from problem
         except (TypeError, AttributeError, ValueError, OverflowError) as problem:
@@ -170,6 +177,8 @@ class Persona:
         for name, tensor in tensors.items():
             if tensor.shape != own[name].shape:
                 raise PersonaError(f"{name} has shape {list(tensor.shape)}, expected {list(own[name].shape)}")
+            if tensor.dtype not in FLOATS:
+                raise PersonaError(f"{name} is of {str(tensor.dtype).removeprefix('torch.')}, and floats are needed")
             if not torch.isfinite(tensor).all():
                 raise PersonaError(f"{name} has numbers that are not finite")
         for name, tensor in own.items():
@@ -186,28 +195,39 @@ def _origin(header: Mapping[str, Any]) -> Origin:
     }
     for kind, names in kinds.items():
         for name in names:
-            if not isinstance(told[name], kind):
-                raise TypeError(f"{name} is {told[name]!r}")
+            if not isinstance(told[name], kind) or (kind is int and (told[name] is True or told[name] < 0)):
+                raise TypeError(f"{name} is {repr(told[name])[:80]}")
     return Origin(**told)
 
 
 def _empty_change(site: Mapping[str, Any], recipe: Recipe, *, most: int) -> Change:
     """A change of the stated shape; ValueError for one that no tensors of `most` numbers in all can be."""
-    shape, lora = tuple(int(side) for side in site["shape"]), "scale" in site
-    if any(side < 1 for side in shape) or (lora and len(shape) < 2):
-        raise ValueError(f"a shape is {list(shape)}")
-    rank = int(site.get("rank", recipe.rank))  # files of before there were ranks of blocks tell none
-    if rank < 1:
-        raise ValueError(f"a rank is {rank}")
+    told, lora = site["shape"], "scale" in site
+    if (
+        not isinstance(told, list)
+        or len(told) > MOST_SIDES
+        or not all(map(_is_count, told))
+        or (lora and len(told) < 2)
+    ):
+        raise ValueError(f"a shape is {repr(told)[:80]}")
+    shape = tuple(told)
+    rank = site.get("rank", recipe.rank)  # files of before there were ranks of blocks tell none
+    if not _is_count(rank):
+        raise ValueError(f"a rank is {repr(rank)[:80]}")
     wanted = factor_shapes(shape, rank, recipe.layout) if lora else (shape,)
     if sum(map(math.prod, wanted)) > most:  # before any memory is asked for: the header is a stranger's
         raise ValueError(f"a change of a weight {list(shape)} is more than the whole file holds")
     if not lora:
         return Offset(shape)
-    scale = float(site["scale"])
-    if not math.isfinite(scale):
-        raise ValueError(f"a scale is {scale}")
-    return LoRA(shape, rank=rank, scale=scale, layout=recipe.layout)
+    scale = site["scale"]
+    if isinstance(scale, bool) or not isinstance(scale, int | float) or not math.isfinite(scale):
+        raise ValueError(f"a scale is {repr(scale)[:80]}")
+    return LoRA(shape, rank=rank, scale=float(scale), layout=recipe.layout)
+
+
+def _is_count(value: object) -> bool:
+    """Whether a header's value is a whole number of at least 1 that a shape can have."""
+    return type(value) is int and 1 <= value < 1 << 63
 
 
 def changing_sites(generator: Generator, recipe: Recipe) -> Sequence[tuple[Site, Treated]]:

@@ -656,7 +656,7 @@ PERSONAS = [
 
 WEIGHTS = [
     Case("weights that are not there", "cannot read none", commands=personalize("--weights none.safetensors")),
-    Case("a folder as the weights", "cannot read album", commands=personalize("--weights album")),
+    Case("a folder as the weights", "album is no file", commands=personalize("--weights album")),
     Case("a text file as the weights", "is a text", put("bad.safetensors", "hello"), WEIGHTS_JOBS),
     Case("an empty file as the weights", "is an empty file", put("bad.safetensors", ""), WEIGHTS_JOBS),
     Case(
@@ -841,7 +841,7 @@ RUNS = [
         lambda f: shutil.copy(f / PERSONA, f / "half/state.safetensors"),
         in_folder("half"),
     ),
-    Case("a run whose state is a folder", "Is a directory", folder_for("half/state.safetensors"), in_folder("half")),
+    Case("a run whose state is a folder", "is no file", folder_for("half/state.safetensors"), in_folder("half")),
     Case("a run whose log is cut", "is shorter than", cut("half/log.jsonl"), in_folder("half")),
     Case("a run whose log is gone", "is shorter than", drop("half/log.jsonl"), in_folder("half")),
     Case("a run whose log holds other text", "line 1", put("half/log.jsonl", "hello\n" * 200), in_folder("half")),

@@ -80,7 +80,7 @@ def test_a_missing_file(tmp_path: Path) -> None:
 
 
 def test_a_folder(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match="Is a directory"):
+    with pytest.raises(WeightsError, match="is no file, but a folder"):
         read_metadata(tmp_path)
 
 

@@ -353,3 +353,39 @@ def test_one_storage_is_read_once(tmp_path: Path) -> None:
     storages = Storages(1 << 10)
     one, two = (storages.tensor(strided) for strided in read(tmp_path / "a"))
     assert one.data_ptr() == two.data_ptr()
+
+
+SHARED = pickle.MARK + pickle.NONE * 50_000 + pickle.TUPLE + pickle.BINPUT + b"\0"
+"""A tuple that a program can name again in two bytes."""
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        name("argparse", "Namespace") + pickle.BINGET + b"\0" + pickle.REDUCE,
+        name("torch", "Size") + pickle.BINGET + b"\0" + pickle.TUPLE1 + pickle.REDUCE,
+    ],
+)
+def test_calls_with_one_large_tuple_are_counted(tmp_path: Path, again: bytes) -> None:
+    path = put(tmp_path / "a", SHARED, again * 2000)
+    with pytest.raises(WeightsError, match=r"holds more values|a shape is not made of a few sides"):
+        read(path)
+
+
+def test_a_class_whose_name_doubles_itself_has_none(tmp_path: Path) -> None:
+    doubled = pickle.EMPTY_LIST + (pickle.BINPUT + b"\1" + pickle.BINGET + b"\1" + pickle.TUPLE2) * 60
+    meta = pickle.EMPTY_DICT + text("class_name") + doubled + pickle.SETITEM
+    meta += text("state") + pickle.EMPTY_DICT + pickle.SETITEM
+    call = name("torch_utils.persistence", "_reconstruct_persistent_obj")
+    found = read(put(tmp_path / "a", call, meta, pickle.TUPLE1, pickle.REDUCE))
+    assert isinstance(found, Record)
+    assert found.kind == ""
+
+
+def test_a_state_that_is_set_again_and_again_is_not_copied(tmp_path: Path) -> None:
+    state = pickle.EMPTY_DICT + pickle.MARK
+    state += b"".join(pickle.BININT + struct.pack("<i", n) + pickle.NONE for n in range(30_000)) + pickle.SETITEMS
+    again = (pickle.BINGET + b"\0" + pickle.BUILD) * 2000
+    record = name("training.x", "Net") + pickle.EMPTY_TUPLE + pickle.NEWOBJ
+    with pytest.raises(WeightsError, match="holds more values"):
+        read(put(tmp_path / "a", state, pickle.BINPUT + b"\0", record, again))

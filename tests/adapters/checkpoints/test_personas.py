@@ -161,3 +161,44 @@ def test_what_pefts_layout_cannot_hold(tmp_path: Path) -> None:
     with pytest.raises(PersonaError, match="this persona has no LoRA"):
         export_peft(tmp_path, ours)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("site", "message"),
+    [
+        ({"shape": "6"}, "a shape is '6'"),
+        ({"shape": [True]}, r"a shape is \[True\]"),
+        ({"shape": [6.0]}, r"a shape is \[6\.0\]"),
+        ({"shape": [1] * 9}, r"a shape is \[1, 1"),
+        ({"shape": [6, 5], "scale": True}, "a scale is True"),
+        ({"shape": [6, 5], "scale": "1"}, "a scale is '1'"),
+        ({"shape": [6, 5], "scale": 1.0, "rank": 1.5}, r"a rank is 1\.5"),
+        ({"shape": [6, 5], "scale": 1.0, "rank": True}, "a rank is True"),
+    ],
+)
+def test_a_site_of_other_types_is_refused(tmp_path: Path, site: dict[str, object], message: str) -> None:
+    path = tmp_path / "a.persona.safetensors"
+    save_persona(path, persona())
+    header = read_header(path)
+    rewritten(path, header | {"sites": header["sites"] | {"b4.conv1.bias": site}})
+    with pytest.raises(PersonaError, match=message):
+        load_persona(path)
+
+
+def test_sites_are_held_against_the_file_together(tmp_path: Path) -> None:
+    path = tmp_path / "a.persona.safetensors"
+    save_persona(path, persona())
+    header = read_header(path)
+    stored = sum(tensor.numel() for tensor in persona().tensors().values())
+    rewritten(path, header | {"sites": {f"s{n}": {"shape": [stored // 2 + 1]} for n in range(2)}})
+    with pytest.raises(PersonaError, match="more than the whole file holds"):
+        load_persona(path)
+
+
+def test_anchors_that_are_no_floats_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.persona.safetensors"
+    for kind in (torch.bool, torch.uint8, torch.int64):
+        save_persona(path, persona())
+        rewritten(path, anchors=torch.ones(3, 4).to(kind))
+        with pytest.raises(PersonaError, match=r"anchors is of \w+, and floats are needed"):
+            load_persona(path)

@@ -17,6 +17,7 @@ from gpk_checkpoints.files import write_safetensors
 from gpk_checkpoints.parts import part_of
 from gpk_runs.log import read_log
 from gpk_runs.run import Run
+from gpk_runs.state import logged_bytes
 
 CONFIG = {"seed": 3, "recipe": {"rank": 1, "parts": ["backbone", "superres"]}, "rate": 1e-5, "title": "1e-5"}
 
@@ -347,3 +348,19 @@ def test_kill_minus_nine_at_any_moment(tmp_path: Path) -> None:
     told = subprocess.run([sys.executable, "-c", KILLED, tmp_path], capture_output=True, text=True)
     assert told.returncode == 0, told.stderr
     assert int(told.stdout) > 12
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 100_000,
+        "null",
+        '{"format": "gpk-state/2", "position": [], "log_bytes": 1, "sha256": ""}',
+        '{"format": "gpk-state/2", "position": {}, "log_bytes": "1", "sha256": ""}',
+        '{"format": "gpk-state/2", "position": {}, "log_bytes": -1, "sha256": ""}',
+    ],
+)
+def test_a_state_of_other_types(tmp_path: Path, text: str) -> None:
+    write_safetensors(tmp_path / "state.safetensors", {}, {"gpk": text})
+    with pytest.raises(RunError, match=r"is no state that this|nested deeper"):
+        logged_bytes(tmp_path / "state.safetensors")

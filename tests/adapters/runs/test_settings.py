@@ -55,6 +55,14 @@ def test_exponents_are_numbers(tmp_path: Path) -> None:
     assert read_config(path) == {"a": 1e-3, "b": -2e5, "c": 150.0, "d": 5.0, "e": "e3", "f": 12, "g": 1.5, "h": "1e3"}
 
 
+def test_a_date_stays_text_and_an_alias_is_its_value(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text("a: 2001-99-99\nb: 2001-01-02\nc: &c {x: 1}\nd: *c\ne: {<<: *c, y: 2}")
+    assert read_config(path) == {
+        "a": "2001-99-99", "b": "2001-01-02", "c": {"x": 1}, "d": {"x": 1}, "e": {"x": 1, "y": 2}
+    }  # fmt: skip
+
+
 def test_an_empty_file_has_no_settings(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("# nothing yet\n")
     assert read_config(tmp_path / "a.yaml") == {}
@@ -74,6 +82,24 @@ def test_an_empty_file_has_no_settings(tmp_path: Path) -> None:
         (b"a: \xff", "is not text in UTF-8"),
         (b"a: \x00", "is not YAML: unacceptable character"),
         (b"? [a, b]\n: 1", "is not YAML: found unhashable key"),
+        (b"a: " + b"9" * 5000, "line 1 is not YAML: '9{40}…' is no value"),
+        (b"a: 0b_", "line 1 is not YAML: '0b_' is no value"),
+        (b"a: 0x" + b"f" * 5000, "a whole number of more than 63 bits"),
+        (b"a: !!timestamp 2001-99-99", "the tag 'tag:yaml.org,2002:timestamp' is not read"),
+        (b"a: !!binary eA==", "the tag 'tag:yaml.org,2002:binary' is not read"),
+        (b"a: &a [*a]", "an alias of what it lies in"),
+        (b"a: " + b"[" * 200, "holds values nested deeper"),
+        (b"".join(b"a%d: &a%d [*a%d, *a%d]\n" % (n, n, n - 1, n - 1) for n in range(1, 40)), "undefined alias 'a0'"),
+        (
+            b"a0: &a0 [1]\n" + b"".join(b"a%d: &a%d [*a%d, *a%d]\n" % (n, n, n - 1, n - 1) for n in range(1, 40)),
+            "holds more values than any such file",
+        ),
+        (
+            b"a0: &a0 {k: 1}\n"
+            + b"".join(b"a%d: &a%d {<<: [*a%d, *a%d]}\n" % (n, n, n - 1, n - 1) for n in range(1, 40)),
+            "holds more values than any such file",
+        ),
+        (b"a: 1\n" * 2**16, "larger than such a file is"),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path: Path, text: bytes, message: str) -> None:
