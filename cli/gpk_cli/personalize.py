@@ -15,6 +15,7 @@ from gpk.registry import Registry
 from gpk.validation import file_name
 from gpk_cli.choice import Choice, choose
 from gpk_cli.context import Precision, find_device, introduce, make_context, open_album
+from gpk_cli.options import LabelsAs
 from gpk_cli.output import AsJson, say
 from gpk_cli.progress import progress
 from gpk_cli.summary import show_outcome, show_plan
@@ -66,6 +67,7 @@ def personalize(
         Path | None, typer.Option(help="Backbone weights for LPIPS, where they cannot be downloaded.")
     ] = None,
     held_out: Annotated[Path | None, typer.Option(help="Another album of the subject, to be scored only.")] = None,
+    labels_as: LabelsAs = None,
     config: Annotated[Path | None, typer.Option(help="Settings as YAML, such as a run's config.yaml.")] = None,
     no_prepare: Annotated[
         bool, typer.Option("--no-prepare", help="Refuse raw photos instead of preparing them as `gpk prepare` does.")
@@ -117,6 +119,7 @@ def job(
         precision=chosen.precision,
         lpips_weights=options["lpips_weights"],
         held_out=options["held_out"],
+        labels_as=chosen.labels_as,
         device=device,
     )
     return run, outcome
@@ -170,12 +173,13 @@ def run_job(
     lpips_weights: Path | None = None,
     held_out: Path | None = None,
     masks: Mapping[str, Tensor] | None = None,
+    labels_as: str | None = None,
     device: str = "auto",
 ) -> dict[str, Any]:
     """Opens or resumes the run in `out`, does what is left of it, and returns the outcome in JSON types.
 
-    `anchors` is where those are that inversion is not to find. `masks` are the subject's, by "train" and "held-out",
-    where they are known.
+    `anchors` is where those are that inversion is not to find. `labels_as` turns both albums' labels. `masks` are the
+    subject's, by "train" and "held-out", where they are known.
     """
     from gpk.logger import NullLogger
     from gpk.persona import changing_sites
@@ -195,15 +199,22 @@ def run_job(
         lpips_weights=lpips_weights,
         device=device,
         logger=NullLogger(),
+        labels_as=labels_as,
     )
     changing_sites(context.generator, settings.recipe)  # an impossible recipe must not leave a folder behind
     others = None
     if held_out is not None:
-        others = open_album(registry, held_out, backend, side=context.generator.resolution).to(
-            context.album.photos.device
-        )
+        others = open_album(
+            registry,
+            held_out,
+            backend,
+            side=context.generator.resolution,
+            generator=context.generator,
+            labels_as=labels_as,
+        ).to(context.album.photos.device)
     given = None if anchors is None else given_anchors(context, anchors)
     facts = {**describe(context, settings, given), "distance": distance or backend.distance, "precision": precision}
+    facts |= {} if labels_as is None else {"labels_as": labels_as}
     with progress() as show, Run.open(out, facts, show=show, device=context.album.photos.device) as run:
         if run.finished:
             outcome = _outcome_there(run)
