@@ -35,7 +35,7 @@ def mutated(rng: random.Random) -> object:
     """A document with a few things in it changed."""
     whole: Any = document()
     for _ in range(rng.randint(1, 3)):
-        pairs = whole["labels"] if isinstance(whole, dict) else None
+        pairs = whole.get("labels") if isinstance(whole, dict) else None
         if not isinstance(pairs, list) or not pairs:
             return whole
         place = rng.randrange(len(pairs))
