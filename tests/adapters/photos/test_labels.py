@@ -1,14 +1,18 @@
 """Label files: what is written is read back, and what is wrong is named with its file and entry."""
 
 import json
+import unicodedata
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
+from PIL import Image
 
 from gpk.camera import EG3D_FOCAL, Camera
 from gpk.errors import LabelError, RunError
 from gpk_photos import read_labels, write_labels
+from gpk_photos.album import known_labels, open_album
 from gpk_photos.labels import EXAMPLE, MOST_VALUES, near_miss, photo_of
 
 FRONT = Camera.orbit(0.0, 0.0).label()[0].tolist()
@@ -156,3 +160,23 @@ def test_an_unwritable_folder_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(RunError, match=r"cannot write .*dataset\.json: "):
         write_labels(tmp_path / "file", ["a.png"], torch.tensor([FRONT]))
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_an_album_meets_its_labels_in_either_form_of_letters(tmp_path: Path, form: Literal["NFC", "NFD"]) -> None:
+    other = "NFD" if form == "NFC" else "NFC"
+    photo = unicodedata.normalize(form, "\u00e9t\u00e9.png")
+    Image.effect_noise((64, 64), 50).convert("RGB").save(tmp_path / photo)
+    label_file(tmp_path, {"labels": [[unicodedata.normalize(other, photo), FRONT]]})
+    album = open_album(tmp_path, side=64, cameras=True)
+    assert (album.names, album.left_out) == ((photo,), ())
+    assert list(known_labels(tmp_path, tmp_path / "dataset.json")) == [photo]
+
+
+def test_an_album_whose_labels_nearly_fit_says_how(tmp_path: Path) -> None:
+    Image.effect_noise((64, 64), 50).convert("RGB").save(tmp_path / "a.png")
+    label_file(tmp_path, {"labels": [["img/a.png", FRONT]]})
+    with pytest.raises(LabelError, match=r"labels 1 absent image: img/a\.png\. img/a\.png would be a\.png but for its"):
+        open_album(tmp_path, side=64, cameras=True)
+    label_file(tmp_path, {"labels": None})
+    assert known_labels(tmp_path, None) == {}
