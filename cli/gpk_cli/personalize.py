@@ -104,8 +104,9 @@ def job(
     anchors, weights, device = options["anchors"], options["weights"], options["device"]
     if not options["no_prepare"]:
         album = _prepared(
-            registry, chosen.backend, chosen.card, album, run, given=anchors, weights=weights, device=device
-        )
+            registry, chosen.backend, chosen.card, album, run, given=anchors, weights=weights, device=device,
+            labels_as=chosen.labels_as,
+        )  # fmt: skip
     outcome = run_job(
         registry,
         chosen.backend,
@@ -135,6 +136,7 @@ def _prepared(
     given: Path | None,
     weights: Path | None,
     device: str,
+    labels_as: str | None,
 ) -> Path:
     """The album itself, or where it is raw the one that is made of it, beside the run's folder.
 
@@ -153,6 +155,8 @@ def _prepared(
             f"{album} {lacking}, and anchors are of pictures as their tool had them cut: give the album of those, or "
             "run `gpk prepare` first and name the codes after its crops"
         )
+    if labels_as is not None and backend.cameras:
+        raise InputError(f"{album} {lacking} that --labels-as could turn: leave it out, and gpk finds the cameras")
     say(f"{album} {lacking}: it is prepared in {made} first, as `gpk prepare` does (--no-prepare refuses instead).")
     say(sentence(prepare_album(registry, backend, card, album, made, weights=weights, device=device)))
     return made

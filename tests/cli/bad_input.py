@@ -395,6 +395,12 @@ ALBUMS = [
         commands=(f"{ALBUM_JOB} --labels-as blender",),
     ),
     Case(
+        "`--labels-as` of photos without labels",
+        "that --labels-as could turn",
+        lambda folder: (folder / "album/dataset.json").unlink(),
+        (f"{ALBUM_JOB} --labels-as opengl",),
+    ),
+    Case(
         "labels whose names have another ending than the photos",
         "but for its ending",
         relabelled,
