@@ -22,8 +22,17 @@ from gpk.camera import Camera
 from gpk.errors import AlbumError, InputError, LabelError
 from gpk_photos.contents import Reader, album_files, is_album
 from gpk_photos.decode import decode, is_square, tensor
-from gpk_photos.kinds import MADE, Found, look_through
-from gpk_photos.labels import HOW_TO_LABEL, LABEL_FILE, label_of, parse_labels, read_labels
+from gpk_photos.kinds import MADE, PHOTOS, Found, look_through
+from gpk_photos.labels import (
+    HOW_TO_LABEL,
+    LABEL_FILE,
+    NoLabelsError,
+    label_of,
+    near_miss,
+    parse_labels,
+    photo_of,
+    stated_labels,
+)
 from gpk_photos.selection import used_crops
 from gpk_photos.table import short
 from gpk_photos.validity import read_validity
@@ -90,11 +99,19 @@ def known_labels(path: Path, file: Path | None) -> dict[str, Tensor]:
         if file is None:
             files = look_through(files).files
             there = any(PurePosixPath(name).name == LABEL_FILE for name in files)
-            return _labels(path, files, {}) if there else {}
-        found = read_labels(file)
-        if not any(name in files for name in found):
-            raise LabelError(f"{file} labels none of the photos in {path}: its names are relative to that folder")
-        return {name: label for name, label in found.items() if name in files}
+            try:
+                return _labels(path, files, {}) if there else {}
+            except NoLabelsError:
+                return {}
+        found = stated_labels(file)
+        meant = photo_of(found, files)
+        if not meant:
+            hint = near_miss(found, _unlabelled(files, {}))
+            raise LabelError(
+                f"{file} labels none of the photos in {path}: its names are relative to that folder"
+                f"{f'. {hint}' if hint else ''}"
+            )
+        return {meant[name]: label for name, label in found.items() if name in meant}
 
 
 def photo_names(path: Path) -> list[str]:
@@ -183,13 +200,29 @@ def _labels(path: Path, files: Mapping[str, Reader], reasons: dict[str, str]) ->
             raise AlbumError(f"{path}: {label_file}: {error}") from error
         home, where = PurePosixPath(label_file).parent, f"{path}: {label_file}"
         entries = {str(home / name): entry for name, entry in parse_labels(content, where).items()}
+        meant = photo_of(entries, files)
         # Labels of a whole data set often lie beside a few of its photos: only those present are checked.
-        labels |= {name: label_of(entry, name, where) for name, entry in entries.items() if name in files}
-        absent = [name for name in entries if name not in files]
+        here: dict[str, Tensor] = {}
+        for name, photo in meant.items():
+            label = label_of(entries[name], name, where)
+            if not torch.equal(here.setdefault(photo, label), label):
+                raise LabelError(f"{where}: {short(photo)} is labelled twice, and differently")
+        labels |= here
+        absent = [name for name in entries if name not in meant]
         if absent:
-            names = ", ".join(absent[:3]) + (", ..." if len(absent) > 3 else "")
-            reasons[label_file] = f"labels {len(absent)} absent image{'s' * (len(absent) > 1)}: {names}"
+            names = ", ".join(map(short, absent[:3])) + (", ..." if len(absent) > 3 else "")
+            hint = near_miss(absent, _unlabelled(files, meant))
+            told = f"labels {len(absent)} absent image{'s' * (len(absent) > 1)}: {names}"
+            reasons[label_file] = f"{told}. {hint}" if hint else told
+            if hint and not meant:
+                raise LabelError(f"{where} {reasons[label_file]}")
     return labels
+
+
+def _unlabelled(files: Mapping[str, Reader], meant: Mapping[str, str]) -> list[str]:
+    """The photos that no label means."""
+    labelled = set(meant.values())
+    return [name for name in files if PurePosixPath(name).suffix.lower() in PHOTOS and name not in labelled]
 
 
 def _too_few(path: Path, kept: int, minimum: int, reasons: Mapping[str, str]) -> str:

@@ -9,8 +9,9 @@ Shapes: N images.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from pathlib import Path
+import unicodedata
+from collections.abc import Collection, Sequence
+from pathlib import Path, PurePosixPath
 
 import torch
 from torch import Tensor
@@ -18,7 +19,10 @@ from torch import Tensor
 from gpk.camera import Camera
 from gpk.errors import LabelError
 from gpk_checkpoints.atomic import write_atomically
+from gpk_checkpoints.budget import Budget, parse_json, read_file
 from gpk_photos.contents import relative_name
+from gpk_photos.plausible import checked
+from gpk_photos.table import short
 
 LABEL_FILE = "dataset.json"
 """What the file is called."""
@@ -37,21 +41,36 @@ HOW_TO_LABEL = (
     "Or have gpk find the cameras: `gpk prepare FOLDER --backend NAME` cuts raw photos and estimates their poses."
 )
 
-LONGEST_FOCAL = 50.0
-"""Image sides: a field of view of one degree. Beyond it the intrinsics were written in pixels."""
+LARGEST = 2**27
+"""Bytes of a label file: EG3D's of FFHQ, 140,000 images, has up to 100 MB."""
+MOST_VALUES = 5 * 2**20
+"""Values in a label file: that of FFHQ has 3.9 million."""
 
 
-def read_labels(path: Path) -> dict[str, Tensor]:
-    """Labels [25] by image name from a label file, or from the folder that holds it.
+class NoLabelsError(LabelError):
+    """The label file says itself that its images have no labels."""
+
+
+def read_labels(path: Path, labels_as: str | None = None) -> dict[str, Tensor]:
+    """Labels [25] by image name from a label file, or from the folder that holds it, after the turns `labels_as`.
 
     Raises LabelError where the file cannot be read, is none, or has a label that is no camera.
     """
-    file = path / LABEL_FILE if path.is_dir() else path
+    return checked(stated_labels(path), str(_file(path)), labels_as=labels_as)[0]
+
+
+def stated_labels(path: Path) -> dict[str, Tensor]:
+    """Labels [25] as they are stated, in whatever convention. Raises LabelError as `read_labels` does."""
+    file = _file(path)
     try:
-        entries = parse_labels(file.read_bytes(), str(file))
+        entries = parse_labels(read_file(file, LARGEST, LabelError), str(file))
     except OSError as error:
         raise LabelError(f"{file}: cannot be read: {error.strerror}. {HOW_TO_LABEL}") from error
     return {name: label_of(entry, name, str(file)) for name, entry in entries.items()}
+
+
+def _file(path: Path) -> Path:
+    return path / LABEL_FILE if path.is_dir() else path
 
 
 def write_labels(directory: Path, names: Sequence[str], labels: Tensor) -> Path:
@@ -71,10 +90,15 @@ def write_labels(directory: Path, names: Sequence[str], labels: Tensor) -> Path:
 def parse_labels(content: bytes, where: str) -> dict[str, object]:
     """What the label file says of each image, unchecked; `where` names the file. Raises LabelError."""
     try:
-        document = json.loads(content.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
+        document = parse_json(content, Budget(where, LabelError, items=MOST_VALUES, size=LARGEST))
+    except ValueError as error:
         raise LabelError(f"{where} is not whole JSON ({error}). A label file looks like this: {EXAMPLE}") from error
     labels = document.get("labels") if isinstance(document, dict) else None
+    if isinstance(document, dict) and "labels" in document and labels is None:
+        raise NoLabelsError(
+            f'{where} says that its images have no labels ("labels": null), which will do for a 2D generator; this one'
+            f" needs each photo's camera. {HOW_TO_LABEL}"
+        )
     if isinstance(labels, dict):
         labels = list(labels.items())
     if not isinstance(labels, list):
@@ -85,41 +109,66 @@ def parse_labels(content: bytes, where: str) -> dict[str, object]:
             raise LabelError(f"{where}, entry {index}: not a pair of an image name and 25 numbers, as in {EXAMPLE}")
         name = relative_name(pair[0]) or pair[0]
         if entries.get(name, pair[1]) != pair[1]:
-            raise LabelError(f"{where}, entry {index}: {name} is labelled twice, and differently")
+            raise LabelError(f"{where}, entry {index}: {short(name)} is labelled twice, and differently")
         entries[name] = pair[1]
     return entries
 
 
 def label_of(entry: object, name: str, where: str) -> Tensor:
-    """The label [25] of the image `name` from its entry in the file `where`.
-
-    Raises LabelError where it is no camera, its intrinsics are in pixels, or it looks away from the world's origin.
-    """
+    """The label [25] of the image `name` from its entry in the file `where`. Raises LabelError where it is none."""
     try:
         label = torch.tensor(_numbers(entry), dtype=torch.float32)
-        camera = Camera.from_label(label)
+        Camera.from_label(label)
     except LabelError as error:
         raise LabelError(
-            f"{where}, entry {name}: {error}: mend the entry, or delete it to leave the photo out"
+            f"{where}, entry {short(name)}: {error}: mend the entry, or delete it to leave the photo out"
         ) from error
-    if camera.intrinsics[0, :2].abs().max() > LONGEST_FOCAL:
-        raise LabelError(f"{where}, entry {name}: the intrinsics look like pixels: divide them by the image side")
-    position, forward = camera.pose[0, :3, 3], camera.pose[0, :3, 2]
-    if position @ forward > 0:
-        raise LabelError(
-            f"{where}, entry {name}: the camera looks away from the world's origin:"
-            " negate the pose's second and third column if its axes are OpenGL's (y up, z backward)"
-        )
     return label
+
+
+def photo_of(names: Collection[str], photos: Collection[str]) -> dict[str, str]:
+    """The photo that each labelled name means, where it is there: the same name, composed (NFC) or decomposed (NFD, as
+    Macs write it).
+    """
+    by_key = {unicodedata.normalize("NFC", photo): photo for photo in photos}
+    exact = set(photos)
+    found = {name: name if name in exact else by_key.get(unicodedata.normalize("NFC", name)) for name in names}
+    return {name: photo for name, photo in found.items() if photo is not None}
+
+
+def near_miss(absent: Collection[str], photos: Collection[str]) -> str | None:
+    """What a person may have meant, in a sentence: a photo whose name is a label's but for its ending or its folder."""
+    for differs, part in (
+        ("ending", lambda name: str(PurePosixPath(name).with_suffix(""))),
+        ("folder", lambda name: PurePosixPath(name).name),
+        ("folder and ending", lambda name: PurePosixPath(name).stem),
+    ):
+        here: dict[str, list[str]] = {}
+        for photo in photos:
+            here.setdefault(unicodedata.normalize("NFC", part(photo)), []).append(photo)
+        for name in absent:
+            meant = here.get(unicodedata.normalize("NFC", part(name)), []) if PurePosixPath(name).name else []
+            if len(meant) == 1:
+                return (
+                    f"{short(name)} would be {short(meant[0])} but for its {differs}: write photos' names into"
+                    " the label file as they are here"
+                )
+    return None
 
 
 def _numbers(entry: object) -> list[float]:
     """The entry as numbers that float32 can hold."""
     if not isinstance(entry, list):
-        raise LabelError(f"a camera label is a list of 25 numbers, not {json.dumps(entry)[:40]}")
+        raise LabelError(f"a camera label is a list of 25 numbers, not {_quoted(entry)}")
     if not all(isinstance(number, int | float) and not isinstance(number, bool) for number in entry):
         raise LabelError("a camera label has something that is not a number")
     try:
         return [float(number) for number in entry]
     except OverflowError as error:
         raise LabelError("a camera label has a number that is not finite") from error
+
+
+def _quoted(entry: object) -> str:
+    if isinstance(entry, dict):
+        return "an object"
+    return json.dumps(entry[:40] if isinstance(entry, str) else entry)[:40]

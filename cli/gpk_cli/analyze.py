@@ -12,12 +12,12 @@ import typer
 from gpk.errors import ExtraError, InputError, PersonaError, WeightsError
 from gpk.registry import Registry
 from gpk_cli.context import find_device, make_context
-from gpk_cli.options import settings_command
+from gpk_cli.options import LabelsAs, settings_command
 from gpk_cli.output import AsJson, say
 from gpk_cli.progress import progress
 from gpk_cli.run import nothing_left
 from gpk_cli.stdout import print_json
-from gpk_cli.subject import ASKED, made_for, named, persona_file, photos_of
+from gpk_cli.subject import ASKED, labels_as_of, made_for, named, persona_file, photos_of
 from gpk_cli.summary import show_layers
 from gpk_tasks.analyze.settings import Analysis
 
@@ -47,6 +47,7 @@ def run_analysis(
     album: Annotated[
         Path | None, typer.Option(help="Photos of the subject, for ID_sim [default: where the run found them].")
     ] = None,
+    labels_as: LabelsAs = None,
     backend: Annotated[str | None, typer.Option(help=ASKED)] = None,
     weights: Annotated[Path | None, typer.Option(help="The generator's weights, if not those of gpk's cache.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("analysis"),
@@ -71,18 +72,20 @@ def run_analysis(
     personas = {name: load_persona(file) for name, file in files.items()}
     require_alike(personas)
     albums = {name: album or _photos(subject) for name, subject in named(subjects).items()}
+    turns = {name: labels_as or labels_as_of(subject) for name, subject in named(subjects).items()}
     facts = {
         "task": "analyze",
         "subjects": {name: file_sha256(file) for name, file in files.items()},
         "photos": {name: str(photos.resolve()) if photos else "" for name, photos in albums.items()},
         "settings": json.loads(json.dumps(vars(settings))),
     }
+    facts |= {"labels_as": turns} if any(turns.values()) else {}
 
     def maker(name: str) -> Callable[[], Subject]:
         def make() -> Subject:
             return subject_of(
                 registry, name, personas[name], files[name], albums[name],
-                asked=backend, weights=weights, device=device,
+                asked=backend, weights=weights, device=device, labels_as=turns[name],
             )  # fmt: skip
 
         return make
@@ -128,6 +131,7 @@ def subject_of(
     asked: str | None = None,
     weights: Path | None,
     device: str,
+    labels_as: str | None = None,
 ) -> Subject:
     """Who is analyzed, with as much of the generator as is here; what is missing is said, and what for."""
     import torch
@@ -152,6 +156,7 @@ def subject_of(
             logger=NullLogger(),
             persona=persona,
             least=1,
+            labels_as=labels_as,
         )
     except WeightsError as error:
         if weights is not None:

@@ -15,7 +15,7 @@ from gpk_cli.context import Precision, find_card
 if TYPE_CHECKING:
     from gpk_tasks.personalize.settings import Settings
 
-CHOSEN = ("backend", "card", "preset", "distance", "precision", "task", "base", "album", "anchors")
+CHOSEN = ("backend", "card", "preset", "distance", "precision", "task", "base", "album", "anchors", "labels_as")
 """Keys of a run's config that are not settings: names of what was chosen, and what cannot be chosen here."""
 OPTIONS = {
     "rank": ("recipe", "rank"),
@@ -40,6 +40,7 @@ class Choice:
     distance: str | None
     precision: Precision
     settings: Settings
+    labels_as: str | None = None
 
 
 def choose(registry: Registry, options: Mapping[str, Any], config: Path | None) -> Choice:
@@ -73,7 +74,9 @@ def choose(registry: Registry, options: Mapping[str, Any], config: Path | None) 
     if precision not in get_args(Precision):
         raise UnknownNameError("precision", str(precision), get_args(Precision))
     distance = options["distance"] or stated["distance"]
-    return Choice(backend, find_card(backend, card, options["weights"]), distance, precision, settings)
+    labels_as = options["labels_as"] or stated["labels_as"]
+    chosen = find_card(backend, card, options["weights"])
+    return Choice(backend, chosen, distance, precision, settings, None if labels_as is None else str(labels_as))
 
 
 def _require_one_source(options: Mapping[str, Any], stated: Mapping[str, Any], config: Path | None) -> None:

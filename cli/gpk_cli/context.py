@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from gpk.album import Album
     from gpk.context import Context
+    from gpk.generator import Generator
     from gpk.logger import Logger
     from gpk.persona import Persona
 
@@ -78,14 +80,45 @@ def find_device(name: str) -> torch.device:
     return device
 
 
-def open_album(registry: Registry, path: Path, backend: Backend, *, side: int, least: int = 1) -> Album:
-    """The album at `path` as `backend` needs it, with cameras for a 3D one; AlbumError below `least` usable photos."""
-    album = registry.open_album(path, side, backend.cameras)
+def open_album(
+    registry: Registry,
+    path: Path,
+    backend: Backend,
+    *,
+    side: int,
+    least: int = 1,
+    generator: Generator | None = None,
+    labels_as: str | None = None,
+) -> Album:
+    """The album at `path` as `backend` needs it, with cameras for a 3D one; AlbumError below `least` usable photos.
+
+    Its labels are turned as `labels_as` says, and compared with the cameras of the `generator`: raises LabelError for
+    what is certainly wrong, says what may be.
+    """
+    album = _checked(registry.open_album(path, side, backend.cameras), path, generator, labels_as)
     if len(album) < least:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in album.left_out)
         told = f". Left out: {reasons}" if reasons else ""
         raise AlbumError(f"{path} has {len(album)} usable photo, and {least} are needed: add more{told}")
     return album
+
+
+def _checked(album: Album, path: Path, generator: Generator | None, labels_as: str | None) -> Album:
+    import torch
+
+    from gpk.camera import Camera
+    from gpk_photos.plausible import checked, own_sight
+
+    if album.cameras is None or not len(album):
+        return album
+    labels = dict(zip(album.names, album.cameras.label(), strict=True))
+    sight = None if generator is None else own_sight(generator)
+    labels, warning = checked(labels, str(path), sight=sight, labels_as=labels_as)
+    if warning is not None:
+        say(warning)
+    if labels_as is None:
+        return album
+    return dataclasses.replace(album, cameras=Camera.from_label(torch.stack(list(labels.values()))))
 
 
 def _no_distance(a: Tensor, b: Tensor) -> Tensor:
@@ -109,6 +142,7 @@ def make_context(
     side: Callable[[int], int] | None = None,
     least: int = 2,
     compares: bool = True,
+    labels_as: str | None = None,
 ) -> Context:
     """The context: generator with its weights, album, distance and, where the backend names them, judge, reporting
     distance and attributes, all on `device`.
@@ -148,7 +182,9 @@ def make_context(
     album = Album(torch.empty(0, 3, generator.resolution, generator.resolution), ())
     if album_path is not None:
         wanted = generator.resolution if side is None else side(generator.resolution)
-        album = open_album(registry, album_path, backend, side=wanted, least=least)
+        album = open_album(
+            registry, album_path, backend, side=wanted, least=least, generator=generator, labels_as=labels_as
+        )
     introduce(backend, card)
     network = offer.load(lpips_weights).to(where) if compares else _no_distance
     judge, reporting, attributes = (

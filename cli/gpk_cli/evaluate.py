@@ -16,12 +16,12 @@ from gpk.registry import Registry
 from gpk_cli.choice import CHOSEN
 from gpk_cli.context import find_device, make_context
 from gpk_cli.held_out import open_held_out
-from gpk_cli.options import settings_command
+from gpk_cli.options import LabelsAs, settings_command
 from gpk_cli.output import AsJson, say
 from gpk_cli.progress import progress
 from gpk_cli.run import nothing_left
 from gpk_cli.stdout import json_of, print_json
-from gpk_cli.subject import ASKED, made_for, named, persona_file, photos_of, told_backend
+from gpk_cli.subject import ASKED, labels_as_of, made_for, named, persona_file, photos_of, told_backend
 from gpk_cli.summary import show_tables
 from gpk_evaluate.settings import Evaluation, quick
 
@@ -60,6 +60,7 @@ def run_evaluation(
         list[str] | None,
         typer.Option(help="A network that judges, NAME or NAME=WEIGHTS; may be given again [default: the backend's]."),
     ] = None,
+    labels_as: LabelsAs = None,
     backend: Annotated[str | None, typer.Option(help=ASKED)] = None,
     weights: Annotated[Path | None, typer.Option(help="The generator's weights, if not those of gpk's cache.")] = None,
     lpips_weights: Annotated[Path | None, typer.Option(help="Backbone weights for LPIPS in the loss.")] = None,
@@ -79,7 +80,7 @@ def run_evaluation(
     base = {field.name: getattr(quick(Evaluation()), field.name) for field in dataclasses.fields(Evaluation)}
     settings = to_dataclass(Evaluation, (base if quickly else {}) | dict(given), source="the command line")
     where = find_device(device)
-    sources = {name: _source(registry, run, album, references) for name, run in named(runs).items()}
+    sources = {name: _source(registry, run, album, references, labels_as) for name, run in named(runs).items()}
     instruments = _instruments(registry, sources, judge or [], where, asked=backend)
     for name, reason in instruments.absent.items():
         say(f"Without {name}: {reason}")
@@ -114,7 +115,7 @@ def run_evaluation(
 @dataclasses.dataclass(frozen=True)
 class Source:
     """Where a subject comes from: the persona's file, the albums, the settings it was tuned by, the digest of the album
-    that it learned from, and the anchors as inversion found them, in the run's state.
+    that it learned from, the anchors as inversion found them, in the run's state, and how labels are turned.
     """
 
     file: Path
@@ -123,18 +124,22 @@ class Source:
     settings: Settings | None
     album_digest: str | None
     state: Path | None
+    labels_as: str | None
 
     def digest(self) -> dict[str, str]:
         """What tells whether it is the same subject."""
         from gpk_checkpoints.download import file_sha256
 
-        return {
+        turned = {} if self.labels_as is None else {"labels_as": self.labels_as}
+        return turned | {
             "persona": file_sha256(self.file),
             "held_out": str(self.held_out.resolve()) if self.held_out is not None else "",
         }
 
 
-def _source(registry: Registry, run: Path, held_out: Path | None, references: Path | None) -> Source:
+def _source(
+    registry: Registry, run: Path, held_out: Path | None, references: Path | None, labels_as: str | None
+) -> Source:
     """What the run, or the persona's file, tells of its subject; raises InputError where it does not tell enough."""
     from gpk_runs.folder import CONFIG
     from gpk_runs.settings import read_config
@@ -144,7 +149,7 @@ def _source(registry: Registry, run: Path, held_out: Path | None, references: Pa
     if run.is_file() or not (run / CONFIG).exists():
         if references is None:
             raise InputError(f"{file} does not tell where its photos are: give them with --references")
-        return Source(file, references, held_out, None, None, None)
+        return Source(file, references, held_out, None, None, None, labels_as)
     plain = read_config(run / CONFIG)
     if plain.get("task") != "personalize":
         raise InputError(f"{run} is a run of {str(plain.get('task'))[:80]!r}: give one of `gpk personalize`")
@@ -155,7 +160,15 @@ def _source(registry: Registry, run: Path, held_out: Path | None, references: Pa
         raise InputError(f"{run} learned from photos that are needed here{lost}: give --references")
     unseen = held_out or others
     settings = resolve(Settings(), (str(run / CONFIG), {k: v for k, v in plain.items() if k not in CHOSEN}))
-    return Source(file, found, unseen, settings, plain.get("album"), run / "state.safetensors")
+    return Source(
+        file,
+        found,
+        unseen,
+        settings,
+        plain.get("album"),
+        run / "state.safetensors",
+        labels_as or labels_as_of(run),
+    )
 
 
 def _subject(
@@ -180,7 +193,7 @@ def _subject(
     backend, card = made_for(registry, persona, source.file, asked=asked)
     context = make_context(
         registry, backend, card, source.album, weights=weights, device=device, logger=NullLogger(), persona=persona,
-        lpips_weights=lpips_weights,
+        lpips_weights=lpips_weights, labels_as=source.labels_as,
     )  # fmt: skip
     if source.album_digest is not None and context.album.digest() != source.album_digest:
         raise InputError(f"{source.album} is not the album that {source.file} learned from, or has changed since")
@@ -194,8 +207,7 @@ def _subject(
     settings = source.settings or dataclasses.replace(preset("fast"), recipe=persona.recipe)
     unseen: Album | None = None
     if source.held_out is not None:
-        side = context.generator.resolution
-        unseen, _ = open_held_out(registry, source.held_out, backend, context.album, side=side)
+        unseen, _ = open_held_out(registry, source.held_out, context, labels_as=source.labels_as)
     subject = Subject(name, context, inverted.to(context.album.photos.device), settings, unseen)
     require(subject, evaluation)
     if "editing" in evaluation.protocols and not can_edit(subject):

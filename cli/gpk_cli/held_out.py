@@ -7,29 +7,33 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpk.errors import InputError
-from gpk.plugin import Backend
 from gpk.registry import Registry
 from gpk_cli.context import open_album
 from gpk_cli.output import say
 
 if TYPE_CHECKING:
     from gpk.album import Album
+    from gpk.context import Context
 
 SHOWN = 3
 """Pairs that are named."""
 
 
 def open_held_out(
-    registry: Registry, path: Path, backend: Backend, album: Album, *, side: int
+    registry: Registry, path: Path, context: Context, *, labels_as: str | None = None
 ) -> tuple[Album, list[int]]:
-    """The photos at `path` on the device of the `album`'s, but for those that repeat one of that, which are said; and
-    which of the photos there they are. Raises InputError where none is left, AlbumError where there is no album.
+    """The photos at `path` on the device of the context's album, but for those that repeat one of that, which are said;
+    and which of the photos there they are. Raises InputError where none is left, AlbumError where there is no album,
+    and what `open_album` does.
     """
     import torch
 
     from gpk_photos.duplicates import repeated
 
-    others = open_album(registry, path, backend, side=side).to(album.photos.device)
+    album, generator = context.album, context.generator
+    others = open_album(
+        registry, path, context.backend, side=generator.resolution, generator=generator, labels_as=labels_as
+    ).to(album.photos.device)
     twins = repeated(others.photos, album.photos)
     if not twins:
         return others, list(range(len(others)))

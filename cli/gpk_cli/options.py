@@ -11,6 +11,15 @@ from typing import Annotated, Any, Union
 
 import typer
 
+LabelsAs = Annotated[
+    str | None,
+    typer.Option(
+        help="How camera labels are turned into EG3D's on reading: opengl, w2c, z-up, scale=0.01 and more, joined"
+        " by + (docs/photos.md); as-they-are only warns of what is unlikely."
+    ),
+]
+"""Option of every command that reads an album's labels."""
+
 
 def options_of(settings: type) -> list[inspect.Parameter]:
     """An option for each field; one that is not given is None."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gpk_cli.context import find_card
+from gpk_cli.options import LabelsAs
 from gpk_cli.output import say
 from gpk_cli.personas import refuse_to_replace
 from gpk_cli.subject import SUFFIX
@@ -39,6 +40,7 @@ def import_file(
     album: Annotated[
         Path | None, typer.Option(help="Folder with the photos' codes, NAME_latent.npy, and dataset.json.")
     ] = None,
+    labels_as: LabelsAs = None,
     alpha: Annotated[
         float | None, typer.Option(help="Factors are scaled by alpha / rank; by default what FILE states.")
     ] = None,
@@ -64,7 +66,7 @@ def import_file(
     chosen = find_card(family, card, weights)
     base = load_generator(family, chosen, weights)
     learned = learned_by(snapshot, family, base, alpha=alpha)
-    anchors, cameras, told = _anchors(album, family, base)
+    anchors, cameras, told = _anchors(album, family, base, labels_as)
     origin = Origin(
         family.name,
         chosen.name,
@@ -84,7 +86,9 @@ def import_file(
     )
 
 
-def _anchors(album: Path | None, backend: Backend, base: Generator) -> tuple[Tensor, Tensor, str]:
+def _anchors(
+    album: Path | None, backend: Backend, base: Generator, labels_as: str | None
+) -> tuple[Tensor, Tensor, str]:
     """Anchors and the labels of their cameras, and what to say of them."""
     from gpk.latents import latent_statistics
     from gpk_tasks.personalize.album_anchors import album_anchors
@@ -96,7 +100,7 @@ def _anchors(album: Path | None, backend: Backend, base: Generator) -> tuple[Ten
             "without --album the persona's only anchor is the mean of W, the face of nobody: it can be looked at, and "
             "has no hull"
         )  # fmt: skip
-    found = album_anchors(backend, base, album)
+    found = album_anchors(backend, base, album, labels_as)
     count, space = len(found.codes), "W" if found.codes.ndim == 2 else "W+"
     told = f"{count} anchor{'s' if count > 1 else ''} in {space}"
     if found.cameras.shape[1]:

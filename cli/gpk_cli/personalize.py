@@ -15,6 +15,7 @@ from gpk.registry import Registry
 from gpk_cli.choice import Choice, choose
 from gpk_cli.context import Precision, find_device, introduce, make_context
 from gpk_cli.held_out import open_held_out
+from gpk_cli.options import LabelsAs
 from gpk_cli.output import AsJson, say
 from gpk_cli.places import default_out
 from gpk_cli.progress import progress
@@ -71,6 +72,7 @@ def personalize(
         Path | None, typer.Option(help="Backbone weights for LPIPS, where they cannot be downloaded.")
     ] = None,
     held_out: Annotated[Path | None, typer.Option(help="Another album of the subject, to be scored only.")] = None,
+    labels_as: LabelsAs = None,
     config: Annotated[Path | None, typer.Option(help="Settings as YAML, such as a run's config.yaml.")] = None,
     no_prepare: Annotated[
         bool, typer.Option("--no-prepare", help="Refuse raw photos instead of preparing them as `gpk prepare` does.")
@@ -109,8 +111,9 @@ def job(
         _require_square(album, chosen.backend)
     else:
         album = _prepared(
-            registry, chosen.backend, chosen.card, album, run, given=anchors, weights=weights, device=device
-        )
+            registry, chosen.backend, chosen.card, album, run, given=anchors, weights=weights, device=device,
+            labels_as=chosen.labels_as,
+        )  # fmt: skip
     outcome = run_job(
         registry,
         chosen.backend,
@@ -124,6 +127,7 @@ def job(
         precision=chosen.precision,
         lpips_weights=options["lpips_weights"],
         held_out=options["held_out"],
+        labels_as=chosen.labels_as,
         device=device,
     )
     return run, outcome
@@ -149,6 +153,7 @@ def _prepared(
     given: Path | None,
     weights: Path | None,
     device: str,
+    labels_as: str | None,
 ) -> Path:
     """The album itself, or where it is raw the one that is made of it, beside the run's folder.
 
@@ -167,6 +172,8 @@ def _prepared(
             f"{album} {lacking}, and anchors are of pictures as their tool had them cut: give the album of those, or "
             "run `gpk prepare` first and name the codes after its crops"
         )
+    if labels_as is not None and backend.cameras:
+        raise InputError(f"{album} {lacking} that --labels-as could turn: leave it out, and gpk finds the cameras")
     say(f"{album} {lacking}: it is prepared in {made} first, as `gpk prepare` does (--no-prepare refuses instead).")
     say(sentence(prepare_album(registry, backend, card, album, made, weights=weights, device=device)))
     return made
@@ -187,12 +194,13 @@ def run_job(
     lpips_weights: Path | None = None,
     held_out: Path | None = None,
     masks: Mapping[str, Tensor] | None = None,
+    labels_as: str | None = None,
     device: str = "auto",
 ) -> dict[str, Any]:
     """Opens or resumes the run in `out`, does what is left of it, and returns the outcome in JSON types.
 
-    `anchors` is where those are that inversion is not to find. `masks` are the subject's, by "train" and "held-out",
-    where they are known.
+    `anchors` is where those are that inversion is not to find. `labels_as` turns both albums' labels. `masks` are the
+    subject's, by "train" and "held-out", where they are known.
     """
     from gpk.logger import NullLogger
     from gpk.persona import changing_sites
@@ -212,15 +220,16 @@ def run_job(
         lpips_weights=lpips_weights,
         device=device,
         logger=NullLogger(),
+        labels_as=labels_as,
     )
     changing_sites(context.generator, settings.recipe)  # an impossible recipe must not leave a folder behind
     others = None
     if held_out is not None:
-        side = context.generator.resolution
-        others, rows = open_held_out(registry, held_out, backend, context.album, side=side)
+        others, rows = open_held_out(registry, held_out, context, labels_as=labels_as)
         masks = {part: mask[rows] if part == "held-out" else mask for part, mask in (masks or {}).items()}
     given = None if anchors is None else given_anchors(context, anchors)
     facts = {**describe(context, settings, given), "distance": distance or backend.distance, "precision": precision}
+    facts |= {} if labels_as is None else {"labels_as": labels_as}
     with progress() as show, Run.open(out, facts, show=show, device=context.album.photos.device) as run:
         if run.finished:
             outcome = _outcome_there(run)

@@ -10,6 +10,7 @@ import typer
 
 from gpk.registry import Registry
 from gpk_cli.context import find_card
+from gpk_cli.options import LabelsAs
 from gpk_cli.output import AsJson, printable, say, show
 from gpk_cli.places import default_out
 from gpk_cli.preparing import prepare_album
@@ -42,6 +43,7 @@ def prepare(
     labels: Annotated[
         Path | None, typer.Option(help="Cameras that are known: a dataset.json, of photos that are crops already.")
     ] = None,
+    labels_as: LabelsAs = None,
     pick: Annotated[
         str, typer.Option(help="Of several faces: main (whom most photos show), largest, or N from the left.")
     ] = "main",
@@ -68,6 +70,7 @@ def prepare(
         crop=crop,
         detector=detector,
         labels=labels,
+        labels_as=labels_as,
         pick=pick,
         judge=judge,
         device=device,

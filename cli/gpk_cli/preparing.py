@@ -28,6 +28,7 @@ def prepare_album(
     crop: str | None = None,
     detector: str | None = None,
     labels: Path | None = None,
+    labels_as: str | None = None,
     pick: str = "main",
     judge: str | None = None,
     device: str = "auto",
@@ -40,17 +41,25 @@ def prepare_album(
     import torch
 
     from gpk_photos.album import known_labels
+    from gpk_photos.conventions import AS_THEY_ARE
+    from gpk_photos.plausible import checked, own_sight
     from gpk_prepare.prepare import Instruments, prepare
     from gpk_prepare.settings import Preparation, read_pick
 
     picked = read_pick(pick)
+    where = str(labels or folder)
     known = known_labels(folder, labels) if backend.cameras else {}
+    known, _ = checked(known, where, labels_as=labels_as)
     find, how, named = find_finder(registry, backend, folder, crop, detector, known)
     with torch.device("meta"):
         side = backend.build(card.config).resolution
     context, missing = find_bench(registry, backend, card, weights, device)
     if context is not None:
         side = context.generator.resolution
+        vouched = AS_THEY_ARE if labels_as == AS_THEY_ARE else None
+        known, warning = checked(known, where, sight=own_sight(context.generator), labels_as=vouched)
+        if warning is not None:
+            say(warning)
     seeing, judge_name = find_judge(registry, backend, judge)
     settings = Preparation(
         backend=backend.name,

@@ -23,7 +23,7 @@ from gpk.plugin import Task
 from gpk.registry import OURS, Registry
 from gpk.validation import file_name
 from gpk_cli.context import make_context
-from gpk_cli.options import options_of, stated, with_parameters
+from gpk_cli.options import LabelsAs, options_of, stated, with_parameters
 from gpk_cli.output import AsJson, say
 from gpk_cli.progress import progress
 from gpk_cli.subject import BACKEND, find_subject
@@ -133,6 +133,7 @@ def run_task(
         Path | None, typer.Argument(metavar="SUBJECT", help="A *.persona.safetensors file, or the run that made it.")
     ] = None,
     album: Annotated[Path | None, typer.Option(help="Photos to work on: a folder or a zip.")] = None,
+    labels_as: LabelsAs = None,
     backend: Annotated[str | None, typer.Option(help=BACKEND)] = None,
     card: Annotated[str | None, typer.Option(help="Checkpoint of the backend.")] = None,
     weights: Annotated[Path | None, typer.Option(help="The generator's weights, if not those of gpk's cache.")] = None,
@@ -152,11 +153,12 @@ def run_task(
     settings = to_dataclass(kind, there | dict(given), source="the command line" if config is None else str(config))
     context = _context(
         registry, task, settings, subject, album, backend=backend, card=card, weights=weights, distance=distance,
-        lpips_weights=lpips_weights, device=device,
+        lpips_weights=lpips_weights, device=device, labels_as=labels_as,
     )  # fmt: skip
     name = file_name(context.backend.name) if subject is None else subject.resolve().name.partition(".")[0]
     folder = out or Path("runs") / f"{task.name}-{name}"
     facts = _facts(context, task, settings, distance)
+    facts |= {} if labels_as is None else {"labels_as": labels_as}
     with (
         nothing_left(folder),
         progress() as show,
@@ -192,8 +194,20 @@ def nothing_left(folder: Path) -> Iterator[None]:
 
 def _shared(task: Task) -> list[str]:
     """The options of every task that are of use to this one."""
-    names = ["subject", "album", "backend", "card", "weights", "out", "config", "distance", "lpips_weights", "device"]
-    unused = {"album", "distance", "lpips_weights"} if task.photos == "none" else set()
+    names = [
+        "subject",
+        "album",
+        "labels_as",
+        "backend",
+        "card",
+        "weights",
+        "out",
+        "config",
+        "distance",
+        "lpips_weights",
+        "device",
+    ]
+    unused = {"album", "labels_as", "distance", "lpips_weights"} if task.photos == "none" else set()
     if task.persona == "needed":
         unused |= {"backend", "card"}
     return [name for name in [*names, "as_json"] if name not in unused]
@@ -212,6 +226,7 @@ def _context(
     distance: str | None,
     lpips_weights: Path | None,
     device: str,
+    labels_as: str | None,
 ) -> Context:
     from gpk.logger import NullLogger
 
@@ -236,6 +251,7 @@ def _context(
         side=None if task.side is None else lambda full: task.side(settings, full),  # pyright: ignore[reportOptionalCall]
         least=1,
         compares=task.photos != "none",
+        labels_as=labels_as,
     )
 
 

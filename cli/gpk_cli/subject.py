@@ -65,6 +65,15 @@ def photos_of(run: Path) -> tuple[Path | None, Path | None]:
     return told.album, told.held_out
 
 
+def labels_as_of(run: Path) -> str | None:
+    """The turns of camera labels with which a run read its albums; None for none, and for a persona's file."""
+    from gpk_runs.folder import CONFIG
+    from gpk_runs.settings import read_config
+
+    turns = read_config(run / CONFIG).get("labels_as") if (run / CONFIG).is_file() else None
+    return None if turns is None else str(turns)
+
+
 def named(subjects: Sequence[Path]) -> dict[str, Path]:
     """The subjects by short names of their own."""
     names: dict[str, Path] = {}

@@ -187,6 +187,21 @@ def label(change: Callable[[list[float]], Sequence[object]]) -> Spoil:
     return spoil
 
 
+def all_labels(change: Callable[[list[float]], Sequence[object]]) -> Spoil:
+    """Changes every photo's label."""
+
+    def spoil(folder: Path) -> None:
+        put("album/dataset.json", json.dumps({"labels": [[name, change(n)] for name, n in labels(folder)]}))(folder)
+
+    return spoil
+
+
+def relabelled(folder: Path) -> None:
+    """Labels the album's photos with the ending of another format."""
+    pairs = [[photo.with_suffix(".jpg").name, []] for photo in sorted((folder / "album").glob("*.png"))]
+    put("album/dataset.json", json.dumps({"labels": pairs}))(folder)
+
+
 def tensors(source: str, target: str, change: Callable[[dict[str, torch.Tensor]], object]) -> Spoil:
     """Writes a safetensors file again, as `target`, with its tensors changed."""
 
@@ -381,6 +396,28 @@ ALBUMS = [
     Case("a label whose pose is no rotation", "not a rotation", label(lambda n: [2.0, *n[1:]])),
     Case("a label with a focal length of zero", "focal length", label(lambda n: [*n[:16], 0.0, *n[17:]])),
     Case("a label with the intrinsics in pixels", "divide them", label(lambda n: [*n[:16], 2000.0, *n[17:]])),
+    Case('a `dataset.json` with `"labels": null`', "have no labels", put("album/dataset.json", '{"labels": null}')),
+    Case(
+        "labels in other units than the generator's",
+        "give --labels-as scale=",
+        all_labels(lambda n: [*n[:3], 100 * n[3], *n[4:7], 100 * n[7], *n[8:11], 100 * n[11], *n[12:]]),
+    ),
+    Case(
+        "`--labels-as` with a turn that there is not",
+        "--labels-as knows no 'blender'",
+        commands=(f"{ALBUM_JOB} --labels-as blender",),
+    ),
+    Case(
+        "`--labels-as` of photos without labels",
+        "that --labels-as could turn",
+        lambda folder: (folder / "album/dataset.json").unlink(),
+        (f"{ALBUM_JOB} --labels-as opengl",),
+    ),
+    Case(
+        "labels whose names have another ending than the photos",
+        "but for its ending",
+        relabelled,
+    ),
     Case("`--held-out` photos that are not there", "no album at none", commands=personalize("--held-out none")),
     Case(
         "`--held-out` photos that are learned from",

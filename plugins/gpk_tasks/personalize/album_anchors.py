@@ -30,8 +30,9 @@ class AlbumAnchors(NamedTuple):
     labelled: int
 
 
-def album_anchors(backend: Backend, generator: Generator, folder: Path) -> AlbumAnchors:
-    """The codes of every photo in `folder`, by their names; a photo without a label is seen from the front.
+def album_anchors(backend: Backend, generator: Generator, folder: Path, labels_as: str | None = None) -> AlbumAnchors:
+    """The codes of every photo in `folder`, by their names; a photo without a label is seen from the front;
+    labels are turned as `labels_as` says.
 
     Raises InputError, which names the folder or the file, where there are none, one is no code of this generator, or a
     label is none.
@@ -45,7 +46,7 @@ def album_anchors(backend: Backend, generator: Generator, folder: Path) -> Album
     front = generator.frontal()
     if front is None:
         return AlbumAnchors(codes, codes.new_zeros(len(codes), 0), 0)
-    labels = read_labels(folder) if (folder / LABEL_FILE).is_file() else {}
+    labels = read_labels(folder, labels_as) if (folder / LABEL_FILE).is_file() else {}
     by_photo = {str(PurePosixPath(photo).with_suffix("")): label for photo, label in labels.items()}
     known = [by_photo.get(str(PurePosixPath(name).with_suffix("")).removesuffix(MARK)) for name in names]
     straight = front.label()[0].float().cpu()

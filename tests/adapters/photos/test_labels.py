@@ -1,15 +1,19 @@
 """Label files: what is written is read back, and what is wrong is named with its file and entry."""
 
 import json
+import unicodedata
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
+from PIL import Image
 
 from gpk.camera import EG3D_FOCAL, Camera
 from gpk.errors import LabelError, RunError
 from gpk_photos import read_labels, write_labels
-from gpk_photos.labels import EXAMPLE
+from gpk_photos.album import known_labels, open_album
+from gpk_photos.labels import EXAMPLE, MOST_VALUES, near_miss, photo_of
 
 FRONT = Camera.orbit(0.0, 0.0).label()[0].tolist()
 
@@ -74,16 +78,56 @@ def test_a_wrong_label_is_named(tmp_path: Path, entry: object, message: str) -> 
         read_labels(file)
 
 
-@pytest.mark.parametrize("content", ["", "{", '{"labels": [', "\x00", "[" * 100_000])
+@pytest.mark.parametrize("content", ["", "{", '{"labels": [', "\x00", "1" * 5_000])
 def test_malformed_json_is_named(tmp_path: Path, content: str) -> None:
     with pytest.raises(LabelError, match=r"dataset\.json is not whole JSON .* looks like this: \{"):
         read_labels(label_file(tmp_path, content))
 
 
-@pytest.mark.parametrize("content", [[], {}, {"labels": None}, {"labels": 3}, 7])
+@pytest.mark.parametrize("content", [[], {}, {"labels": 3}, 7])
 def test_a_file_without_labels_is_named(tmp_path: Path, content: object) -> None:
     with pytest.raises(LabelError, match=r'dataset\.json has no list "labels"'):
         read_labels(label_file(tmp_path, content))
+
+
+def test_labels_that_are_null_are_said_to_be_none(tmp_path: Path) -> None:
+    with pytest.raises(LabelError, match=r'that its images have no labels \("labels": null\), which will do for a 2D'):
+        read_labels(label_file(tmp_path, {"labels": None}))
+
+
+def test_what_would_cost_too_much_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(LabelError, match="nested deeper than any such file"):
+        read_labels(label_file(tmp_path, "[" * 100_000))
+    with pytest.raises(LabelError, match="more values than any such file"):
+        read_labels(label_file(tmp_path, "[" + "[]," * (MOST_VALUES // 2 + 1) + "[]]"))
+
+
+def test_a_long_or_odd_name_is_quoted_in_part(tmp_path: Path) -> None:
+    with pytest.raises(LabelError) as caught:
+        read_labels(label_file(tmp_path, {"labels": [["a\n" * 10_000, 3]]}))
+    assert len(str(caught.value)) < 500
+    assert "\n" not in str(caught.value)
+
+
+def test_composed_and_decomposed_names_mean_one_photo() -> None:
+    composed, decomposed = "\u00e9t\u00e9.png", "e\u0301te\u0301.png"
+    assert photo_of([composed], [decomposed, "b.png"]) == {composed: decomposed}
+    assert photo_of([decomposed, "c.png"], [composed]) == {decomposed: composed}
+    assert photo_of([composed, decomposed], [composed, decomposed]) == {composed: composed, decomposed: decomposed}
+
+
+@pytest.mark.parametrize(
+    ("photo", "hint"),
+    [
+        ("img/a.jpg", "img/a.png would be img/a.jpg but for its ending: write photos' names into the label file"),
+        ("a.png", "img/a.png would be a.png but for its folder"),
+        ("x/a.jpg", "img/a.png would be x/a.jpg but for its folder and ending"),
+        ("b.png", None),
+    ],
+)
+def test_a_name_that_nearly_fits_is_a_hint(photo: str, hint: str | None) -> None:
+    told = near_miss(["img/a.png"], [photo, "z.png"])
+    assert told is None if hint is None else told is not None and told.startswith(hint)
 
 
 @pytest.mark.parametrize("pair", ["a.png", ["a.png"], [1, FRONT], {"a.png": FRONT}])
@@ -116,3 +160,23 @@ def test_an_unwritable_folder_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(RunError, match=r"cannot write .*dataset\.json: "):
         write_labels(tmp_path / "file", ["a.png"], torch.tensor([FRONT]))
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_an_album_meets_its_labels_in_either_form_of_letters(tmp_path: Path, form: Literal["NFC", "NFD"]) -> None:
+    other = "NFD" if form == "NFC" else "NFC"
+    photo = unicodedata.normalize(form, "\u00e9t\u00e9.png")
+    Image.effect_noise((64, 64), 50).convert("RGB").save(tmp_path / photo)
+    label_file(tmp_path, {"labels": [[unicodedata.normalize(other, photo), FRONT]]})
+    album = open_album(tmp_path, side=64, cameras=True)
+    assert (album.names, album.left_out) == ((photo,), ())
+    assert list(known_labels(tmp_path, tmp_path / "dataset.json")) == [photo]
+
+
+def test_an_album_whose_labels_nearly_fit_says_how(tmp_path: Path) -> None:
+    Image.effect_noise((64, 64), 50).convert("RGB").save(tmp_path / "a.png")
+    label_file(tmp_path, {"labels": [["img/a.png", FRONT]]})
+    with pytest.raises(LabelError, match=r"labels 1 absent image: img/a\.png\. img/a\.png would be a\.png but for its"):
+        open_album(tmp_path, side=64, cameras=True)
+    label_file(tmp_path, {"labels": None})
+    assert known_labels(tmp_path, None) == {}
