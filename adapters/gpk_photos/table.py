@@ -77,5 +77,10 @@ def read_table(path: Path) -> Table:
 
 
 def short(text: str, letters: int = LONGEST) -> str:
-    """A cell or a name in a message."""
-    return text if len(text) <= letters else f"{text[:letters]}…"
+    r"""A cell or a name in a message, printable and on its line.
+
+    >>> short("cat\n.png"), short("a" * 99, 3)
+    ('cat\\n.png', 'aaa…')
+    """
+    plain = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[:letters])
+    return plain if len(text) <= letters else f"{plain}…"
