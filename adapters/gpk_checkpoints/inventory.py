@@ -7,7 +7,6 @@ A safetensors file is the header's length as 8 bytes little-endian, the header a
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,9 @@ from typing import Any
 
 from gpk.errors import WeightsError
 from gpk.plugin import Backend, Card
+from gpk_checkpoints.budget import Budget, open_file, parse_json
 from gpk_checkpoints.cache import cache_folder, card_file
+from gpk_checkpoints.inert import shown
 
 FORMAT = "gpk-weights/"
 """How the header of imported weights begins to call their format; `gpk_checkpoints.imports` writes it."""
@@ -41,13 +42,13 @@ def read_imported(path: Path) -> Imported:
     try:
         size = path.stat().st_size
         header = _header(path, size)
-        facts = json.loads(header["__metadata__"]["gpk"])
+        facts = parse_json(header["__metadata__"]["gpk"], Budget(str(path)))
         if not facts["format"].startswith(FORMAT):
-            raise WeightsError(f"{path} has the format {facts['format']!r}, not {FORMAT}…")
-        source = facts["source"]
-        return Imported(
-            path, size, facts["backend"], facts["card"], facts["licence"], str(source["name"]), str(source["sha256"])
-        )
+            raise WeightsError(f"{path} has the format {shown(facts['format'][:40])!r}, not {FORMAT}…: delete it")
+        told = [facts["backend"], facts["card"], facts["licence"], facts["source"]["name"], facts["source"]["sha256"]]
+        if not all(isinstance(each, str) for each in told):
+            raise WeightsError(f"{path} is damaged, or no file that gpk imported: delete it")
+        return Imported(path, size, *told)
     except OSError as error:
         raise WeightsError(f"cannot read {path}: {error.strerror or error}") from error
     except (ValueError, LookupError, TypeError, AttributeError) as error:
@@ -67,11 +68,11 @@ def cached_files() -> Iterator[tuple[str, Path]]:
 
 
 def _header(path: Path, size: int) -> Any:  # noqa: ANN401 - JSON that nobody has checked
-    with path.open("rb") as file:
+    with open_file(path) as file:
         length = int.from_bytes(file.read(8), "little")
         if length > min(size, LARGEST_HEADER):
             raise ValueError("the header is longer than the file")
-        header = json.loads(file.read(length))
+        header = parse_json(file.read(length), Budget(str(path)))
     ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
     if 8 + length + max(ends, default=0) != size:
         raise ValueError("the file is cut short")

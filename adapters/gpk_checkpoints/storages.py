@@ -102,4 +102,8 @@ def _array(array: NumpyArray) -> Tensor:
 
 def _tensor(data: bytes, dtype: torch.dtype, shape: Sequence[int]) -> Tensor:
     # A copy, for the bytes of a file are not to be written to.
-    return torch.frombuffer(bytearray(data), dtype=dtype).reshape(*shape) if data else torch.empty(*shape, dtype=dtype)
+    return (
+        torch.frombuffer(bytearray(data), dtype=dtype).reshape(tuple(shape))
+        if data
+        else torch.empty(tuple(shape), dtype=dtype)
+    )
