@@ -64,7 +64,7 @@ FAMILIES = (
         (r"input_layer\.0\.weight", r"body\.0\..*"),
         "it makes codes, not pictures",
     ),
-    Family("a diffusion model", (r".*(diffusion_model|down_blocks|single_blocks|time_embed)\..*",), "gpk is for GANs"),
+    Family("a diffusion model", (r"(diffusion_model|down_blocks|single_blocks|time_embed)\..*",), "gpk is for GANs"),
     Family("a low-rank adapter (LoRA)", (r".*lora_(A|B|up|down).*",), "it changes another network's weights"),
 )
 """Of those that fit a network the first is it."""

@@ -18,7 +18,7 @@ from torch import Tensor
 from gpk.errors import WeightsError
 from gpk_checkpoints.atomic import write_atomically
 from gpk_checkpoints.budget import brief
-from gpk_checkpoints.sniffed import container
+from gpk_checkpoints.sniffed import UNTOLD, container, no_checkpoint
 
 _DTYPES = {
     torch.float64: "F64", torch.int64: "I64", torch.float32: "F32", torch.int32: "I32", torch.float16: "F16",
@@ -75,6 +75,8 @@ def _opened(path: Path) -> safe_open:
     try:
         return safe_open(path, framework="pt")
     except SafetensorError as error:
+        if (what := no_checkpoint(path)) is not None and what not in UNTOLD:
+            raise WeightsError(f"{path} is {what}. A safetensors file is needed here") from error
         if found != "safetensors":
             raise WeightsError(f"{path} is a pickle, and a safetensors file is needed here") from error
         raise WeightsError(

@@ -26,7 +26,7 @@ from gpk_checkpoints.budget import open_file
 from gpk_checkpoints.families import SHOWN, described
 from gpk_checkpoints.files import read_safetensors
 from gpk_checkpoints.inert import read_pickle, shown
-from gpk_checkpoints.networks import Network, networks_in
+from gpk_checkpoints.networks import Network, check_names, networks_in
 from gpk_checkpoints.pickled import Strided
 from gpk_checkpoints.sniffed import Container, container, no_checkpoint
 from gpk_checkpoints.storages import Storages
@@ -92,6 +92,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
                 networks = networks_in(read_pickle(opened, file.stat().st_size, str(file)), str(file))
         except OSError as error:
             raise WeightsError(f"cannot read {file}: {error.strerror}") from error
+    check_names(networks, str(file))
     return Checkpoint(file, key, found, networks, facts)
 
 
@@ -119,7 +120,8 @@ def find_place(read: Checkpoint, backend: Backend) -> Place:
         raise WeightsError(f"{read.path} holds no {backend.name} generator{where}; it holds {contents(read)}")
     chosen = [place for place in places if "ema" in place.label.lower()] or places
     if len(chosen) > 1:
-        keys = " or ".join(f"{read.path}{KEY}{shown(place.label)}" for place in chosen)
+        keys = " or ".join(f"{read.path}{KEY}{shown(place.label)}" for place in chosen[:SHOWN])
+        keys += f" and {len(chosen) - SHOWN:,} more" if len(chosen) > SHOWN else ""
         raise WeightsError(f"{read.path} holds {len(chosen)} generators of {backend.name}: say which, {keys}")
     return chosen[0]
 

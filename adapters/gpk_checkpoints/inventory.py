@@ -16,6 +16,7 @@ from gpk.errors import WeightsError
 from gpk.plugin import Backend, Card
 from gpk_checkpoints.budget import Budget, open_file, parse_json
 from gpk_checkpoints.cache import cache_folder, card_file
+from gpk_checkpoints.inert import shown
 
 FORMAT = "gpk-weights/"
 """How the header of imported weights begins to call their format; `gpk_checkpoints.imports` writes it."""
@@ -43,11 +44,11 @@ def read_imported(path: Path) -> Imported:
         header = _header(path, size)
         facts = parse_json(header["__metadata__"]["gpk"], Budget(str(path)))
         if not facts["format"].startswith(FORMAT):
-            raise WeightsError(f"{path} has the format {facts['format']!r}, not {FORMAT}…")
-        source = facts["source"]
-        return Imported(
-            path, size, facts["backend"], facts["card"], facts["licence"], str(source["name"]), str(source["sha256"])
-        )
+            raise WeightsError(f"{path} has the format {shown(facts['format'][:40])!r}, not {FORMAT}…: delete it")
+        told = [facts["backend"], facts["card"], facts["licence"], facts["source"]["name"], facts["source"]["sha256"]]
+        if not all(isinstance(each, str) for each in told):
+            raise WeightsError(f"{path} is damaged, or no file that gpk imported: delete it")
+        return Imported(path, size, *told)
     except OSError as error:
         raise WeightsError(f"cannot read {path}: {error.strerror or error}") from error
     except (ValueError, LookupError, TypeError, AttributeError) as error:

@@ -7,7 +7,7 @@ state dict; either may lie in dicts of any names, one inside the other.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,8 +20,10 @@ DEPTH = 32
 """Modules, dicts, or lists of an argument, inside each other."""
 WRAPPED = 4
 """Dicts around a network."""
-MOST, MOST_TEXT = 1_000_000, 1 << 28
-"""Modules, tensors and values in one file, and the bytes of their whole names. Real files have thousands."""
+MOST, MOST_TEXT = 1 << 18, 1 << 26
+"""Modules, tensors and values in one file, and the letters of their whole names. Real files have thousands."""
+LONGEST_NAME = 500
+"""Letters of a tensor's whole name, which are compared with every family's."""
 FEW = 64
 """Numbers of a tensor that is an attribute of a module and neither parameter nor buffer."""
 OWN = ("rendering_kwargs", "neural_rendering_resolution")
@@ -55,6 +57,13 @@ def networks_in(tree: object, where: str) -> list[Network]:
     return list(_networks(tree, "", {}, {}, Budget(where, items=MOST, size=MOST_TEXT, depth=DEPTH)))
 
 
+def check_names(networks: Iterable[Network], where: str) -> None:
+    """Raises WeightsError where a tensor has a name that no program gives it."""
+    longest = max((len(name) for network in networks for name in network.tensors), default=0)
+    if longest > LONGEST_NAME:
+        raise WeightsError(f"{where} has a tensor with a name of {longest:,} letters: it is damaged. Get it anew")
+
+
 def _networks(
     value: object,
     key: str,
@@ -66,6 +75,8 @@ def _networks(
     budget.spend()
     if isinstance(value, Record) and ("_parameters" in value.state or "_modules" in value.state):
         yield _whole(value, key, beside, stated, budget)
+    if isinstance(value, list | tuple):  # several networks saved in a row
+        value = {str(index): item for index, item in enumerate(value) if isinstance(item, dict | Record)}
     if not isinstance(value, dict) or key.count(".") > WRAPPED:
         return
     budget.spend(len(value))
@@ -75,7 +86,8 @@ def _networks(
     if tensors:
         yield Network(key, "", tensors, stated, beside=beside)
     for name, item in value.items():
-        if isinstance(name, str) and isinstance(item, dict | Record):
+        if isinstance(name, str) and isinstance(item, dict | Record | list | tuple):
+            budget.spend(size=len(key) + len(name))
             with budget.inside():
                 yield from _networks(item, f"{key}.{name}" if key else name, tensors, stated, budget)
 

@@ -42,6 +42,8 @@ STARTS: Mapping[bytes, str] = {
     b"version https://git-lfs": POINTER,
 }
 """What a file that is no checkpoint begins with."""
+EMPTY, NOTHING = UNTOLD = ("an empty file", "nothing that gpk knows")
+"""What is told of a file of which nothing can be: perhaps one that was cut short."""
 LOOKED_AT = 4096
 """Bytes of a file that are looked at."""
 OURS: Mapping[str, str] = {
@@ -81,14 +83,14 @@ def no_checkpoint(file: Path) -> str | None:
     with open_file(file) as opened:
         start = opened.read(LOOKED_AT)
     if not start:
-        return "an empty file"
+        return EMPTY
     for begin, what in STARTS.items():
         if start.startswith(begin):
             return what
     if start[:2] == b"PK":
         return _zip(file)
     if container(file) == "safetensors" and start[8:9] != b"{":
-        return "nothing that gpk knows" if text_of(start) is None else "a text"
+        return NOTHING if text_of(start) is None else "a text"
     return None
 
 

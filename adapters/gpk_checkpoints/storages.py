@@ -106,8 +106,7 @@ def _array(array: NumpyArray) -> Tensor:
 def _tensor(data: bytes, dtype: torch.dtype, shape: Sequence[int]) -> Tensor:
     # A copy, for the bytes of a file are not to be written to.
     try:
-        return (
-            torch.frombuffer(bytearray(data), dtype=dtype).reshape(*shape) if data else torch.empty(shape, dtype=dtype)
-        )
+        flat = torch.frombuffer(bytearray(data), dtype=dtype) if data else torch.empty(0, dtype=dtype)
+        return flat.reshape(tuple(shape))
     except RuntimeError as error:  # sides beside a 0 whose product overflows
         raise WeightsError(f"claims {list(shape)} numbers: the file is damaged") from error

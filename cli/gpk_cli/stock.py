@@ -72,4 +72,4 @@ def status(row: Mapping[str, object]) -> str:
         case {"bytes": int(size), "source": {"name": name, "sha256": sha256}}:
             return f"here: {size / 1e6:,.1f} MB, from {printable(str(name))} ({printable(str(sha256)[:8])})"
         case _:
-            return f"damaged: {row['file']}"
+            return f"damaged: {printable(str(row['error']))}"

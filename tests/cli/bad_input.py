@@ -602,7 +602,7 @@ ANCHORS = [
 PERSONAS = [
     Case("a persona that is not there", "there is no none", commands=instead("none.safetensors")),
     Case("a folder as the persona", "album holds no persona", commands=instead("album")),
-    Case("a text file as the persona", "not a whole", put(PERSONA, "hello"), PERSONA_JOBS, FILE_WORDS),
+    Case("a text file as the persona", "is a text", put(PERSONA, "hello"), PERSONA_JOBS),
     Case("an empty file as the persona", "not a whole", put(PERSONA, ""), PERSONA_JOBS, FILE_WORDS),
     Case("a persona cut short", "not a whole", cut(PERSONA), PERSONA_JOBS, FILE_WORDS),
     Case(

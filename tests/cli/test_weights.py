@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import pty
+import re
 import signal
 import socket
 import subprocess
@@ -167,6 +168,31 @@ def test_a_damaged_file_is_named_and_replaced(
     assert done.returncode == 0
     assert f"{there} is damaged, or no file that gpk imported: delete it. It is replaced" in done.stderr
     assert rows(gpk)["dogs", "pug"]["state"] == "cached"
+
+
+def test_one_bad_file_in_the_cache_is_one_row(gpk: Gpk, dogs: Callable[..., None], file: Path) -> None:
+    """Whatever it is: its row says so and what to do, the others are as they were."""
+    dogs()
+    gpk("weights", "import", "dogs", str(file))
+    before, folder = rows(gpk), card_file("dogs", "pug").parent
+    for name, facts in {
+        "deep": "[" * 100_000,
+        "odd": '{"format": [1]}',
+        "huge": '{"format": ' + "9" * 5000 + "}",
+    }.items():
+        write_safetensors(folder / f"{name}.safetensors", {"w": torch.ones(1)}, {"gpk": facts})
+    facts = json.dumps({"format": "gpk-weights/1", "backend": "dogs", "card": {}, "licence": 3, "source": {"name": 1}})
+    write_safetensors(folder / "types.safetensors", {}, {"gpk": facts})
+    (folder / "text.safetensors").write_text("nothing of the kind")
+    (folder / "folder.safetensors").mkdir()
+    os.mkfifo(folder / "pipe.safetensors")
+    listed = json.loads(gpk("weights", "list", "--json").stdout)
+    bad = [row for row in listed if row["state"] == "damaged"]
+    names = ("deep", "folder", "huge", "odd", "pipe", "text", "types")
+    assert [Path(row["file"]).stem for row in bad] == [*names]
+    assert [row for row in listed if row not in bad] == [*before.values()]
+    told = gpk("weights", "list").stdout
+    assert all(re.search(rf"{name}\.safetensors.*(delete it|Get it anew|give a file)", told) for name in names)
 
 
 def test_list_leaves_torch_alone(gpk: Gpk, dogs: Callable[..., None], file: Path, site: Path) -> None:

@@ -119,6 +119,9 @@ WRAPPERS = (
     ("params_ema alone", lambda state: {"params_ema": state}),
     ("netG_state_dict", lambda state: {"netG_state_dict": state, "iter": torch.tensor(5)}),
     ("model, generator", lambda state: {"model": {"generator": state, "discriminator": other_network()}}),
+    ("a tuple", lambda state: (state, other_network(), 3)),
+    ("generator_ema and generator", lambda state: {"generator": _wrong(state), "generator_ema": state}),
+    ("arrays of numpy", lambda state: {"G_ema": {name: tensor.numpy() for name, tensor in state.items()}}),
     ("anything", lambda state: {"anything": state, "epoch": 3}),
     ("a Lightning checkpoint", lambda state: {"epoch": 3, "state_dict": prefixed(state, "G_ema."), "callbacks": {}}),
 )

@@ -96,7 +96,7 @@ def test_a_file_cut_short(tmp_path: Path, kept: int) -> None:
 def test_text_is_no_safetensors_file(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("these are no weights at all, whatever their name may be")
-    with pytest.raises(WeightsError, match=r"notes\.txt is not a whole safetensors file: "):
+    with pytest.raises(WeightsError, match=r"notes\.txt is a text\. A safetensors file is needed here"):
         read_safetensors(path)
 
 

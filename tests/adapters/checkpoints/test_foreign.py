@@ -1,5 +1,7 @@
 import argparse
 import pickle
+from collections.abc import Callable
+from functools import reduce
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -7,6 +9,7 @@ from typing import Any
 import poisons
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
 from gpk.checkpoint import Stored
@@ -17,7 +20,7 @@ from gpk_checkpoints.files import write_safetensors
 from gpk_checkpoints.foreign import Place, find_place, read_checkpoint, stored
 from gpk_checkpoints.inert import read_pickle
 from gpk_checkpoints.networks import networks_in
-from gpk_checkpoints.pickled import Record
+from gpk_checkpoints.pickled import NumpyArray, Record
 from gpk_eg3d import gpk_backends as eg3d_backends
 from gpk_eg3d.network import EG3D
 from gpk_stylegan2 import gpk_backends as stylegan2_backends
@@ -175,6 +178,36 @@ def test_a_pt_cut_short(tmp_path: Path) -> None:
 def test_a_pt_without_a_generator(tmp_path: Path, value: object) -> None:
     torch.save(value, tmp_path / "a.pt")
     with pytest.raises(WeightsError, match=r"a\.pt holds no stylegan2 generator; it holds no network at all"):
+        taken(tmp_path / "a.pt")
+
+
+SHARED = Record("M", {"_parameters": {f"p{number}": NumpyArray() for number in range(100)}})
+MANY = {
+    "parameters that modules share": lambda: Record("M", {"_modules": {f"m{n}": SHARED for n in range(5000)}}),
+    "a dict that lies in many places": lambda: {f"d{n}": SHARED.state["_parameters"] for n in range(5000)},
+    "a long name of many dicts": lambda: {"x" * 100_000: {f"d{n}": {} for n in range(5000)}},
+    "lists in dicts in lists": lambda: reduce(lambda inner, _: {"a": [inner] * 100}, range(4), {}),
+}
+
+
+@pytest.mark.parametrize("kind", MANY)
+def test_what_a_few_bytes_name_again_and_again_is_counted(kind: str) -> None:
+    with pytest.raises(WeightsError, match=r"^a holds more (values|bytes) than any such file: it is damaged"):
+        networks_in(MANY[kind](), "a")
+
+
+@pytest.mark.parametrize("save", [torch.save, save_file])
+def test_no_tensor_has_a_name_as_long_as_a_page(tmp_path: Path, save: Callable[[Any, Path], None]) -> None:
+    """Names are compared with every family's, which takes the square of a name's length where it is made so."""
+    save({"mapping.fc0." * 50: torch.ones(1)}, tmp_path / "a")
+    with pytest.raises(WeightsError, match=r"a has a tensor with a name of 600 letters: it is damaged"):
+        read_checkpoint(tmp_path / "a")
+
+
+def test_few_of_many_generators_are_named(stylegan2: StyleGAN2, tmp_path: Path) -> None:
+    state = dict(stylegan2.state_dict())
+    torch.save({f"net{number}": state for number in range(9)}, tmp_path / "a.pt")
+    with pytest.raises(WeightsError, match=r"9 generators.*a\.pt::net0 or \S*net1 or \S*net2 and 6 more$"):
         taken(tmp_path / "a.pt")
 
 
