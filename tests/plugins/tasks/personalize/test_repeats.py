@@ -1,4 +1,4 @@
-"""The same job twice, in two folders, gives the same files: only what a run measures of itself, and its name, differ."""
+"""The same job twice, in two folders, gives the same files, but for what a run measures of itself and its name."""
 
 from __future__ import annotations
 
