@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from gpk.errors import RunError
+from gpk_checkpoints.parts import UNFOLLOWED
 
 
 class Part:
@@ -77,7 +78,8 @@ class Part:
         with self._written():
             self.__exit__(None, None, None)
             self._require_room()
-            self._file = FileIO(self.path, "ab" if self.size else "wb")
+            self._file = FileIO(self.path, "ab" if self.size else "wb", opener=_unfollowed)
+            self._note.unlink(missing_ok=True)  # a link there would be written through
             self._note.write_text(json.dumps({"url": self.url, "version": self._version, "total": self.total}))
 
     def add(self, chunk: bytes) -> None:
@@ -116,7 +118,7 @@ class Part:
             url, version, total = note["url"], str(note["version"]), int(note["total"])
         except (OSError, ValueError, LookupError, TypeError):  # there is none, or a crash cut it short
             return
-        if url != self.url or not version or not self.path.is_file():
+        if url != self.url or not version or self.path.is_symlink() or not self.path.is_file():
             return
         with self.path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
@@ -141,6 +143,11 @@ class Part:
                 f"cannot write {self.path}: {error.strerror or error}. What has come is kept: mend that, and the same "
                 "command goes on"
             ) from error
+
+
+def _unfollowed(path: str, flags: int) -> int:
+    """Opens a file, and nothing that a link of its name leads to; raises OSError there."""
+    return os.open(path, flags | UNFOLLOWED, 0o666)
 
 
 def _version(answer: HTTPResponse) -> str:

@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -199,6 +200,33 @@ def test_a_folder_that_is_not_writable(tmp_path: Path) -> None:
         tmp_path.chmod(0o700)
 
 
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder that not even the superuser can write in")
+def test_a_folder_that_nobody_can_write_in() -> None:
+    with pytest.raises(RunError, match=r"cannot use /proc/self/run as a run's folder: "):
+        Run.open(Path("/proc/self/run"), CONFIG)
+
+
+def test_a_run_in_use(tmp_path: Path) -> None:
+    with Run.open(tmp_path, CONFIG), pytest.raises(RunError, match="is in use by another process: wait for it"):
+        Run.open(tmp_path, CONFIG)
+    with Run.open(tmp_path, CONFIG):
+        pass
+
+
+def test_a_run_in_use_by_another_process(tmp_path: Path, running: Callable[..., Any]) -> None:
+    program = (
+        "import sys, time; from pathlib import Path; from gpk_runs.run import Run\n"
+        "with Run.open(Path(sys.argv[1]), {}): print('open', flush=True); time.sleep(60)"
+    )
+    with running(sys.executable, "-c", program, tmp_path, stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline() == "open\n"
+        with pytest.raises(RunError, match="is in use by another process"):
+            Run.open(tmp_path, {})
+        other.send_signal(signal.SIGKILL)
+    with Run.open(tmp_path, {}):
+        pass
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no limits of a file's size there")
 def test_a_full_disk_keeps_the_old_state(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_files: Callable[[int], AbstractContextManager[None]]
@@ -318,7 +346,7 @@ for (owner, name, instead), survivor in zip(moments, ["old", "old", "new"]):
         assert position == {"name": survivor}, (position, survivor)
         assert tensors["a"].unique().tolist() == [survivor == "new"]
         assert [event["event"] for event in run.read_log()] == ["old", "new"][: 1 + (survivor == "new")]
-        assert not list(folder.glob("*.part"))
+        assert not list(folder.glob("*.gpk-part"))
 with Run.open(folder, {}) as run:
     run.discard_state()
 
