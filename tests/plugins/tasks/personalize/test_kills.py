@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from gpk_checkpoints.parts import SUFFIX
 from gpk_runs.state import read_state
 
 HERE = Path(__file__).parents[1]
@@ -110,7 +111,7 @@ def place(run: Path) -> str:
 def parts(run: Path) -> set[tuple[str, int]]:
     """Files that are being written, or were when it was killed, each with the time of its last byte."""
     found = set()
-    for part in run.rglob("*.part"):
+    for part in run.rglob(f"*{SUFFIX}"):
         with contextlib.suppress(FileNotFoundError):  # whole by now
             found.add((part.name, part.stat().st_mtime_ns))
     return found
@@ -163,6 +164,6 @@ def test_twenty_kills_change_nothing(begin: Callable[[Path], Job], usual: Usual,
     assert events(run) == events(usual.run)
     lines = (run / "log.jsonl").read_text().splitlines()
     assert len(lines) == len(set(lines))
-    assert not list(run.rglob("*.part"))
+    assert not list(run.rglob(f"*{SUFFIX}"))
     assert (run / "report.html").exists()
     assert {"inversion", "tuning", "report"} <= places.keys()
