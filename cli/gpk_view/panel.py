@@ -5,17 +5,17 @@ Shapes: R image side.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from PIL import Image
 from torch import Tensor
 
 from gpk.errors import GpkError
 from gpk.hull import LatentHull
-from gpk_runs.pictures import write_picture
-from gpk_runs.sheet import write_sheet
+from gpk_runs.pictures import png, to_image, write_picture
+from gpk_runs.sheet import contact_sheet
 from gpk_view.browser_camera import BrowserCamera
 from gpk_view.edits import Edit, can_learn
 from gpk_view.frame import frame
@@ -144,17 +144,17 @@ class Panel:
         self._client.flush()
 
     def _save(self, look: Look) -> None:
-        name = (look.persona or self._stage.context.backend.name).replace("/", "-")
-        file = free_name(self._folder, name)
-        write_pictures(file, self._stage.pictures(look))
+        file = free_name(self._folder, self._name(look))
+        write_picture(file, picture_of(self._stage.pictures(look)))
         self._tell(f"Saved {file}")
         self.say("Saved", str(file))
 
     def _send(self, look: Look) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / f"{(look.persona or self._stage.context.backend.name).replace('/', '-')}.png"
-            write_pictures(file, self._stage.pictures(look))
-            self._client.send_file_download(file.name, file.read_bytes(), save_immediately=True)
+        content = png(picture_of(self._stage.pictures(look)))
+        self._client.send_file_download(f"{self._name(look)}.png", content, save_immediately=True)
+
+    def _name(self, look: Look) -> str:
+        return (look.persona or self._stage.context.backend.name).replace("/", "-")
 
 
 def free_name(folder: Path, name: str) -> Path:
@@ -165,10 +165,9 @@ def free_name(folder: Path, name: str) -> Path:
     return file
 
 
-def write_pictures(file: Path, pictures: Tensor) -> None:
-    """Writes one picture [1, 3, R, R] as it is, or two as a sheet that tells which is which."""
+def picture_of(pictures: Tensor) -> Image.Image:
+    """One picture [1, 3, R, R] as it is, or two as a sheet that tells which is which."""
     if len(pictures) == 1:
-        write_picture(file, pictures[0])
-    else:
-        side = max(SHEET, pictures.shape[-1])
-        write_sheet(file, [list(pictures)], columns=("pretrained", "personalized"), side=side)
+        return to_image(pictures[0])
+    side = max(SHEET, pictures.shape[-1])
+    return contact_sheet([list(pictures)], columns=("pretrained", "personalized"), side=side)
