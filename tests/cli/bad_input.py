@@ -487,7 +487,7 @@ OPTIONS = [
         "`gpk minicat album new --traits moustache`", "'moustache'", commands=("minicat album new --traits moustache",)
     ),
     Case("`gpk minicat album` into a folder of photos", "is not empty", commands=("minicat album album",)),
-    Case("`gpk demo` into a file", "give another folder", put("a.txt", "hello"), ("demo --out a.txt",)),
+    Case("`gpk demo` into a file", "give another place", put("a.txt", "hello"), ("demo --out a.txt",)),
     Case(
         "`gpk bench minicat` into a folder of other things",
         "is no run's folder",
