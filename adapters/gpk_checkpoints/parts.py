@@ -79,14 +79,13 @@ def _begun(part: Path, *, folder: bool) -> int | None:
         try:
             if folder:
                 part.mkdir()
-            else:
-                descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | UNFOLLOWED, 0o666)
+            descriptor = None if folder else os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | UNFOLLOWED, 0o666)
         except FileExistsError:
             _remove(part)
             continue
-        if folder:
+        if folder and fcntl:
             try:
-                descriptor = os.open(part, os.O_RDONLY | UNFOLLOWED) if fcntl else None
+                descriptor = os.open(part, os.O_RDONLY | UNFOLLOWED)
             except FileNotFoundError:
                 continue  # somebody cleaned up the folder between its making and its opening
         if descriptor is None or (_locked(descriptor) and _is(part, descriptor)):
