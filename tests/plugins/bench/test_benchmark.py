@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,6 +44,17 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
+POOL = """
+import os, time
+from gpk_bench.benchmark import processes
+
+if __name__ == "__main__":
+    with processes(1, 1) as pool:
+        print(pool.submit(os.getpid).result(), flush=True)
+        time.sleep(600)
+"""
+
+
 def command(folder: Path, *more: str) -> list[str]:
     where = ["--rows", str(folder / "rows.yaml"), "--out", str(folder / "out")]
     return ["bench", "minicat", *where, "--subjects", "1", "--workers", "1", *more]
@@ -70,3 +84,12 @@ def test_what_is_done_is_not_done_again(out: Path, capsys: pytest.CaptureFixture
 def test_another_seed_is_another_benchmark(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(command(out, "--seed", "5")) == 2
     assert "seed is 0 there and 5 now" in capsys.readouterr().err
+
+
+def test_where_it_is_killed_its_processes_end(running: Callable[..., Any], tmp_path: Path) -> None:
+    """They hold its stdout open, and once waited for the next job for ever."""
+    (tmp_path / "pool.py").write_text(POOL)
+    with running(sys.executable, tmp_path / "pool.py", stdout=subprocess.PIPE) as process:
+        assert int(process.stdout.readline()) > 0
+        process.kill()
+        assert not process.communicate(timeout=60)[0]
