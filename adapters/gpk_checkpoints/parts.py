@@ -76,6 +76,7 @@ def remove_parts(directory: Path) -> None:
 def _begun(part: Path, *, folder: bool) -> int | None:
     """A descriptor of the new part that holds its lock; None where the system has no locks."""
     for _ in range(TRIES):
+        descriptor = None
         try:
             if folder:
                 part.mkdir()
@@ -84,9 +85,9 @@ def _begun(part: Path, *, folder: bool) -> int | None:
         except FileExistsError:
             _remove(part)
             continue
-        if folder:
+        if folder and fcntl:
             try:
-                descriptor = os.open(part, os.O_RDONLY | UNFOLLOWED) if fcntl else None
+                descriptor = os.open(part, os.O_RDONLY | UNFOLLOWED)
             except FileNotFoundError:
                 continue  # somebody cleaned up the folder between its making and its opening
         if descriptor is None or (_locked(descriptor) and _is(part, descriptor)):
