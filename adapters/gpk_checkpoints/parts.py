@@ -76,10 +76,12 @@ def remove_parts(directory: Path) -> None:
 def _begun(part: Path, *, folder: bool) -> int | None:
     """A descriptor of the new part that holds its lock; None where the system has no locks."""
     for _ in range(TRIES):
+        descriptor = None
         try:
             if folder:
                 part.mkdir()
-            descriptor = None if folder else os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | UNFOLLOWED, 0o666)
+            else:
+                descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | UNFOLLOWED, 0o666)
         except FileExistsError:
             _remove(part)
             continue
