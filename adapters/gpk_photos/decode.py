@@ -24,7 +24,9 @@ from torch import Tensor
 
 from gpk.errors import AlbumError
 from gpk.pixels import from_bytes
+from gpk_checkpoints.budget import read_file
 from gpk_photos.colour import in_srgb
+from gpk_photos.contents import LARGEST_FILE
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 """Pillow's decoders in use; the others, some of which run programs, are never tried on a stranger's file."""
@@ -77,7 +79,7 @@ def read_image(source: Path | bytes | BinaryIO) -> Tensor:
     """
     if isinstance(source, Path):
         try:
-            data: bytes | BinaryIO = source.read_bytes()
+            data: bytes | BinaryIO = read_file(source, LARGEST_FILE, AlbumError)
         except OSError as error:
             raise AlbumError(f"{source}: cannot be read: {error.strerror}") from error
     else:

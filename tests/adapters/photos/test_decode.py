@@ -1,6 +1,7 @@
 """Pictures arrive upright, in sRGB and over white, whatever file they came in; damage is an AlbumError."""
 
 import io
+import os
 import struct
 import sys
 import zlib
@@ -49,6 +50,13 @@ def test_bytes_streams_and_paths_read_alike(tmp_path: Path) -> None:
     assert bytes_of(pictures[0]) == [[[*RED]], [[*BLUE]]]
     assert torch.equal(pictures[0], pictures[1])
     assert torch.equal(pictures[0], pictures[2])
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(AlbumError, match=r"pipe\.png is no file, but a folder, a pipe or a device"):
+        read_image(tmp_path / "pipe.png")
 
 
 def test_black_is_minus_one_and_white_is_one() -> None:
