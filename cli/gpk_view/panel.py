@@ -11,12 +11,12 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PIL import Image
 from torch import Tensor
 
 from gpk.errors import GpkError, RunError, text_of
 from gpk.hull import LatentHull
-from gpk_runs.pictures import png, to_image, write_picture
+from gpk_checkpoints.atomic import write_atomically
+from gpk_runs.pictures import png, to_image
 from gpk_runs.sheet import contact_sheet
 from gpk_view.browser_camera import BrowserCamera
 from gpk_view.edits import Edit, can_learn
@@ -152,12 +152,12 @@ class Panel:
 
     def _save(self, look: Look) -> None:
         with new_file(self._folder, self._name(look)) as file:
-            write_picture(file, picture_of(self._stage.pictures(look)))
+            write_atomically(file, [png_of(self._stage.pictures(look))])
         self._tell(f"Saved {file}")
         self.say("Saved", str(file))
 
     def _send(self, look: Look) -> None:
-        content = png(picture_of(self._stage.pictures(look)))
+        content = png_of(self._stage.pictures(look))
         self._client.send_file_download(f"{self._name(look)}.png", content, save_immediately=True)
 
     def _name(self, look: Look) -> str:
@@ -190,9 +190,9 @@ def _made(file: Path) -> bool:
     return True
 
 
-def picture_of(pictures: Tensor) -> Image.Image:
+def png_of(pictures: Tensor) -> bytes:
     """One picture [1, 3, R, R] as it is, or two as a sheet that tells which is which."""
     if len(pictures) == 1:
-        return to_image(pictures[0])
+        return png(to_image(pictures[0]))
     side = max(SHEET, pictures.shape[-1])
-    return contact_sheet([list(pictures)], columns=("pretrained", "personalized"), side=side)
+    return png(contact_sheet([list(pictures)], columns=("pretrained", "personalized"), side=side))
