@@ -105,9 +105,10 @@ def what_is(file: Path) -> str:
 
 
 def require_text(file: Path, wanted: str, error: type[InputError] = InputError) -> None:
-    """Raises `error` where the file is known to be no text: that it is so, and what is `wanted`."""
-    open_file(file, error).close()
-    if (what := what_is(file)) not in (*UNTOLD, TEXT):
+    """Raises `error` where the file is no text and it is known what else: that, and what is `wanted`."""
+    with open_file(file, error) as opened:
+        start = opened.read(LOOKED_AT)
+    if text_of(start) is None and (what := what_is(file)) != NOTHING:
         raise error(f"{file} is {what}. {wanted}")
 
 
