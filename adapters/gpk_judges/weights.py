@@ -24,9 +24,7 @@ def read_state_dict(file: Path) -> dict[str, Tensor]:
         raise WeightsError(f"{file} is {what}. {wanted} is needed")
     whole = next((network for network in read.networks if not network.key), None)
     if whole is None or not whole.tensors:
-        raise WeightsError(
-            f"{file} holds no state dict, names to tensors, which is wanted; it holds {contents(read)}"
-        )
+        raise WeightsError(f"{file} holds no state dict, names to tensors, which is wanted; it holds {contents(read)}")
     return dict(stored(read, Place(whole)).tensors)
 
 
