@@ -18,7 +18,7 @@ from gpk.errors import AlbumError
 from gpk_photos import decode as decoding
 from gpk_photos import read_image
 from gpk_photos.colour import in_srgb
-from gpk_photos.decode import decode
+from gpk_photos.decode import decode, is_square
 
 RED, BLUE = (254, 0, 0), (0, 0, 254)
 
@@ -344,6 +344,19 @@ def test_heic_is_read_upright_once(orientation: int) -> None:
     assert (read[:, 20:] < -0.8).all()
     with pytest.raises(AlbumError, match="unreadable: HEIC, but damaged or cut off"):
         read_image(stream.getvalue()[:100])
+
+
+def test_a_heic_that_exif_alone_turns_lies_on_its_side_and_is_asked_its_shape() -> None:
+    pillow_heif = pytest.importorskip("pillow_heif")
+    stream = io.BytesIO()
+    noted = [Image.Exif(), Image.Exif()]
+    noted[0][0x0112], noted[1][0x0112] = 1, 6
+    before, after = (exif.tobytes().removeprefix(b"Exif\0\0") for exif in noted)
+    pillow_heif.from_pillow(Image.new("RGB", (96, 64))).save(stream, exif=noted[0].tobytes())
+    turned = stream.getvalue().replace(before, after)
+    assert turned != stream.getvalue()
+    assert read_image(turned).shape == (3, 64, 96)
+    assert not is_square(lambda: turned)
 
 
 def test_heic_without_the_extra_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
