@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import traceback
 
@@ -20,6 +21,9 @@ INTERRUPTED = 130
 NO_TEMPORARY = "No usable temporary directory"
 """What Python's tempfile says, where neither TMPDIR, /tmp, /var/tmp nor the working folder will do."""
 
+ON_STDOUT = {errno.EPIPE, errno.ENOSPC, errno.EBADF, errno.EIO, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+"""What the system says of a stdout that takes nothing more, and of other files and pipes too."""
+
 
 class Ended(Exception):  # noqa: N818 an ending, not always an error
     """Carries what a command raised past Typer, which has exit codes and words of its own for some of it."""
@@ -31,7 +35,7 @@ class Ended(Exception):  # noqa: N818 an ending, not always an error
 
 def exit_code(error: BaseException, *, debug: bool) -> int:
     """Says how a command ended, with the traceback where `debug`, and returns the exit code."""
-    if isinstance(error, OSError) and error.filename is None and (lost := _stdout_fails()) is not None:
+    if isinstance(error, OSError) and error.errno in ON_STDOUT and (lost := _stdout_fails()) is not None:
         if isinstance(lost, BrokenPipeError):  # as in `gpk backends | head -1`: who read has enough
             return FAILED
         error = RunError(f"nothing more can be printed on stdout: {lost.strerror}: make room, or give it another place")
