@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import io
 import struct
+import threading
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -44,6 +46,9 @@ DAMAGE = (
 )
 """What Pillow's decoders raise on damaged files, found by flipping bytes in good ones."""
 
+BLOCK = 2**26
+"""Bytes in which Pillow asks for a large photo's memory. What is smaller glibc keeps for the thread that freed it."""
+_LARGE = threading.Lock()
 ORIENTATION = 0x0112
 """EXIF's tag for how the camera was held."""
 
@@ -93,7 +98,7 @@ def decode(data: bytes | BinaryIO, *, least: int | None = None, enough: int | No
             with opened(stream, formats) as image:
                 require_photo(image, stream)
                 image.info |= note
-                asked = enough if is_large(image) and least is None else least
+                asked = enough if is_large(*image.size) and least is None else least
                 if asked is not None:
                     image.draft(None, (asked, asked))
                 image.load()
@@ -113,11 +118,38 @@ def decode(data: bytes | BinaryIO, *, least: int | None = None, enough: int | No
 def is_square(read: Callable[[], bytes]) -> bool:
     """Whether the picture in a file is as wide as high, told from its head alone; what is no picture is not asked."""
     try:
-        stream = io.BytesIO(read())
-        with quietly(), opened(stream, formats_of(stream)) as image:
-            return image.width == image.height
-    except (AlbumError, Image.DecompressionBombError, UnidentifiedImageError, *DAMAGE):
+        width, height = _sides(read())
+    except AlbumError:
         return True
+    return width == height
+
+
+@contextmanager
+def in_turn(data: bytes) -> Iterator[None]:
+    """Holds back other threads' large photos while the block works on this file, where it is one: each takes gigabytes.
+
+    Other photos neither wait nor are waited for.
+    """
+    if not is_large(*_sides(data)):
+        yield
+        return
+    with _LARGE:
+        before = Image.core.get_block_size()
+        Image.core.set_block_size(BLOCK)
+        try:
+            yield
+        finally:
+            Image.core.set_block_size(before)
+
+
+def _sides(data: bytes) -> tuple[int, int]:
+    """Width and height by the head of a file; 0, 0 where it is no picture."""
+    stream = io.BytesIO(data)
+    try:
+        with quietly(), opened(stream, formats_of(stream)) as image:
+            return image.size
+    except (AlbumError, Image.DecompressionBombError, UnidentifiedImageError, *DAMAGE):
+        return 0, 0
 
 
 def tensor(image: Image.Image) -> Tensor:

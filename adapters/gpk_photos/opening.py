@@ -52,14 +52,14 @@ def opened(stream: BinaryIO, formats: tuple[str, ...]) -> Image.Image:
             Image.MAX_IMAGE_PIXELS = before
 
 
-def is_large(image: Image.Image) -> bool:
+def is_large(width: int, height: int) -> bool:
     """Whether it has more pixels than photos usually have."""
-    return image.width * image.height > USUAL_PIXELS
+    return width * height > USUAL_PIXELS
 
 
 def require_photo(image: Image.Image, stream: BinaryIO) -> None:
     """Raises AlbumError for a file that would unpack to far more than a photo of its bytes does."""
-    if not is_large(image):
+    if not is_large(*image.size):
         return
     at = stream.tell()
     size = stream.seek(0, io.SEEK_END)

@@ -4,6 +4,7 @@ import io
 import os
 import struct
 import sys
+import threading
 import warnings
 import zlib
 from contextlib import suppress
@@ -18,7 +19,7 @@ from torch import Tensor
 from gpk.errors import AlbumError
 from gpk_photos import colour, opening, read_image
 from gpk_photos.colour import in_srgb
-from gpk_photos.decode import decode, is_square
+from gpk_photos.decode import decode, in_turn, is_square
 from gpk_photos.quiet import Quiet
 from gpk_photos.spaces import PRIMARIES, Primaries, Space, srgb
 
@@ -413,6 +414,23 @@ def test_a_photo_of_very_many_pixels_comes_smaller_where_that_is_enough(monkeypa
     monkeypatch.setattr(opening, "USUAL_PIXELS", 1 << 20)
     assert decode(content, enough=300).size == (400, 300)
     assert decode(content).size == (1600, 1200)
+
+
+def test_large_photos_are_worked_on_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "USUAL_PIXELS", 99)
+    large, small = (encoded(Image.new("RGB", (side, side))) for side in (10, 9))
+    inside = threading.Event()
+
+    def wait() -> None:
+        with in_turn(large):
+            inside.set()
+
+    second = threading.Thread(target=wait)
+    with in_turn(large), in_turn(small), in_turn(b"no picture"):
+        second.start()
+        assert not inside.wait(0.2)
+    second.join()
+    assert inside.is_set()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="libtiff is built into Pillow there")
