@@ -20,7 +20,7 @@ from gpk_checkpoints.array_kinds import KINDS, Kind, Way, listed, loading, savin
 from gpk_checkpoints.budget import Budget, open_file, parse_json
 from gpk_checkpoints.files import read_safetensors
 from gpk_checkpoints.numpy_files import MAGIC, read_npy, read_npz
-from gpk_checkpoints.sniffed import container
+from gpk_checkpoints.sniffed import begins_safetensors, container
 from gpk_checkpoints.strangers import what_it_is
 from gpk_checkpoints.tensor_files import numbers_of, tensors_in
 
@@ -81,7 +81,7 @@ def _read(path: Path, own: str, names: Sequence[str]) -> Array:
     if start[:2] == b"PK" and not _is_torch(path):
         name, values = read_npz(path, lambda there: str(_chosen(path, "npz", there, names)[0]))
         return Array(path, "npz", (name,), values)
-    if start[8:9] == b"{":
+    if begins_safetensors(start):
         return _safetensors(path, own, names)
     if container(path) != "torch":
         raise WeightsError(what_it_is(path))

@@ -97,7 +97,7 @@ def read_file(path: Path, most: int, error: type[InputError] = WeightsError) -> 
     with open_file(path, error) as file:
         content = file.read(most + 1)
     if len(content) > most:
-        raise error(f"{path} is larger than such a file is: over {most / 2**20:,.0f} MiB. Give another")
+        raise error(f"{path} is larger than such a file is: over {most / 2**20:g} MiB. Give another")
     return content
 
 

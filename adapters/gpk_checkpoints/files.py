@@ -18,7 +18,7 @@ from torch import Tensor
 from gpk.errors import WeightsError
 from gpk_checkpoints.atomic import write_atomically
 from gpk_checkpoints.budget import brief
-from gpk_checkpoints.sniffed import UNTOLD, container, no_checkpoint
+from gpk_checkpoints.sniffed import CONTAINERS, NOTHING, container, what_is
 
 _DTYPES = {
     torch.float64: "F64", torch.int64: "I64", torch.float32: "F32", torch.int32: "I32", torch.float16: "F16",
@@ -71,14 +71,12 @@ def _chunks(header: bytes, tensors: list[Tensor]) -> Iterator[bytes | memoryview
 
 
 def _opened(path: Path) -> safe_open:
-    found = container(path)
+    container(path)  # raises where it is no file, or cannot be read
     try:
         return safe_open(path, framework="pt")
     except SafetensorError as error:
-        if (what := no_checkpoint(path)) is not None and what not in UNTOLD:
+        if (what := what_is(path)) not in (CONTAINERS["safetensors"], NOTHING):
             raise WeightsError(f"{path} is {what}. A safetensors file is needed here") from error
-        if found != "safetensors":
-            raise WeightsError(f"{path} is a pickle, and a safetensors file is needed here") from error
         raise WeightsError(
-            f"{path} is not a whole safetensors file: {brief(str(error))}: copy or download it again"
+            f"{path} is not a whole safetensors file: it is cut short or damaged. Copy or download it again"
         ) from error

@@ -70,15 +70,15 @@ def apart(path: Path) -> tuple[Path, str]:
     return path.with_name(name), key
 
 
-def read_checkpoint(path: Path) -> Checkpoint:
+def read_checkpoint(path: Path, *, wanted: str = "A checkpoint of a generator") -> Checkpoint:
     """What the file at `path` holds, a `FILE::KEY` perhaps; nothing that it names is imported or run.
 
-    Raises WeightsError that names the file.
+    Raises WeightsError that names the file and, where that is something else, what is `wanted`.
     """
     file, key = apart(path)
     found = container(file)
     if (what := no_checkpoint(file)) is not None:
-        raise WeightsError(f"{file} is {what}. A checkpoint of a generator is needed")
+        raise WeightsError(f"{file} is {what}. {wanted} is needed")
     facts: Mapping[str, Any] = {}
     if found == "safetensors":
         tensors, metadata = read_safetensors(file)

@@ -19,10 +19,14 @@ from http.client import HTTPResponse
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-from gpk.errors import RunError
+from gpk.errors import RunError, WeightsError
+from gpk_checkpoints.budget import NEVER_WAIT, Budget, parse_json, read_file
 from gpk_checkpoints.parts import UNFOLLOWED
+
+MOST_OF_NOTE = 2**16
+"""Bytes of `NAME.part.json`."""
 
 
 class Part:
@@ -114,9 +118,9 @@ class Part:
     def _resume(self) -> None:
         """Takes up what an earlier process left of the same address, where it can be told from another file's."""
         try:
-            note: Any = json.loads(self._note.read_text())
+            note = parse_json(read_file(self._note, MOST_OF_NOTE), Budget(str(self._note)))
             url, version, total = note["url"], str(note["version"]), int(note["total"])
-        except (OSError, ValueError, LookupError, TypeError):  # there is none, or a crash cut it short
+        except (WeightsError, OSError, ValueError, LookupError, TypeError):  # there is none, or a crash cut it short
             return
         if url != self.url or not version or self.path.is_symlink() or not self.path.is_file():
             return
@@ -146,8 +150,8 @@ class Part:
 
 
 def _unfollowed(path: str, flags: int) -> int:
-    """Opens a file, and nothing that a link of its name leads to; raises OSError there."""
-    return os.open(path, flags | UNFOLLOWED, 0o666)
+    """Opens a file, and nothing that a link of its name leads to, or a pipe that nobody reads: OSError."""
+    return os.open(path, flags | UNFOLLOWED | NEVER_WAIT, 0o666)
 
 
 def _version(answer: HTTPResponse) -> str:

@@ -3,7 +3,9 @@
     .NAME.gpk-part     made anew, never opened where it was; a link of that name is not followed
 
 Its writer holds a lock on it (flock) while it lives, so that what a killed process left can be told from what another
-one is writing: the first is deleted by whoever comes next, the second is somebody's and stays.
+one is writing: the first is deleted by whoever comes next, the second is somebody's and stays. Where a file system
+has no locks, or NFS keeps those of folders to each machine, the two are not told apart, and what came last is begun
+anew.
 """
 
 from __future__ import annotations
@@ -25,8 +27,8 @@ except ImportError:  # Windows, where nobody can delete what another has open
     fcntl = None
 
 SUFFIX = ".gpk-part"
-LONGEST = 255
-"""Bytes of a file's name."""
+LONGEST = 143
+"""Bytes of a file's name where the fewest are allowed (eCryptfs)."""
 ALONE = os.O_CLOEXEC if hasattr(os, "O_CLOEXEC") else 0
 UNFOLLOWED = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | ALONE
 TRIES = 8
@@ -55,7 +57,8 @@ def new_part(path: Path, *, folder: bool = False) -> Iterator[Path]:
         yield part
     finally:
         if descriptor is None or _is(part, descriptor):  # else it has its name, and another's may be here
-            _delete(part)
+            with contextlib.suppress(OSError):  # the block's own error tells more, and whoever comes next tries again
+                _delete(part)
         if descriptor is not None:
             os.close(descriptor)
 
@@ -63,28 +66,30 @@ def new_part(path: Path, *, folder: bool = False) -> Iterator[Path]:
 def remove_parts(directory: Path) -> None:
     """Deletes the parts in the folder and below that killed processes left; follows no link."""
     for root, folders, files in os.walk(directory):
-        for name in [name for name in (*folders, *files) if name.endswith(SUFFIX)]:
-            with contextlib.suppress(RunError):  # a living process's, or nothing of ours
+        parts = [name for name in (*folders, *files) if name.startswith(".") and name.endswith(SUFFIX)]
+        for name in parts:
+            with contextlib.suppress(RunError, OSError):  # a living process's, another user's, or nothing of ours
                 _remove(Path(root, name))
-        folders[:] = [name for name in folders if not name.endswith(SUFFIX)]
+        folders[:] = [name for name in folders if name not in parts]
 
 
 def _begun(part: Path, *, folder: bool) -> int | None:
     """A descriptor of the new part that holds its lock; None where the system has no locks."""
     for _ in range(TRIES):
+        descriptor = None
         try:
             if folder:
                 part.mkdir()
-                descriptor = os.open(part, os.O_RDONLY | UNFOLLOWED) if fcntl else None
             else:
                 descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | UNFOLLOWED, 0o666)
         except FileExistsError:
             _remove(part)
             continue
-        except FileNotFoundError:
-            if not part.parent.exists():
-                raise
-            continue  # somebody cleaned up the folder between its making and its opening
+        if folder and fcntl:
+            try:
+                descriptor = os.open(part, os.O_RDONLY | UNFOLLOWED)
+            except FileNotFoundError:
+                continue  # somebody cleaned up the folder between its making and its opening
         if descriptor is None or (_locked(descriptor) and _is(part, descriptor)):
             return descriptor if fcntl else _closed(descriptor)
         os.close(descriptor)
@@ -100,7 +105,8 @@ def _remove(part: Path) -> None:
         if fcntl is None:
             _delete(part)
             return
-        descriptor = os.open(part, os.O_RDONLY | UNFOLLOWED)
+        # Over NFS, a file is locked only by who may write it.
+        descriptor = os.open(part, (os.O_RDONLY if stat.S_ISDIR(kind) else os.O_RDWR) | UNFOLLOWED)
     except FileNotFoundError:
         return
     try:
@@ -120,7 +126,7 @@ def _closed(descriptor: int | None) -> None:
 
 def _delete(part: Path) -> None:
     if part.is_dir() and not part.is_symlink():
-        shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(part)
     else:
         part.unlink(missing_ok=True)
 

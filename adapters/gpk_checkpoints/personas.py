@@ -16,6 +16,7 @@ from gpk.errors import InputError, PersonaError, WeightsError
 from gpk.persona import FORMAT, Persona
 from gpk_checkpoints.budget import Budget, brief, parse_json
 from gpk_checkpoints.files import read_metadata, read_safetensors, write_safetensors
+from gpk_checkpoints.sniffed import own_kind
 
 SUFFIX = ".persona.safetensors"
 """How the name of a persona's file ends."""
@@ -73,13 +74,16 @@ def compact(value: Mapping[str, Any]) -> str:
 
 def _header(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
     if "gpk" not in metadata:
-        raise PersonaError(f"{path} is no persona: a safetensors file without gpk's header")
+        raise PersonaError(f"{path} is no persona: a safetensors file without gpk's header. Give a *{SUFFIX} file")
     try:
         header = parse_json(metadata["gpk"], Budget(str(path), PersonaError))
     except ValueError as error:
         raise PersonaError(f"{path}: its header is damaged: {brief(str(error))}") from error
     if not isinstance(header, dict) or not str(header.get("format", "")).startswith("gpk-persona/"):
-        raise PersonaError(f"{path} is no persona: its header has no format gpk-persona/…")
+        what = own_kind(header) if isinstance(header, dict) else None
+        raise PersonaError(
+            f"{path} is no persona: {what or f'its header has no format {FORMAT}'}. Give a *{SUFFIX} file"
+        )
     if header["format"] != FORMAT:
         raise PersonaError(
             f"{path}: format {brief(str(header['format']), 40)!r}, where this gpk reads {FORMAT!r}: update gpk"

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from gpk.errors import WeightsError
+from gpk.errors import InputError, WeightsError
 from gpk_checkpoints.archives import ZIP_TROUBLE
 from gpk_checkpoints.budget import open_file
 from gpk_checkpoints.inert import shown
@@ -18,6 +18,11 @@ Container = Literal["safetensors", "pickle", "torch"]
 _TORCH_MAGIC = bytes.fromhex("8a0a6cfc9c46f9206aa850192e")
 """What begins a file of torch.save before torch 1.6, after the pickle protocol; since then they are zip files."""
 ARRAY = "an array of NumPy (.npy)"
+ARRAYS = "arrays of NumPy (.npz): codes perhaps, for --anchors or --codes"
+TEXT = "a text"
+CONTAINERS: Mapping[Container, str] = {
+    "safetensors": "a safetensors file", "pickle": "a pickle", "torch": "a file of torch.save"
+}  # fmt: skip
 HDF5, MATLAB = "an HDF5 file", "a MATLAB file"
 POINTER = "a pointer of Git LFS, and not the file itself: `git lfs pull` gets that"
 PICTURE = "a picture"
@@ -71,7 +76,7 @@ def container(path: Path) -> Container:
     except OSError as error:
         raise WeightsError(f"cannot read {path}: {error.strerror}") from error
     # A header of 640 bytes begins like a pickle does; a pickle's begin, read as a length, is beyond any file.
-    if start[8:9] == b"{" and int.from_bytes(start[:8], "little") <= size:
+    if begins_safetensors(start) and int.from_bytes(start[:8], "little") <= size:
         return "safetensors"
     if start[:2] == b"PK" or start[2:] == _TORCH_MAGIC:
         return "torch"
@@ -89,9 +94,27 @@ def no_checkpoint(file: Path) -> str | None:
             return what
     if start[:2] == b"PK":
         return _zip(file)
-    if container(file) == "safetensors" and start[8:9] != b"{":
-        return NOTHING if text_of(start) is None else "a text"
+    if container(file) == "safetensors" and not begins_safetensors(start):
+        return NOTHING if text_of(start) is None else TEXT
     return None
+
+
+def what_is(file: Path) -> str:
+    """What a file is, for whoever wanted another."""
+    return no_checkpoint(file) or CONTAINERS[container(file)]
+
+
+def require_text(file: Path, wanted: str, error: type[InputError] = InputError) -> None:
+    """Raises `error` where the file is no text and it is known what else: that, and what is `wanted`."""
+    with open_file(file, error) as opened:
+        start = opened.read(LOOKED_AT)
+    if text_of(start) is None and (what := what_is(file)) != NOTHING:
+        raise error(f"{file} is {what}. {wanted}")
+
+
+def begins_safetensors(start: bytes) -> bool:
+    """Whether a file that begins so may be a safetensors file: a text has no zero where its header's length has one."""
+    return start[7:9] == b"\0{"
 
 
 def text_of(start: bytes) -> str | None:
@@ -114,6 +137,6 @@ def _zip(file: Path) -> str | None:
         return None
     kinds = Counter(Path(name).suffix.lower() for name in names if not name.endswith("/")).most_common(3)
     if any(kind == ".npy" for kind, _ in kinds):
-        return "arrays of NumPy (.npz): codes perhaps, for --anchors or --codes"
+        return ARRAYS
     told = ", ".join(f"{count:,} {shown(kind) or 'without suffix'}" for kind, count in kinds) or "nothing"
     return f"a zip of {told}: an album of photos perhaps, for `gpk personalize`"

@@ -85,8 +85,6 @@ def load(name: str, weights: Path | None) -> PooledFeatures:
     if not file.is_file():
         raise WeightsError(f"no weights of {name} at {file}: give the file that timm publishes")
     state = read_state_dict(file)
-    if not state:
-        raise WeightsError(f"{file} holds no tensors: give the weights of {name}")
     try:
         with torch.random.fork_rng(devices=[]):  # the first weights are random ones
             network = timm.create_model(name, pretrained=True, pretrained_cfg_overlay={"state_dict": state})

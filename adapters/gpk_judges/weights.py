@@ -2,39 +2,30 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from gpk.errors import WeightsError
-from gpk_checkpoints.budget import brief, open_file
-
-UNREADABLE = (pickle.UnpicklingError, SafetensorError, RuntimeError, ValueError, LookupError, EOFError, OSError)
-"""What torch.load(weights_only=True) and safetensors raise on a file of something else."""
+from gpk_checkpoints.foreign import Place, contents, read_checkpoint, stored
+from gpk_checkpoints.sniffed import own_kind
 
 
 def read_state_dict(file: Path) -> dict[str, Tensor]:
-    """The tensors of a .safetensors, or of what torch.save wrote, on the CPU; nothing that the file names is run.
+    """The tensors of a safetensors file, or of what torch.save wrote, on the CPU; nothing that the file names is run.
 
-    Raises WeightsError where it is neither, or holds anything but names and tensors.
+    Raises WeightsError, which says what the file is, where it holds no names and tensors.
     """
-    try:
-        if file.suffix == ".safetensors":
-            with open_file(file):  # a pipe is refused, and nobody waits for it
-                return load_file(file)
-        with open_file(file) as opened:
-            state = torch.load(opened, map_location="cpu", weights_only=True)
-    except UNREADABLE as error:
-        reason = brief(str(error).split("\n", 1)[0])
-        raise WeightsError(f"{file} is not a state dict that can be read without running its code: {reason}") from error
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise WeightsError(f"{file} holds no state dict: a flat mapping of names to tensors is wanted")
-    return state
+    wanted = "A state dict of that network"
+    read = read_checkpoint(file, wanted=wanted)
+    if (what := own_kind(read.facts)) is not None:
+        raise WeightsError(f"{file} is {what}. {wanted} is needed")
+    whole = next((network for network in read.networks if not network.key), None)
+    if whole is None or not whole.tensors:
+        raise WeightsError(f"{file} holds no state dict, names to tensors, which is wanted; it holds {contents(read)}")
+    return dict(stored(read, Place(whole)).tensors)
 
 
 def fitting(

@@ -20,6 +20,7 @@ from torch import Tensor
 from gpk.album import Album
 from gpk.camera import Camera
 from gpk.errors import AlbumError, InputError, LabelError
+from gpk_checkpoints.sniffed import ARRAYS, CONTAINERS, what_is
 from gpk_photos.contents import Reader, album_files, is_album
 from gpk_photos.decode import decode, is_square, tensor
 from gpk_photos.kinds import MADE, PHOTOS, Found, look_through
@@ -145,6 +146,8 @@ def is_raw(path: Path, *, cameras: bool) -> bool:
 def _require_photos(path: Path, found: Found) -> None:
     if not found.photos:
         others = f". Passed over: {found.others()}" if found.passed_over else ""
+        if path.is_file() and (what := what_is(path)) in (ARRAYS, CONTAINERS["torch"]):  # zips, too
+            others += f". It is {what}"
         raise AlbumError(f"no photos in {path}: put PNG, JPEG, WebP, BMP, TIFF, GIF or HEIC files there{others}")
 
 

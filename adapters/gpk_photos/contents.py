@@ -19,6 +19,7 @@ from typing import Protocol
 
 from gpk.errors import AlbumError
 from gpk_checkpoints.budget import Budget, open_file
+from gpk_checkpoints.sniffed import what_is
 
 
 class Reader(Protocol):
@@ -54,7 +55,10 @@ def album_files(path: Path) -> Iterator[Mapping[str, Reader]]:
     if not path.exists():
         raise AlbumError(f"no album at {path}: there is no such folder or zip file")
     if not is_album(path):
-        raise AlbumError(f"{path} is neither a folder nor a zip file: give the folder that holds the photos")
+        what = what_is(path) if path.is_file() else "a pipe or a device"
+        raise AlbumError(
+            f"{path} is neither a folder nor a zip file, but {what}. Give the folder that holds the photos"
+        )
     budget = Budget(str(path), AlbumError, items=MOST_FILES)
     if path.is_dir():
         yield _sorted(_folder_files(path, budget))

@@ -20,6 +20,7 @@ from gpk.camera import Camera
 from gpk.errors import LabelError
 from gpk_checkpoints.atomic import write_atomically
 from gpk_checkpoints.budget import Budget, parse_json, read_file
+from gpk_checkpoints.sniffed import require_text
 from gpk_photos.contents import relative_name
 from gpk_photos.plausible import checked
 from gpk_photos.table import short
@@ -63,6 +64,7 @@ def stated_labels(path: Path) -> dict[str, Tensor]:
     """Labels [25] as they are stated, in whatever convention. Raises LabelError as `read_labels` does."""
     file = _file(path)
     try:
+        require_text(file, f"A label file looks like this: {EXAMPLE}", LabelError)
         entries = parse_labels(read_file(file, LARGEST, LabelError), str(file))
     except OSError as error:
         raise LabelError(f"{file}: cannot be read: {error.strerror}. {HOW_TO_LABEL}") from error

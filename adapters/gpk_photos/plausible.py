@@ -175,11 +175,9 @@ def _pose_turns(labels: Tensor, sight: Sight | None) -> list[str]:
     for turn in turns:
         pose = (turned(labels, turn) if turn else labels)[:, :16].double().reshape(-1, 4, 4)
         away = pose[:, :3, 3].norm(dim=1).median().item()
-        x, y, z = (sight.target - _meeting(pose)).tolist()
+        move = ",".join(f"{round(side, 3) + 0.0:g}" for side in (sight.target - _meeting(pose)).tolist())
         scale = f"scale={sight.radius / away:.3g}" if away > 0 else ""
-        tried += [
-            "+".join(part for part in (turn, more) if part) for more in ("", scale, f"move={x:.3g},{y:.3g},{z:.3g}")
-        ]
+        tried += ["+".join(part for part in (turn, more) if part) for more in ("", scale, f"move={move}")]
     return tried
 
 

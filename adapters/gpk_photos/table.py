@@ -14,6 +14,7 @@ from pathlib import Path
 
 from gpk.errors import InputError
 from gpk_checkpoints.budget import Budget, read_file
+from gpk_checkpoints.sniffed import require_text
 
 DELIMITERS = ",;\t"
 LARGEST = 64 * 2**20
@@ -71,6 +72,7 @@ class Table:
 def read_table(path: Path) -> Table:
     """The CSV file at `path`; raises InputError where it is none."""
     try:
+        require_text(path, "A CSV file in UTF-8 is needed")
         return Table(path, read_file(path, LARGEST, InputError))
     except OSError as error:
         raise InputError(f"cannot read {path} as a CSV file in UTF-8: {error.strerror}") from error

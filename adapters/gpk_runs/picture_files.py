@@ -13,7 +13,12 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image
+from PIL import (
+    Image,
+    JpegImagePlugin,  # noqa: F401 that Pillow knows it, and need not load all that it has
+    PngImagePlugin,  # noqa: F401
+    WebPImagePlugin,  # noqa: F401
+)
 
 from gpk.errors import RunError
 from gpk_checkpoints.budget import read_file

@@ -51,11 +51,16 @@ def write_picture(path: Path, picture: Tensor | Image.Image, *, synthetic: bool 
     synthetic or not. Raises RunError where it cannot be written.
     """
     image = to_image(picture) if isinstance(picture, Tensor) else picture
+    write_atomically(path, [png(image, synthetic=synthetic)])
+
+
+def png(image: Image.Image, *, synthetic: bool = True) -> bytes:
+    """The picture as PNG, marked as synthetic or not."""
     info, file = PngInfo(), io.BytesIO()
     if synthetic:
         info.add_itxt("XML:com.adobe.xmp", XMP)
     image.save(file, format="PNG", pnginfo=info)
-    write_atomically(path, [file.getvalue()])
+    return file.getvalue()
 
 
 def write_small(path: Path, picture: Tensor, *, synthetic: bool, side: int = 512) -> None:

@@ -13,6 +13,7 @@ from gpk.renamed import up_to_date
 from gpk_checkpoints.atomic import write_atomically
 from gpk_checkpoints.budget import Budget, brief, read_file
 from gpk_checkpoints.plain_yaml import EXPONENT, parse_yaml
+from gpk_checkpoints.sniffed import require_text
 
 _UNKNOWN_TAG = "could not determine a constructor for the tag "
 """How PyYAML's message on `!!python/object` and the like begins."""
@@ -34,6 +35,7 @@ def read_config(path: Path) -> dict[str, Any]:
     Raises InputError where it cannot be read, is not YAML (the message names the line), or is no mapping.
     """
     try:
+        require_text(path, "Settings are needed: YAML, such as a run's config.yaml")
         config = parse_yaml(read_file(path, MOST_BYTES, InputError), Budget(str(path), InputError, items=MOST_VALUES))
     except OSError as error:
         raise InputError(f"cannot read the settings in {path}: {error.strerror}") from error

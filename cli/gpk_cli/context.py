@@ -95,7 +95,16 @@ def open_album(
     Its labels are turned as `labels_as` says, and compared with the cameras of the `generator`: raises LabelError for
     what is certainly wrong, says what may be.
     """
-    album = _checked(registry.open_album(path, side, backend.cameras), path, generator, labels_as)
+    from gpk_checkpoints.sniffed import what_is
+    from gpk_photos.contents import is_album
+
+    try:
+        opened = registry.open_album(path, side, backend.cameras)
+    except AlbumError as error:
+        if path.is_file() and not is_album(path):
+            raise AlbumError(f"{error}. It is {what_is(path)}") from error
+        raise
+    album = _checked(opened, path, generator, labels_as)
     if len(album) < least:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in album.left_out)
         told = f". Left out: {reasons}" if reasons else ""

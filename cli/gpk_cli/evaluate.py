@@ -141,11 +141,13 @@ def _source(
     registry: Registry, run: Path, held_out: Path | None, references: Path | None, labels_as: str | None
 ) -> Source:
     """What the run, or the persona's file, tells of its subject; raises InputError where it does not tell enough."""
+    from gpk_checkpoints.personas import read_header
     from gpk_runs.folder import CONFIG
     from gpk_runs.settings import read_config
     from gpk_tasks.personalize.settings import Settings, resolve
 
     file = persona_file(run)
+    read_header(file)  # raises where it is no persona
     if run.is_file() or not (run / CONFIG).exists():
         if references is None:
             raise InputError(f"{file} does not tell where its photos are: give them with --references")

@@ -13,7 +13,12 @@ from gpk_cli.output import say
 from gpk_cli.stdout import data_stream
 
 FAILED = 1
+WRONG = 2
 INTERRUPTED = 130
+
+
+NO_TEMPORARY = "No usable temporary directory"
+"""What Python's tempfile says, where neither TMPDIR, /tmp, /var/tmp nor the working folder will do."""
 
 
 class Ended(Exception):  # noqa: N818 an ending, not always an error
@@ -39,6 +44,9 @@ def exit_code(error: BaseException, *, debug: bool) -> int:
     if isinstance(error, GpkError):
         say(f"Error: {text_of(error)}")
         return error.exit_code
+    if isinstance(error, FileNotFoundError) and str(error.strerror).startswith(NO_TEMPORARY):
+        say("Error: nowhere can temporary files be written, which PyTorch does: set TMPDIR to a folder where they can")
+        return WRONG
     where = "" if debug else " (`gpk --debug …` shows where)"
     if isinstance(error, OSError) and error.filename is not None:
         say(f"Error: {error.strerror}: {error.filename}{where}")

@@ -66,6 +66,7 @@ def find_finder(
     """
     from gpk.framing import Framing
     from gpk_checkpoints.download import file_sha256
+    from gpk_checkpoints.sniffed import what_is
     from gpk_photos.album import photo_names
     from gpk_photos.finding import as_it_is, by_boxes, by_detector, in_the_middle, labelled
     from gpk_prepare import settings
@@ -89,7 +90,8 @@ def find_finder(
         case _:
             path = Path(how)
             if path.suffix.lower() != ".csv":
-                raise InputError(f"--crop is detect, centre, none, or a CSV file of boxes, not {how!r}")
+                what = f", which is {what_is(path)}" if path.is_file() else ""
+                raise InputError(f"--crop is detect, centre, none, or a CSV file of boxes, not {how!r}{what}")
             find, named = by_boxes(path, photo_names(folder)), None
             how = f"boxes {file_sha256(path)[:16]}"
     return labelled(find, known), how, named

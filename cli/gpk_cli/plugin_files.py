@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gpk.errors import RunError
-from gpk_checkpoints.parts import new_part
+from gpk_checkpoints.atomic import holds_something, new_folder
 
 TEMPLATE = Path(__file__).with_name("plugin_template")
 SUFFIX = ".template"
@@ -79,35 +79,13 @@ def write_whole(directory: Path, files: Mapping[str, bytes]) -> None:
     Raises RunError where something is there, or nothing can be written.
     """
     directory = directory.resolve()
-    try:
-        there = directory.exists()
-        if there and (not directory.is_dir() or any(directory.iterdir())):
-            what = "is not empty" if directory.is_dir() else "is a file"
-            raise RunError(f"{directory} {what}: nothing there is replaced, give another folder with --out")
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        with new_part(directory, folder=True) as part:
-            for path, content in files.items():
-                (part / path).parent.mkdir(parents=True, exist_ok=True)
-                (part / path).write_bytes(content)
-            if there:
-                move_into(directory, part)
-            else:
-                part.rename(directory)
-    except OSError as error:
-        raise RunError(f"cannot write {directory}: {error.strerror}: give another folder with --out") from error
-
-
-def move_into(directory: Path, part: Path) -> None:
-    """Moves all that is in `part`, or nothing. The folder itself stays what it was, because someone may stand in it."""
-    moved: list[str] = []
-    try:
-        for child in sorted(part.iterdir()):
-            child.rename(directory / child.name)
-            moved.append(child.name)
-    except BaseException:
-        for name in moved:
-            (directory / name).rename(part / name)
-        raise
+    if directory.exists() and (not directory.is_dir() or holds_something(directory)):
+        what = "is not empty" if directory.is_dir() else "is a file"
+        raise RunError(f"{directory} {what}: nothing there is replaced, give another folder with --out")
+    with new_folder(directory) as part:
+        for path, content in files.items():
+            (part / path).parent.mkdir(parents=True, exist_ok=True)
+            (part / path).write_bytes(content)
 
 
 def _filled(text: str, words: Mapping[str, str], parts: Collection[str]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gpk.errors import InputError
 from gpk.plugin import Backend, Card
 from gpk.registry import Registry
 from gpk_cli.instruments import digest_of, find_bench, find_finder, find_judge
@@ -47,6 +48,8 @@ def prepare_album(
     from gpk_prepare.settings import Preparation, read_pick
 
     picked = read_pick(pick)
+    if labels is not None and not backend.cameras:
+        raise InputError(f"{backend.name} is a 2D generator, whose photos have no cameras: leave out --labels")
     where = str(labels or folder)
     known = known_labels(folder, labels) if backend.cameras else {}
     known, _ = checked(known, where, labels_as=labels_as)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from gpk_cli.output import print_table, say
 from gpk_cli.stdout import print_json
 from gpk_runs.humanize import duration
-from gpk_tasks.report.measures import table_of
 
 if TYPE_CHECKING:
     from gpk_evaluate.evaluation import Measured
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
 def show_outcome(outcome: Mapping[str, Any], out: Path, *, as_json: bool) -> None:
     """Prints what a personalization gave: JSON, or a table and a few plain sentences; on stderr what may be wrong."""
+    from gpk_tasks.report.measures import table_of
     from gpk_tasks.report.page import REPORT
 
     persona, pictures = out / outcome["persona"], [out / picture for picture in outcome["pictures"]]

@@ -6,7 +6,6 @@ Shapes: R image side.
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -16,8 +15,9 @@ from torch import Tensor
 
 from gpk.errors import GpkError, RunError, text_of
 from gpk.hull import LatentHull
-from gpk_runs.pictures import write_picture
-from gpk_runs.sheet import write_sheet
+from gpk_checkpoints.atomic import write_atomically
+from gpk_runs.pictures import png, to_image
+from gpk_runs.sheet import contact_sheet
 from gpk_view.browser_camera import BrowserCamera
 from gpk_view.edits import Edit, can_learn
 from gpk_view.frame import frame
@@ -151,17 +151,17 @@ class Panel:
         self._client.flush()
 
     def _save(self, look: Look) -> None:
-        name = (look.persona or self._stage.context.backend.name).replace("/", "-")
-        with new_file(self._folder, name) as file:
-            write_pictures(file, self._stage.pictures(look))
+        with new_file(self._folder, self._name(look)) as file:
+            write_atomically(file, [png_of(self._stage.pictures(look))])
         self._tell(f"Saved {file}")
         self.say("Saved", str(file))
 
     def _send(self, look: Look) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / f"{(look.persona or self._stage.context.backend.name).replace('/', '-')}.png"
-            write_pictures(file, self._stage.pictures(look))
-            self._client.send_file_download(file.name, file.read_bytes(), save_immediately=True)
+        content = png_of(self._stage.pictures(look))
+        self._client.send_file_download(f"{self._name(look)}.png", content, save_immediately=True)
+
+    def _name(self, look: Look) -> str:
+        return (look.persona or self._stage.context.backend.name).replace("/", "-")
 
 
 @contextlib.contextmanager
@@ -190,10 +190,9 @@ def _made(file: Path) -> bool:
     return True
 
 
-def write_pictures(file: Path, pictures: Tensor) -> None:
-    """Writes one picture [1, 3, R, R] as it is, or two as a sheet that tells which is which."""
+def png_of(pictures: Tensor) -> bytes:
+    """One picture [1, 3, R, R] as it is, or two as a sheet that tells which is which."""
     if len(pictures) == 1:
-        write_picture(file, pictures[0])
-    else:
-        side = max(SHEET, pictures.shape[-1])
-        write_sheet(file, [list(pictures)], columns=("pretrained", "personalized"), side=side)
+        return png(to_image(pictures[0]))
+    side = max(SHEET, pictures.shape[-1])
+    return png(contact_sheet([list(pictures)], columns=("pretrained", "personalized"), side=side))

@@ -51,18 +51,18 @@ class Direction:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-def check_direction(direction: Direction, generator: Generator) -> None:
+def check_direction(direction: Direction, generator: Generator, *, what: str = "the direction") -> None:
     """Raises InputError where the direction is of another generator, or of another shape than its codes; the message
-    names both sides.
+    begins with `what` and names both sides.
     """
     latent, (layers, width) = generator.latent, direction.d.shape
     if width != latent.w_dim or layers not in (1, latent.num_ws):
         raise InputError(
-            f"the direction is {[layers, width]}, and this generator's codes are {[latent.num_ws, latent.w_dim]}: a "
+            f"{what} is {[layers, width]}, and this generator's codes are {[latent.num_ws, latent.w_dim]}: a "
             "direction belongs to the checkpoint that it was learned with"
         )
     if direction.base:
-        require_weights(direction.base, generator, what="the direction", advice="learn it with these", error=InputError)
+        require_weights(direction.base, generator, what=what, advice="learn it with these", error=InputError)
 
 
 class Plane(NamedTuple):

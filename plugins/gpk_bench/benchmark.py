@@ -49,7 +49,7 @@ def measure(run: Run, place: Place, rows: Sequence[Row], *, subjects: int, worke
     pairs = [(row, _Anchors(row.settings.inversion, row.photos)) for row in rows]
     inversions = sorted({anchors for _, anchors in pairs}, key=lambda anchors: anchors.name)
     everyone = range(subjects)
-    with _processes(workers, place.threads) as pool:
+    with processes(workers, place.threads) as pool:
         jobs = [
             Job(find_anchors, (place, index, each.settings, each.count, each.name), each.key(index))
             for index in everyone
@@ -153,7 +153,7 @@ def _do(run: Run, there: _Finished, stage: str, jobs: Sequence[Job], pool: Proce
 
 
 @contextmanager
-def _processes(workers: int, threads: int) -> Iterator[ProcessPoolExecutor]:
+def processes(workers: int, threads: int) -> Iterator[ProcessPoolExecutor]:
     """Processes that do jobs. Where one fails, what is not begun is left."""
     spawn = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, mp_context=spawn, initializer=begin, initargs=(threads,))

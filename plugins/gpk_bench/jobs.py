@@ -4,10 +4,14 @@ process of its own and hands back JSON types; what is large goes to files.
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import time
 from dataclasses import dataclass, field
 from functools import lru_cache
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import torch
@@ -55,10 +59,17 @@ class Place:
 
 
 def begin(threads: int) -> None:
-    """Prepares a process for jobs."""
+    """Prepares a process for jobs, which ends with the one that began it, even where that is killed."""
+    if parent := multiprocessing.parent_process():
+        Thread(target=_end_with, args=(parent,), daemon=True).start()
     torch.set_num_threads(threads)
     flush_denormals()
     keep_heap()
+
+
+def _end_with(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
 
 
 def networks(place: Place) -> dict[str, Path]:

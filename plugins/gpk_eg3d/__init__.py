@@ -72,7 +72,7 @@ def adopt(network: Stored) -> Adopted:
     """An official checkpoint, whose tensors have our names already; raises InputError for another architecture."""
     from gpk.checkpoint import Adopted
     from gpk_eg3d.config import official_settings, planes_state, refuse_other_families, superresolution_state
-    from gpk_stylegan2.stored import require_kind, synthesis_state
+    from gpk_stylegan2.stored import require_kind, synthesis_state, with_mean
 
     refuse_other_families(network.tensors)
     settings = official_settings(network.arguments)
@@ -83,7 +83,8 @@ def adopt(network: Stored) -> Adopted:
     for told in ("sr_channels", "sr_resample_filter", "sr_up", "img_resolution"):
         settings.pop(told, None)
     ignored = {name: PASSENGERS[name] for name in network.tensors if name in PASSENGERS}
-    return Adopted(settings, {name: t for name, t in network.tensors.items() if name not in ignored}, ignored)
+    tensors = with_mean(network, "backbone.mapping.w_avg")
+    return Adopted(settings, {name: t for name, t in tensors.items() if name not in ignored}, ignored)
 
 
 @hookimpl

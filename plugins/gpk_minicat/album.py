@@ -81,7 +81,7 @@ def new_folder(directory: Path, settings: Mapping[str, Any]) -> AbstractContextM
     """
     if directory.exists() and not directory.is_dir():
         raise AlbumError(f"{directory} is a file: give a folder for the album")
-    if directory.exists() and any(directory.iterdir()):
+    if directory.exists() and atomic.holds_something(directory):
         if _settings(directory) == settings:
             return None
         raise AlbumError(f"{directory} is not empty and no album of these settings: choose another folder or delete it")

@@ -80,20 +80,21 @@ def prepare(source: Path, out: Path, settings: Preparation, eyes: Instruments, l
     done; KeyboardInterrupt, with the state saved, when asked to stop.
     """
     _require_apart(source, out)
-    with album_files(source) as files, opened(out, settings) as state, stopped_at_once() as go_on:
-        save = saving(state, SAVE_EVERY, time.monotonic)
+    with album_files(source) as files:
+        found = photos_among(files, source)  # before anything is made
+        with opened(out, settings) as state, stopped_at_once() as go_on:
+            save = saving(state, SAVE_EVERY, time.monotonic)
 
-        def tick() -> None:
-            go_on()
-            save(False)
+            def tick() -> None:
+                go_on()
+                save(False)
 
-        try:
-            found = photos_among(files, source)
-            prepared = _prepared(found.photos, state, out, settings, eyes, logger, tick)
-        except KeyboardInterrupt:
-            save(True)
-            told = f"the work so far is saved in {out}; the same command goes on from there"
-            raise KeyboardInterrupt(told) from None
+            try:
+                prepared = _prepared(found.photos, state, out, settings, eyes, logger, tick)
+            except KeyboardInterrupt:
+                save(True)
+                told = f"the work so far is saved in {out}; the same command goes on from there"
+                raise KeyboardInterrupt(told) from None
         if others := found.others():
             prepared.notes.append(f"Passed over in {source}: {others}")
         return prepared

@@ -41,8 +41,8 @@ def adopt(network: Stored) -> Adopted:
     """An official or a rosinality checkpoint; raises InputError for another architecture."""
     from gpk.checkpoint import Adopted
     from gpk_stylegan2.config import official_settings, refuse_other_families
-    from gpk_stylegan2.rosinality import AVERAGE, is_rosinality, taken
-    from gpk_stylegan2.stored import require_kind, synthesis_state
+    from gpk_stylegan2.rosinality import is_rosinality, taken
+    from gpk_stylegan2.stored import AVERAGE, require_kind, synthesis_state, with_mean
 
     refuse_other_families(network.tensors)
     if is_rosinality(network.tensors):
@@ -51,7 +51,7 @@ def adopt(network: Stored) -> Adopted:
     require_kind(network.modules, "mapping.")
     # What the layers say comes before the arguments, which leave out what was at its default.
     settings = official_settings(network.arguments) | synthesis_state(network.modules, "synthesis.")
-    return Adopted(settings, network.tensors)
+    return Adopted(settings, with_mean(network, "mapping.w_avg"))
 
 
 @hookimpl

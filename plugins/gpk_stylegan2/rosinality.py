@@ -28,11 +28,10 @@ from gpk.checkpoint import Adopted
 from gpk.errors import InputError, WeightsError
 from gpk_stylegan2.mapping import MappingNetwork
 from gpk_stylegan2.resample import binomial_filter
+from gpk_stylegan2.stored import AVERAGE, one_mean
 
 SETTINGS: Mapping[str, object] = {"mapping_lr_multiplier": 0.01, "num_fp16_res": 0, "conv_clamp": None}
 """What is so in every such checkpoint."""
-AVERAGE = "latent_avg"
-"""The mean of w, which lies beside the network it belongs to."""
 AVERAGED = 10_000
 """Samples that the mean of w is measured over where a file has none."""
 FILTERS = re.compile(r"(convs\.\d+\.conv\.blur|to_rgbs\.\d+\.upsample)\.kernel")
@@ -100,7 +99,7 @@ def official_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
             ours[f"{path}.torgb.{name}"] = _layer_tensor(left, f"{theirs}.{other}")
         ours[f"{path}.resample_filter"] = binomial_filter()
     given = left.pop(AVERAGE, None)
-    ours["mapping.w_avg"] = _measured_average(ours, layers) if given is None else _one_mean(given)
+    ours["mapping.w_avg"] = _measured_average(ours, layers) if given is None else one_mean(given).flatten()
     _refuse_the_rest(left)
     return ours
 
@@ -138,13 +137,6 @@ def _layer_tensor(left: dict[str, Tensor], name: str) -> Tensor:
 def _drawn(side: int, layer: int) -> Tensor:
     """The noise map [side, side] of a layer whose file has none: the same at every import."""
     return torch.randn(side, side, generator=torch.Generator().manual_seed(layer))
-
-
-def _one_mean(average: Tensor) -> Tensor:
-    """The mean [D], which encoders keep once for every layer, [L, D]."""
-    if average.ndim == 2 and torch.equal(average, average[:1].expand_as(average)):
-        return average[0]
-    return average.flatten()
 
 
 def _measured_average(ours: Mapping[str, Tensor], layers: int) -> Tensor:

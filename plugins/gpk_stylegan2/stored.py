@@ -1,4 +1,4 @@
-"""What the modules of a pickled network say of themselves: clamp, precision, activation.
+"""What the modules of a pickled network say of themselves: clamp, precision, activation; and the mean that lies beside.
 
 Each synthesis layer keeps its `conv_clamp` and each block its `use_fp16`, whichever program wrote the file, while the
 constructor's arguments leave out what was at its default; and the defaults differ between programs. So the layers are
@@ -9,12 +9,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from gpk.checkpoint import Stored
 from gpk.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Modules = Mapping[str, Mapping[str, Any]]
 """The plain attributes of each module by its path: `gpk.checkpoint.Stored.modules`."""
+AVERAGE = "latent_avg"
+"""What encoders and rosinality's scripts call the mean of w, beside the network it belongs to."""
 LINEAR = ("affine", "embed")
 """Fully connected layers that have no activation."""
 
@@ -59,3 +65,20 @@ def require_kind(modules: Modules, prefix: str) -> None:
         for name, only in (("activation", wanted), ("architecture", "skip"), ("use_noise", True)):
             if name in own and own[name] not in (only, None):
                 raise InputError(f"{path}: {name} is {own[name]!r}; only {only!r} is supported")
+
+
+def with_mean(network: Stored, name: str) -> Mapping[str, Tensor]:
+    """The network's tensors; where they lack `name`, the mean of w, with the one that lies beside the network, as in an
+    encoder's file. One mean [L, D] for each layer is none, unless all are the same.
+    """
+    if name in network.tensors or AVERAGE not in network.beside:
+        return network.tensors
+    mean = one_mean(network.beside[AVERAGE])
+    return {**network.tensors, name: mean} if mean.ndim == 1 else network.tensors
+
+
+def one_mean(average: Tensor) -> Tensor:
+    """The mean [D], which encoders keep once for every layer, [L, D]; as it is, where the layers differ."""
+    if average.ndim == 2 and len(average) and bool((average == average[:1]).all()):
+        return average[0]
+    return average

@@ -1,112 +1,85 @@
-"""kill -9 at random moments of a command: the same command goes on, to what an untouched one gives.
+"""kill -9 at random moments: the same command goes on, comes to what an undisturbed one does, and leaves nothing else.
 
-The commands run in children of this process, which has imported all that they need: the moments fall into the work, and
-not into the imports.
+A command that is killed may leave its part, hidden and beside what it was to become, until it is called again.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import random
-import re
-import signal
-import time
-import warnings
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
+from kills import Jobs, kill
 
-from gpk.errors import GpkError
-from gpk_checkpoints.parts import SUFFIX
-from gpk_cli import main
-
+pytestmark = [pytest.mark.attack, pytest.mark.skipif(sys.platform == "win32", reason="no fork there")]
 KILLS = 20
-MEASURED = ("time", "seconds")
-"""What a log tells of the run itself, in seconds."""
+ROWS = "a little: {photos: 2, inversion: {steps: 2}, tuning: {steps: 2, batch: 1}}"
+ON = "--device cpu --out new"
+QUICK = "--protocol quick --steps 10"
 COMMANDS = {
-    "album": "minicat album OUT --photos 8 --held-out 2",
-    "synthesize": "run synthesize RUN --count 4 --device cpu --out OUT",
+    "minicat album": "minicat album new --photos 12 --seed 7",
+    "prepare": f"prepare {{base}}/raw --backend eg3d-minicat {ON}",
+    "evaluate": f"evaluate {{base}}/job --quick --pictures 8 --placement-steps 4 --tasks inversion,synthesis "
+    f"--against pretrained --held-out 1 --pti-steps 4 {ON}",
+    "bench": "bench minicat --rows {base}/rows.yaml --subjects 1 --workers 1 --out new",
+    "run edit": f"run edit {{base}}/job --attribute openness --samples 64 {ON}",
+    "run interpolate": f"run interpolate {{base}}/job --pairs 2 --frames 8 --steps 4 {ON}",
+    "run invert": f"run invert {{base}}/job --album {{base}}/cat/held-out {QUICK} {ON}",
+    "run mesh": f"run mesh {{base}}/job --resolution 64 {ON}",
+    "run render": f"run render {{base}}/job --frames 8 --samples 1 {ON}",
+    "run restore": f"run restore {{base}}/job --mask centre --album {{base}}/cat/held-out {QUICK} {ON}",
+    "run synthesize": f"run synthesize {{base}}/job --count 8 {ON}",
+    "run views": f"run views {{base}}/job --frames 8 {ON}",
 }
 
 
-class Child:
-    """A command in a child process."""
+class Count(Protocol):
+    """`Tally` of conftest.py, as far as it is needed."""
 
-    def __init__(self, command: list[str]) -> None:
-        with warnings.catch_warnings():  # of a fork where a library has threads
-            warnings.simplefilter("ignore")
-            self._id = os.fork()
-        if not self._id:
-            code = 1
-            try:
-                silent = os.open(os.devnull, os.O_RDWR)
-                for stream in (0, 1, 2):
-                    os.dup2(silent, stream)
-                code = main(command)
-            finally:
-                os._exit(code)
+    taken: int
 
-    def kill(self) -> bool:
-        """Kills it, as `kill -9` does; False where it had ended before."""
-        os.kill(self._id, signal.SIGKILL)
-        return self.ended() == -signal.SIGKILL
-
-    def ended(self) -> int:
-        """Waits for its end: its exit code."""
-        return os.waitstatus_to_exitcode(os.waitpid(self._id, 0)[1])
+    def fail(self, what: str, why: str) -> None:
+        """Notes a failure."""
 
 
-@pytest.mark.attack
+@pytest.fixture(scope="module")
+def jobs(running: Callable[..., Any]) -> Iterator[Jobs]:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with running(sys.executable, Path(__file__).with_name("kills.py"), seconds=3600, **pipes) as server:
+        yield Jobs(server)
+
+
+@pytest.fixture(scope="module")
+def base(jobs: Jobs, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the commands work on: an album, a run on it, a phone's photos, and the rows of a benchmark."""
+    folder = tmp_path_factory.mktemp("base")
+    for command in (
+        "minicat album cat --seed 7 --photos 4 --held-out 2",
+        "minicat album phone --phone --photos 10 --held-out 0 --seed 321",
+        "personalize cat/train --held-out cat/held-out --backend eg3d-minicat --device cpu --steps 4 --anchor-steps 4 "
+        "--out job",
+    ):
+        jobs.begin(folder, command.split())
+        assert jobs.end(kill=False) == 0, command
+    (folder / "raw").mkdir()
+    for photo in sorted((folder / "phone/raw").iterdir())[:5]:
+        shutil.copy(photo, folder / "raw")
+    (folder / "rows.yaml").write_text(ROWS)
+    return folder
+
+
 @pytest.mark.parametrize("name", COMMANDS)
-def test_kills(tally: Any, cat: Any, tmp_path: Path, name: str) -> None:
-    """Each time killed once and gone on with; the kills that came too late are counted, and told."""
-    places = {"RUN": str(cat.run)}
-
-    def command(out: Path) -> list[str]:
-        return [{**places, "OUT": str(out)}.get(word, word) for word in COMMANDS[name].split()]
-
-    rng, hit = random.Random(18), 0
-    assert Child(command(tmp_path / "warm" / "out")).ended() == 0
-    begun = time.monotonic()
-    assert Child(command(tmp_path / "usual" / "out")).ended() == 0
-    lasts = time.monotonic() - begun
-    usual = results(tmp_path / "usual")
-    for number in range(KILLS):
-        out = tmp_path / str(number) / "out"
-        out.parent.mkdir()
-        child, after = Child(command(out)), rng.uniform(0, lasts)
-        time.sleep(after)
-        hit += child.kill()
-
-        def go_on(out: Path = out) -> None:
-            if (code := Child(command(out)).ended()) != 0:
-                raise GpkError(f"the same command ends with {code}")
-
-        what = f"kill {number} after {after:.3f} of {lasts:.3f} s"
-        tally.attempt(what, go_on)
-        now = results(out.parent)
-        differing = sorted(file for file in usual | now if usual.get(file) != now.get(file))
-        if differing:
-            tally.fail(what, f"other than in an untouched run: {', '.join(differing)}")
-    print(f"{name}: {hit} of {KILLS} kills before its end, after {lasts:.2f} s")
-    assert hit
-    assert not tally.refused
-
-
-def results(folder: Path) -> dict[str, bytes | None]:
-    """What is in a folder, without what a run measures of itself; None for a folder."""
-    return {str(path.relative_to(folder)): _content(path) for path in folder.rglob("*")}
-
-
-def _content(path: Path) -> bytes | None:
-    assert not path.name.endswith(SUFFIX), path
-    if path.is_dir():
-        return None
-    if path.name == "log.jsonl":
-        events = map(json.loads, path.read_text().splitlines())
-        return json.dumps([{k: v for k, v in event.items() if k not in MEASURED} for event in events]).encode()
-    if path.name == "report.html":
-        return re.sub(rb"[\d.]+ (ms|s|min)\b", b"some time", path.read_bytes())
-    return path.read_bytes()
+def test_killed(jobs: Jobs, base: Path, tmp_path: Path, tally: Count, name: str) -> None:
+    command = COMMANDS[name].format(base=base).split()
+    done = kill(jobs, command, tmp_path, kills=KILLS, rng=random.Random(name))
+    print(f"{name}: {done}")
+    if done.differing:
+        tally.fail(f"after {done.hits} kills", f"not as usual: {', '.join(done.differing[:5])}")
+    else:
+        tally.taken += done.hits
+    assert done.hits == KILLS

@@ -347,7 +347,6 @@ def in_use(name: str) -> Spoil:
 
 BRACKET = r"\(.*\)"
 JSON_WORDS = r"\([^{]*\)"
-FILE_WORDS = r"(?<=safetensors file: ).*(?=: copy)"
 YAML_WORDS = r"(?<=YAML: ).*"
 DEVICE_WORDS = r"(?<=used: ).*(?=\. Use)"
 USAGE_WORDS = r"(?<='--rank': ).*|(?<='--format': ).*|(?<=--stpes).*|(?<='personalise').*"
@@ -457,6 +456,7 @@ OPTIONS = [
     optional("--config none.yaml", "cannot read the settings in none.yaml"),
     configured("a `--config` that is no YAML", "tuning: {", "a.yaml, line 1", varies=YAML_WORDS),
     configured("a binary file as `--config`", b"\xff\xfe\x00", "UTF-8"),
+    configured("a picture as `--config`", png(8, 8), "is a picture (PNG). Settings are needed"),
     configured("a `--config` that is a list", "- 5", "must map"),
     configured("`tuning: {stpes: 5}` in `--config`", "tuning: {stpes: 5}", "did you mean 'tuning.steps'?"),
     configured("`tuning: 5` in `--config`", "tuning: 5", "where a mapping is needed"),
@@ -487,7 +487,7 @@ OPTIONS = [
         "`gpk minicat album new --traits moustache`", "'moustache'", commands=("minicat album new --traits moustache",)
     ),
     Case("`gpk minicat album` into a folder of photos", "is not empty", commands=("minicat album album",)),
-    Case("`gpk demo` into a file", "give another folder", put("a.txt", "hello"), ("demo --out a.txt",)),
+    Case("`gpk demo` into a file", "give another place", put("a.txt", "hello"), ("demo --out a.txt",)),
     Case(
         "`gpk bench minicat` into a folder of other things",
         "is no run's folder",
@@ -603,8 +603,8 @@ PERSONAS = [
     Case("a persona that is not there", "there is no none", commands=instead("none.safetensors")),
     Case("a folder as the persona", "album holds no persona", commands=instead("album")),
     Case("a text file as the persona", "is a text", put(PERSONA, "hello"), PERSONA_JOBS),
-    Case("an empty file as the persona", "not a whole", put(PERSONA, ""), PERSONA_JOBS, FILE_WORDS),
-    Case("a persona cut short", "not a whole", cut(PERSONA), PERSONA_JOBS, FILE_WORDS),
+    Case("an empty file as the persona", "an empty file.", put(PERSONA, ""), PERSONA_JOBS),
+    Case("a persona cut short", "not a whole", cut(PERSONA), PERSONA_JOBS),
     Case(
         "another safetensors file as the persona", "is no persona", weights(lambda t: None), instead("bad.safetensors")
     ),
@@ -725,7 +725,6 @@ WEIGHTS = [
         "not a whole",
         several(weights(lambda t: None), cut("bad.safetensors")),
         WEIGHTS_JOBS,
-        FILE_WORDS,
     ),
     Case(
         "another family's weights",
@@ -1090,6 +1089,16 @@ RAW = [
         AGAIN,
     ),
     Case("`--crop round`", "not 'round'", commands=preparing("--crop round")),
+    Case(
+        "a photo as `--crop`",
+        "which is a picture",
+        commands=preparing(f"--crop album/{FIRST}"),
+    ),
+    Case(
+        "`--labels` of photos for a 2D generator",
+        "leave out --labels",
+        commands=preparing("--crop none --labels album/dataset.json"),
+    ),
     Case("`--crop` with boxes that are not there", "cannot read none.csv", commands=preparing("--crop none.csv")),
     boxed("boxes in a binary file", b"\xff\xfe\x00", "as a CSV file in UTF-8", varies=r"(?<=UTF-8: ).*"),
     boxed("boxes without a column", b"file,left,top\n", "has no column right, bottom"),

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 
 import pytest
@@ -245,6 +246,17 @@ def test_endings(gpk: Gpk, install: Install, bark: str, code: int, told: str) ->
     done = gpk("bark")
     assert (done.returncode, done.stderr) == (code, told)
     assert done.stdout.strip() == ""
+
+
+def test_nowhere_for_temporary_files(gpk: Gpk, install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    install("gpk-dogs", dogs("import tempfile; tempfile.gettempdir()").replace('print("hello from dogs")', ""))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/no/such/folder"])
+    done = gpk("bark")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "Error: nowhere can temporary files be written, which PyTorch does: set TMPDIR to a folder where they can\n"
+    )
 
 
 def test_debug_shows_the_traceback(gpk: Gpk, install: Install) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 from collections.abc import Callable
@@ -78,13 +79,14 @@ def test_an_album_becomes_a_persona(gpk: Gpk, job: list[str], tmp_path: Path, we
     before = persona.read_bytes()
     report = Path(told["report"])
     assert "halfway to the next" in report.read_text()  # as 2D has no other views
+    page = report.read_bytes()
     report.unlink()
     again = gpk("personalize", *job)
     assert again.returncode == 0, again.stderr
     assert "is finished already" in again.stderr
     assert f"{told['numbers']:,} numbers" in again.stdout
     assert f"Report    {report}" in again.stdout
-    assert report.exists()  # it costs a second: the same command makes it again
+    assert report.read_bytes() == page  # it costs a second: the same command makes it again
     assert persona.read_bytes() == before
 
     shown = gpk("show", str(persona), "--json")
@@ -111,11 +113,15 @@ def test_an_album_becomes_a_persona(gpk: Gpk, job: list[str], tmp_path: Path, we
     assert all(name.endswith((".lora_A.weight", ".lora_B.weight")) for name in tensors)
 
     repeated = gpk(
-        *("personalize", *job[:-2], "--out", str(tmp_path / "again")),
+        *("personalize", *job[:-2], "--out", str(tmp_path / "run-b")),
         *("--config", str(tmp_path / "run" / "config.yaml"), "--json"),
     )
     assert repeated.returncode == 0, repeated.stderr
-    assert (tmp_path / "again" / "stylegan2.persona.safetensors").read_bytes() == before
+    assert (tmp_path / "run-b" / "stylegan2.persona.safetensors").read_bytes() == before
+    took = re.compile(rb">[^<>]*, (?=[\d,]+ looks at)")  # the one thing of the page that was measured of the run itself
+    other = (tmp_path / "run-b" / "report.html").read_bytes()
+    assert took.sub(b">", other).replace(b"run-b", b"run") == took.sub(b">", page)
+    assert len(took.findall(page)) == 1
 
 
 def test_ctrl_c_saves_and_the_same_command_goes_on(

@@ -16,7 +16,8 @@ import torch
 from safetensors.torch import load_file
 
 from gpk.errors import RunError
-from gpk_cli.plugin_files import Names, move_into, rendered, write_whole
+from gpk_checkpoints.atomic import move_into
+from gpk_cli.plugin_files import Names, rendered, write_whole
 
 Gpk = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -172,7 +173,7 @@ def test_it_writes_into_the_empty_folder_that_one_stands_in(
 def test_what_fails_halfway_leaves_nothing(tmp_path: Path, there: bool) -> None:
     if there:
         (tmp_path / "it").mkdir()
-    with pytest.raises(RunError, match=r"cannot write .*it: .*: give another folder with --out"):
+    with pytest.raises(RunError, match=r"cannot write .*it: .*: give another place"):
         write_whole(tmp_path / "it", {"a": b"", "b/c": b"", "a/d": b""})
     assert sorted(path.name for path in tmp_path.iterdir()) == (["it"] if there else [])
     assert not tree(tmp_path)

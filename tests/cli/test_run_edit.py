@@ -54,5 +54,5 @@ def test_a_direction_of_another_width_is_refused_in_a_sentence(gpk: Gpk, tmp_pat
         "--direction", str(tmp_path / "age.pt"), "--out", str(tmp_path / "out"),
     )  # fmt: skip
     assert done.returncode == 2
-    assert "the direction is [1, 512], and this generator's codes are [10, 128]" in done.stderr
+    assert "age.pt is [1, 512], and this generator's codes are [10, 128]" in done.stderr
     assert "Traceback" not in done.stderr

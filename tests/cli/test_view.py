@@ -100,11 +100,17 @@ def test_another_host_is_served_with_a_warning(gpk_process: Start) -> None:
     ],
 )
 def test_what_cannot_be_viewed_is_told(
-    gpk: Gpk, personas: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], message: str
+    gpk: Gpk,
+    personas: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    free_tcp_port: int,
+    arguments: tuple[str, ...],
+    message: str,
 ) -> None:
     monkeypatch.chdir(personas)
     write_safetensors(Path("wide.safetensors"), {"direction": torch.ones(1, 7)}, {})
-    refused = gpk("view", *arguments)
+    place = () if {"--port", "--host"} & {*arguments} else ("--port", str(free_tcp_port))  # 8080 may be in use
+    refused = gpk("view", *arguments, *place)
     assert message in refused.stderr
     assert (refused.returncode, refused.stdout) == (2, "")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import layouts
+import numpy as np
 import persistence
 import pytest
 import rosinality
@@ -45,7 +46,11 @@ def states(value: object) -> Iterator[Mapping[str, Tensor]]:
     """Every state dict in `value`, and every part of one under a prefix."""
     if isinstance(value, persistence.Persistent | nn.Module):
         yield dict(tensors(value, ""))
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from states(inner)
     elif isinstance(value, dict):
+        value = {name: torch.as_tensor(item) if isinstance(item, np.ndarray) else item for name, item in value.items()}
         found = {name: tensor for name, tensor in value.items() if isinstance(tensor, Tensor)}
         yield found
         prefixes = {name[: at + 1] for name in found for at, letter in enumerate(name) if letter == "."}

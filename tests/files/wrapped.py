@@ -154,18 +154,34 @@ def _views(state: State) -> State:
     return found
 
 
-ENCODERS = (
+def _encoder(change: Callable[[State], State], mean: Callable[[Tensor], Tensor]) -> Callable[[State], object]:
+    """What an encoder's training saves around the generator's `change`d numbers, with what `mean` makes of their mean
+    of w beside.
+    """
+    return lambda state: {
+        "state_dict": prefixed(change(state), "decoder.") | {"encoder.body.0.weight": torch.ones(4, 4, 3, 3)},
+        "latent_avg": mean(next(tensor for name, tensor in state.items() if name.endswith("w_avg"))),
+    }
+
+
+ENCODERS = tuple(
     Layout(
-        "decoder. in a state_dict, latent_avg beside",
+        f"decoder. in a state_dict, latent_avg {where}",
         "an encoder's training",
-        pt(
-            "encoder.pt",
-            lambda state: {
-                "state_dict": prefixed(state, "decoder.") | {"encoder.body.0.weight": torch.ones(4, 4, 3, 3)},
-                "latent_avg": next(tensor for name, tensor in state.items() if name.endswith("w_avg")),
-            },
+        pt("encoder.pt", _encoder(change, mean)),
+        refused=refused,
+    )
+    for where, change, mean, refused in (
+        ("beside", dict, lambda w: w, ""),
+        ("beside alone", without("w_avg"), lambda w: w, ""),
+        ("beside alone, for each layer", without("w_avg"), lambda w: w.repeat(6, 1), ""),
+        (
+            "beside alone, another for each layer",
+            without("w_avg"),
+            lambda w: w + torch.arange(6.0)[:, None],
+            r"encoder\.pt .*missing.*w_avg",
         ),
-    ),
+    )
 )
 
 SEVERAL = (

@@ -198,7 +198,7 @@ def test_failing_hook_takes_the_plugins_other_offers_along(install: Install) -> 
     [
         ("import sys; sys.setrecursionlimit(5000)", "the recursion limit"),
         ("import os; os.chdir('/')", "the current folder"),
-        ("import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)", "what Ctrl-C does"),
+        ("import signal; signal.signal(signal.SIGINT, print)", "what Ctrl-C does"),
         ("import torch; torch.set_default_dtype(torch.float64)", "torch's default dtype"),
         ("import torch; torch.set_grad_enabled(False)", "torch's gradients"),
         ("import torch; torch.set_default_device('meta')", "torch's default device"),

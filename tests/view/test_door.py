@@ -217,7 +217,7 @@ def test_who_does_not_read_is_not_heard_until_it_does() -> None:
             for _ in range(100):
                 await one.send(camera)
             await asyncio.sleep(1)
-            assert waiting.qsize() <= 16  # what had come before the first answer
+            assert waiting.qsize() <= 48  # what had come before the first answer; 74 wait where all are heard
             for _ in range(100):
                 assert len(await one.recv()) == 2**20
 

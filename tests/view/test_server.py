@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import tempfile
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -219,7 +220,9 @@ def test_edits_are_learned_for_everybody(stage: Stage, served: Open, sees: Sees)
     assert {"size", "ears"} <= set(served().labels())
 
 
-def test_pictures_are_saved_marked_and_none_is_replaced(stage: Stage, served: Open, tmp_path: Path) -> None:
+def test_pictures_are_saved_marked_and_none_is_replaced(
+    stage: Stage, served: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     one = served()
     for name in ("cat-001.png", "cat-002.png"):
         one.told.clear()
@@ -229,6 +232,7 @@ def test_pictures_are_saved_marked_and_none_is_replaced(stage: Stage, served: Op
     with Image.open(tmp_path / "pictures/cat-002.png") as saved:
         assert saved.size == (stage.context.generator.resolution,) * 2
         assert "trainedAlgorithmicMedia" in saved.info["XML:com.adobe.xmp"]
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "no temporary files"))
     one.press("Download picture")
     one.until(lambda: one.files)
     assert one.files == (tmp_path / "pictures/cat-001.png").read_bytes()

@@ -103,7 +103,7 @@ def _direction(context: Context, settings: Editing, run: Run, tick: Tick) -> Dir
         direction = read_direction(settings.direction)
         if settings.attribute is not None:
             direction = dataclasses.replace(direction, attribute=settings.attribute)
-        check_direction(direction, context.generator)
+        check_direction(direction, context.generator, what=f"the direction in {settings.direction}")
         return direction
     if own.exists():
         return read_direction(own)

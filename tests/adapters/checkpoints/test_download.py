@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import socket
 import subprocess
@@ -276,6 +277,19 @@ def test_links_in_the_place_of_a_part_are_not_followed(server: Any, path: Path, 
     path.with_name(names[0]).unlink()
     assert download(server.url, path) == digest(server.content)
     assert [(tmp_path / name).read_bytes() for name in names] == [b"theirs"] * 2
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_pipes_in_the_place_of_a_part_are_not_waited_for(server: Any, path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    part, note = (path.with_name(f"weights.bin.{ending}") for ending in ("part", "part.json"))
+    os.mkfifo(part)
+    os.mkfifo(note)
+    with pytest.raises(RunError, match=r"cannot write .*weights\.bin\.part"):
+        download(server.url, path)
+    part.unlink()
+    assert download(server.url, path) == digest(server.content)
+    assert not leftovers(path)
 
 
 def test_a_folder_that_is_a_file(server: Any, tmp_path: Path) -> None:

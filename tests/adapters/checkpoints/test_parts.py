@@ -6,14 +6,14 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gpk.errors import RunError
-from gpk_checkpoints.atomic import new_folder, replacing, write_atomically
+from gpk_checkpoints.atomic import holds_something, new_folder, replacing, write_atomically
 from gpk_checkpoints.parts import new_part, part_of, remove_parts
 
 HOLDING = """
@@ -40,11 +40,12 @@ def writer(running: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def test_other_files_beside_an_output_are_left_alone(tmp_path: Path) -> None:
-    for name in ("a.part", "a.tmp", "a~"):
+    for name in ("a.part", "a.tmp", "a~", "a.gpk-part"):
         (tmp_path / name).write_bytes(b"theirs")
     write_atomically(tmp_path / "a", [b"ours"])
+    remove_parts(tmp_path)
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == {
-        "a": b"ours", "a.part": b"theirs", "a.tmp": b"theirs", "a~": b"theirs"
+        "a": b"ours", "a.part": b"theirs", "a.tmp": b"theirs", "a~": b"theirs", "a.gpk-part": b"theirs"
     }  # fmt: skip
 
 
@@ -79,7 +80,65 @@ def test_who_may_read_it_is_up_to_the_umask(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "folder").stat().st_mode) == 0o750
 
 
+@pytest.fixture
+def nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The test's folder is the working one, and who tests has no more rights than others."""
+    monkeypatch.chdir(tmp_path)
+    tmp_path.chmod(0o777)
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(65534)
+    yield
+    os.seteuid(before)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no modes of that kind there")
+@pytest.mark.usefixtures("nobody")
+def test_a_part_that_may_not_be_touched_stays_and_stops_nobody_else() -> None:
+    part = part_of(Path("a"))
+    part.write_bytes(b"theirs")
+    part.chmod(0)
+    remove_parts(Path())
+    assert part.exists()
+    with pytest.raises(RunError, match="cannot write a: Permission denied: give another place"):
+        write_atomically(Path("a"), [b"ours"])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no modes of that kind there")
+@pytest.mark.usefixtures("nobody")
+def test_in_a_folder_that_one_may_write_and_not_read() -> None:
+    Path("in").mkdir()
+    Path("in").chmod(0o333)
+    write_atomically(Path("in/a"), [b"whole"])
+    assert Path("in/a").read_bytes() == b"whole"
+    Path("in").chmod(0o777)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no modes of that kind there")
+@pytest.mark.usefixtures("nobody")
+def test_an_empty_folder_in_one_that_may_not_be_written() -> None:
+    Path("theirs/ours").mkdir(parents=True)
+    Path("theirs").chmod(0o555)
+    with new_folder(Path("theirs/ours")) as part:
+        (part / "inside").write_bytes(b"whole")
+    Path("theirs").chmod(0o777)
+    assert [path.name for path in Path("theirs/ours").iterdir()] == ["inside"]
+
+
+def test_the_empty_folder_that_one_stands_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    left = part_of(Path("content"))
+    left.mkdir()
+    assert not holds_something(Path())
+    with new_folder(Path()) as part:
+        (part / "inside").write_bytes(b"whole")
+        assert part == left
+    assert [path.name for path in Path().iterdir()] == ["inside"]
+    assert holds_something(Path())
+
+
 def test_the_longest_names(tmp_path: Path) -> None:
+    assert len(part_of(tmp_path / ("a" * 143)).name) < 143
     for name in ("a" * 255, "ü" * 127):
         write_atomically(tmp_path / name, [b"whole"])
         assert (tmp_path / name).read_bytes() == b"whole"

@@ -1,6 +1,7 @@
 """LPIPS agrees with the lpips package, on random backbones of the published shapes."""
 
 import hashlib
+import os
 import subprocess
 import sys
 import warnings
@@ -139,16 +140,35 @@ class Trap:
 
 def test_a_pickle_with_code_is_refused_unexecuted(tmp_path: Path) -> None:
     torch.save({"features.0.weight": Trap()}, tmp_path / "trap.pth")
-    with pytest.raises(WeightsError, match=r"trap\.pth is not a state dict that can be read without running its code"):
+    with pytest.raises(WeightsError, match=r"trap\.pth .*exec"):
         gpk_judges.load_lpips("alex", tmp_path / "trap.pth")
 
 
 @pytest.mark.parametrize("name", ["noise.pth", "noise.safetensors"])
-@pytest.mark.parametrize("content", [b"", b"<html>404</html>", b"PK\x03\x04 cut off", b"\x80\x02}"])
-def test_a_damaged_file_is_refused(tmp_path: Path, name: str, content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"", "an empty file"),
+        (b"<html>404</html>", "a web page"),
+        (b"PK\x03\x04 cut off", "cut short or damaged"),
+        (b"\x80\x02}", "a pickle that is cut short"),
+        (b"\x89PNG\r\n", "a picture"),
+        (b"a few words", "a text.* A state dict of that network is needed"),
+    ],
+)
+def test_a_damaged_file_is_refused(tmp_path: Path, name: str, content: bytes, what: str) -> None:
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(WeightsError, match="is not a state dict that can be read"):
+    with pytest.raises(WeightsError, match=rf"{name} is {what}"):
         gpk_judges.load_lpips("alex", tmp_path / name)
+
+
+def test_a_file_that_is_cut_short_later_does_not_matter(alex: nn.Module, tmp_path: Path) -> None:
+    path = tmp_path / "alex.safetensors"
+    save_file(published_form(alex), path)
+    metric = gpk_judges.load_lpips("alex", path)
+    os.truncate(path, 0)
+    a, b = pictures(1)
+    torch.testing.assert_close(metric(a, b), alex(a, b).flatten().detach())
 
 
 def test_no_flat_state_dict_is_refused(tmp_path: Path) -> None:

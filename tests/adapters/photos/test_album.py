@@ -205,7 +205,9 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_zip_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(photo(0))
-    with pytest.raises(AlbumError, match=r"a\.png is neither a folder nor a zip file: give the folder"):
+    with pytest.raises(
+        AlbumError, match=r"a\.png is neither a folder nor a zip file, but a picture \(PNG\)\. Give the folder"
+    ):
         open_album(tmp_path / "a.png", side=32, cameras=False)
 
 

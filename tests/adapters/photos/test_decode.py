@@ -55,6 +55,13 @@ def test_bytes_streams_and_paths_read_alike(tmp_path: Path) -> None:
     assert torch.equal(pictures[0], pictures[2])
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(AlbumError, match=r"pipe\.png is no file, but a folder, a pipe or a device"):
+        read_image(tmp_path / "pipe.png")
+
+
 def test_black_is_minus_one_and_white_is_one() -> None:
     assert read_image(encoded(Image.new("L", (1, 1), 0))).unique().tolist() == [-1]
     assert read_image(encoded(Image.new("L", (1, 1), 255))).unique().tolist() == [1]
@@ -342,6 +349,19 @@ def test_heic_is_read_upright_once(orientation: int) -> None:
         read_image(stream.getvalue()[:100])
 
 
+def test_a_heic_that_exif_alone_turns_lies_on_its_side_and_is_asked_its_shape() -> None:
+    pillow_heif = pytest.importorskip("pillow_heif")
+    stream = io.BytesIO()
+    noted = [Image.Exif(), Image.Exif()]
+    noted[0][0x0112], noted[1][0x0112] = 1, 6
+    before, after = (exif.tobytes().removeprefix(b"Exif\0\0") for exif in noted)
+    pillow_heif.from_pillow(Image.new("RGB", (96, 64))).save(stream, exif=noted[0].tobytes())
+    turned = stream.getvalue().replace(before, after)
+    assert turned != stream.getvalue()
+    assert read_image(turned).shape == (3, 64, 96)
+    assert not is_square(lambda: turned)
+
+
 def test_heic_without_the_extra_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     with pytest.raises(AlbumError, match=r'HEIC is not read here: pip install "gpk\[photos\]", or convert it'):
@@ -462,24 +482,3 @@ def test_warnings_are_off_until_the_last_photo_is_read_and_then_as_before() -> N
         warnings.warn("odd metadata", stacklevel=1)  # of the second photo, after the first one is read
         second.__exit__(None, None, None)
         assert list(warnings.filters) == before
-
-
-def test_a_heic_is_turned_by_its_own_boxes_and_not_by_exif_alone() -> None:
-    """ISO/IEC 23008-12: readers ignore EXIF's orientation, and what turns the picture are its transformations."""
-    pillow_heif = pytest.importorskip("pillow_heif")
-    exif, stream = Image.Exif(), io.BytesIO()
-    exif[0x0112] = 1
-    pillow_heif.from_pillow(Image.new("RGB", (64, 96))).save(stream, exif=exif.tobytes())
-    straight = stream.getvalue()
-    one, six = (struct.pack(">HHIH", 0x0112, 3, 1, orientation) for orientation in (1, 6))
-    turned = straight.replace(one, six)
-    assert turned != straight
-    assert decode(turned).size == decode(straight).size == (64, 96)
-    assert not is_square(lambda: turned)
-
-
-def test_a_pipe_is_no_picture(tmp_path: Path) -> None:
-    pipe = tmp_path / "pipe.png"
-    os.mkfifo(pipe)
-    with pytest.raises(AlbumError, match=r"pipe\.png is no file, but a folder, a pipe or a device: give a file"):
-        read_image(pipe)

@@ -84,3 +84,11 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
 def test_decisions_on_names_with_spaces_at_their_ends_count(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text(f"{READERS['selection'][0]}\n a.jpg ,x,no,gpk,yes,\n")
     assert read_decisions(tmp_path / "t.csv", [" a.jpg "]) == ({" a.jpg ": False}, [])
+
+
+def test_a_text_that_begins_as_a_picture_does_is_a_table(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("BMW,x\na.png,1\n")
+    assert read_table(tmp_path / "t.csv").columns == ["BMW", "x"]
+    (tmp_path / "t.csv").write_bytes(b"BM\0\0\0\0\xff")
+    with pytest.raises(InputError, match=r"t\.csv is a picture \(BMP\)\. A CSV file in UTF-8 is needed"):
+        read_table(tmp_path / "t.csv")

@@ -154,6 +154,17 @@ def test_damaged_settings(tmp_path: Path) -> None:
         Run.open(tmp_path, CONFIG)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+@pytest.mark.parametrize("name", ["log.jsonl", "state.safetensors", "config.yaml", "environment.json"])
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(name: str, tmp_path: Path) -> None:
+    with Run.open(tmp_path, CONFIG) as run:
+        run.save_state({}, {})
+    (tmp_path / name).unlink()
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(RunError, match=rf"{name} is no file, but a folder, a pipe or a device"):
+        Run.open(tmp_path, CONFIG)
+
+
 def test_a_folder_with_something_else_in_it(tmp_path: Path) -> None:
     (tmp_path / "holiday.jpg").write_bytes(b"")
     with pytest.raises(RunError, match=r"holds 'holiday\.jpg' and is no run's folder: give another --out, or empty it"):

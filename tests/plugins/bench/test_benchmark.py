@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,6 +43,17 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         here.setattr("gpk_bench.jobs.Place", quick)
         assert main(command(folder)) == 0
         yield folder
+
+
+POOL = """
+import os, time
+from gpk_bench.benchmark import processes
+
+if __name__ == "__main__":
+    with processes(1, 1) as pool:
+        print(pool.submit(os.getpid).result(), flush=True)
+        time.sleep(600)
+"""
 
 
 def command(folder: Path, *more: str) -> list[str]:
@@ -81,3 +95,12 @@ def test_an_outcome_in_the_log_that_is_none_is_refused(tmp_path: Path, event: di
         run.record("done", event)
         with pytest.raises(RunError, match=r"log\.jsonl, line 1: (key|outcome)\S* is .*put the line back"):
             measure(run, Place(tmp_path / "out"), [], subjects=0)
+
+
+def test_where_it_is_killed_its_processes_end(running: Callable[..., Any], tmp_path: Path) -> None:
+    """They hold its stdout open, and once waited for the next job for ever."""
+    (tmp_path / "pool.py").write_text(POOL)
+    with running(sys.executable, tmp_path / "pool.py", stdout=subprocess.PIPE) as process:
+        assert int(process.stdout.readline()) > 0
+        process.kill()
+        assert not process.communicate(timeout=60)[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import random
@@ -17,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kills import parts, wait_for_part
 
-from gpk_checkpoints.parts import SUFFIX
 from gpk_runs.state import read_state
 
 HERE = Path(__file__).parents[1]
@@ -108,15 +107,6 @@ def place(run: Path) -> str:
     return "tuning" if stage == "tune" else "inversion"
 
 
-def parts(run: Path) -> set[tuple[str, int]]:
-    """Files that are being written, or were when it was killed, each with the time of its last byte."""
-    found = set()
-    for part in run.rglob(f"*{SUFFIX}"):
-        with contextlib.suppress(FileNotFoundError):  # whole by now
-            found.add((part.name, part.stat().st_mtime_ns))
-    return found
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [7])
 def test_twenty_kills_change_nothing(begin: Callable[[Path], Job], usual: Usual, tmp_path: Path, seed: int) -> None:
@@ -144,11 +134,8 @@ def test_twenty_kills_change_nothing(begin: Callable[[Path], Job], usual: Usual,
         else:
             after = rng.uniform(0, 0.6 * (usual.lead + usual.rest) if at != "the end" else 0.5 * usual.lead)
         time.sleep(after)
-        if (
-            kills % 4 == 3 and at != "the end"
-        ):  # chance alone would seldom meet the millisecond in which a file is written
-            while parts(run) <= old and job.process.poll() is None:
-                pass
+        if kills % 4 == 3 and at != "the end":
+            wait_for_part(run, old, lambda process=job.process: process.poll() is None)
         if not job.kill():  # it was quicker than the one that was measured
             ended += 1
             assert ended < KILLS
@@ -164,6 +151,6 @@ def test_twenty_kills_change_nothing(begin: Callable[[Path], Job], usual: Usual,
     assert events(run) == events(usual.run)
     lines = (run / "log.jsonl").read_text().splitlines()
     assert len(lines) == len(set(lines))
-    assert not list(run.rglob(f"*{SUFFIX}"))
+    assert not parts(run)
     assert (run / "report.html").exists()
     assert {"inversion", "tuning", "report"} <= places.keys()
