@@ -173,7 +173,7 @@ def _photo(
 
     Raises AlbumError with the reason to leave it out.
     """
-    image = decode(content)
+    image = decode(content, enough=2 * side if mask is None else None)  # a mask is of the photo's own size
     width, height = image.size
     if min(width, height) < side / 2:
         raise AlbumError(f"too small: {width}x{height}, and a side of {side} wants at least {(side + 1) // 2}")

@@ -15,16 +15,19 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from gpk.errors import AlbumError
-from gpk_photos.code_points import Space, space_of
+from gpk_photos.code_points import CICP, space_of
+from gpk_photos.spaces import Space
 
 BACKDROP = (255, 255, 255, 255)
 """White behind transparent pixels: what viewers and print show, and what most cut-out portraits were made for."""
 SAME = 2
 """Steps of 255 by which a profile may move a colour and still be sRGB's: profiles of the same space round otherwise."""
 STEPS = 9
-"""Values of each channel that a profile is judged by."""
-PROFILES = 64
+"""Values of each channel that a profile is judged by, besides the greys."""
+PROFILES = 16
 """Profiles that are kept: an album has a handful."""
+LARGEST_PROFILE = 2**24
+"""Bytes of a profile: those of printers, which are tables, have one to four million."""
 
 
 def in_srgb(image: Image.Image) -> Image.Image:
@@ -34,6 +37,11 @@ def in_srgb(image: Image.Image) -> Image.Image:
     if image.mode in ("F", "I"):
         raise AlbumError("unreadable: 32-bit pixels have no agreed range: save it as an 8-bit PNG")
     profile, space = image.info.get("icc_profile"), space_of(image)
+    if CICP in image.info:
+        profile = None
+    if isinstance(profile, bytes) and len(profile) > LARGEST_PROFILE:
+        most = f"{LARGEST_PROFILE >> 20} MiB"
+        raise AlbumError(f"its colour profile is larger than any is, over {most}: save it as JPEG or PNG in sRGB")
     if image.mode.startswith("I;16"):
         # By hand, since Pillow's own conversion clips at 255 instead of scaling: 65535 = 255 * 257.
         values = np.asarray(image).astype(np.uint32)
@@ -90,8 +98,10 @@ def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | Litera
 
 
 def _colours(mode: str) -> Image.Image:
-    """A picture with colours from everywhere."""
+    """A picture with every grey, and in RGB with colours from everywhere."""
+    greys = np.arange(256, dtype=np.uint8)
     if mode == "L":
-        return Image.fromarray(np.arange(256, dtype=np.uint8)[None])
+        return Image.fromarray(greys[None])
     axis = np.linspace(0, 255, STEPS).round().astype(np.uint8)
-    return Image.fromarray(np.stack(np.meshgrid(axis, axis, axis), -1).reshape(1, -1, 3))
+    colours = np.stack(np.meshgrid(axis, axis, axis), -1).reshape(-1, 3)
+    return Image.fromarray(np.concatenate([colours, np.stack([greys] * 3, -1)])[None])

@@ -1,7 +1,8 @@
 """Image files as upright sRGB pictures and tensors, whatever a camera, a scanner or a messenger put in them.
 
 Only the first frame of an animation counts. Colours of 16 bits a channel come down to 8, as Pillow reads them. What
-telephones write, HEIC, is read by pillow-heif, an optional extra.
+telephones write, HEIC, is read by pillow-heif, an optional extra; how it is turned its own boxes say (`irot`, `imir`),
+and not its EXIF, which ISO/IEC 23008-12 has readers ignore.
 
 Shapes: H height, W width.
 """
@@ -11,9 +12,9 @@ from __future__ import annotations
 import io
 import struct
 import threading
-import warnings
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,14 +26,11 @@ from torch import Tensor
 from gpk.errors import AlbumError
 from gpk.pixels import from_bytes
 from gpk_checkpoints.budget import read_file
+from gpk_photos.code_points import note_cicp
 from gpk_photos.colour import in_srgb
 from gpk_photos.contents import LARGEST_FILE
-
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
-"""Pillow's decoders in use; the others, some of which run programs, are never tried on a stranger's file."""
-
-HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
-"""What an HEIC or HEIF file calls itself, behind its first box's size and `ftyp`."""
+from gpk_photos.opening import FORMATS, MOST_PIXELS, formats_of, is_large, opened, require_photo
+from gpk_photos.quiet import quietly
 
 DAMAGE = (
     OSError,
@@ -48,15 +46,9 @@ DAMAGE = (
 )
 """What Pillow's decoders raise on damaged files, found by flipping bytes in good ones."""
 
-MOST_PIXELS = 2**28
-"""Of a photo: phones write 200 million, which take 0.6 GB as RGB."""
-USUAL_PIXELS = 2**26
-"""Up to these nobody asks how a photo came to be so small a file."""
-PIXELS_OF_A_BYTE = 128
-"""The most that a large photo has for each byte of its file; of one colour alone a JPEG has about 90."""
-TOO_MANY = f"more pixels than a photo has, over {MOST_PIXELS / 1e6:,.0f} million: save it smaller"
-_LIMIT = threading.Lock()
-
+BLOCK = 2**26
+"""Bytes in which Pillow asks for a large photo's memory. What is smaller glibc keeps for the thread that freed it."""
+_LARGE = threading.Lock()
 ORIENTATION = 0x0112
 """EXIF's tag for how the camera was held."""
 
@@ -92,25 +84,28 @@ def read_image(source: Path | bytes | BinaryIO) -> Tensor:
         raise
 
 
-def decode(data: bytes | BinaryIO, *, least: int | None = None) -> Image.Image:
+def decode(data: bytes | BinaryIO, *, least: int | None = None, enough: int | None = None) -> Image.Image:
     """The picture in a file's bytes: 8-bit sRGB, upright. Raises AlbumError with the reason where there is none.
 
     With `least` a JPEG may come at a half, a quarter or an eighth of its size, as long as neither side falls below it:
-    enough to look at, and several times as quick.
+    enough to look at, and several times as quick. With `enough` so may one of more pixels than photos usually have.
     """
     stream = io.BytesIO(data) if isinstance(data, bytes) else data
-    formats = _formats(stream)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about odd metadata, which no one can act on
+    formats = formats_of(stream)
+    with quietly():
         try:
-            with _opened(stream, formats) as image:
-                _require_photo(image, stream)
-                if least is not None:
-                    image.draft(None, (least, least))
+            note = note_cicp(stream)
+            with opened(stream, formats) as image:
+                require_photo(image, stream)
+                image.info |= note
+                asked = enough if is_large(*image.size) and least is None else least
+                if asked is not None:
+                    image.draft(None, (asked, asked))
                 image.load()
                 return _upright(in_srgb(image), _orientation(image))
         except Image.DecompressionBombError as error:
-            raise AlbumError(f"unreadable: {TOO_MANY}") from error
+            most = f"{MOST_PIXELS / 1e6:,.0f} million"
+            raise AlbumError(f"unreadable: more pixels than a photo has, over {most}: save it smaller") from error
         except UnidentifiedImageError as error:
             # Pillow's message names the stream or the absolute path.
             if formats != FORMATS:
@@ -123,55 +118,44 @@ def decode(data: bytes | BinaryIO, *, least: int | None = None) -> Image.Image:
 def is_square(read: Callable[[], bytes]) -> bool:
     """Whether the picture in a file is as wide as high, told from its head alone; what is no picture is not asked."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            stream = io.BytesIO(read())
-            with _opened(stream, _formats(stream)) as image:
-                return image.width == image.height
-    except (AlbumError, Image.DecompressionBombError, UnidentifiedImageError, *DAMAGE):
+        width, height = _sides(read())
+    except AlbumError:
         return True
+    return width == height
+
+
+@contextmanager
+def in_turn(data: bytes) -> Iterator[None]:
+    """Holds back other threads' large photos while the block works on this file, where it is one: each takes gigabytes.
+
+    Other photos neither wait nor are waited for.
+    """
+    if not is_large(*_sides(data)):
+        yield
+        return
+    with _LARGE:
+        before = Image.core.get_block_size()
+        Image.core.set_block_size(BLOCK)
+        try:
+            yield
+        finally:
+            Image.core.set_block_size(before)
+
+
+def _sides(data: bytes) -> tuple[int, int]:
+    """Width and height by the head of a file; 0, 0 where it is no picture."""
+    stream = io.BytesIO(data)
+    try:
+        with quietly(), opened(stream, formats_of(stream)) as image:
+            return image.size
+    except (AlbumError, Image.DecompressionBombError, UnidentifiedImageError, *DAMAGE):
+        return 0, 0
 
 
 def tensor(image: Image.Image) -> Tensor:
     """An RGB picture as [3, H, W] in [-1, 1]."""
     pixels = torch.from_numpy(np.array(image, dtype=np.uint8))
     return from_bytes(pixels.permute(2, 0, 1))
-
-
-def _opened(stream: BinaryIO, formats: tuple[str, ...]) -> Image.Image:
-    """The picture, none of its pixels read yet. Pillow's limit, which all of a process shares, is ours meanwhile."""
-    with _LIMIT:
-        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, MOST_PIXELS // 2  # it raises beyond twice as many
-        try:
-            return Image.open(stream, formats=formats)
-        finally:
-            Image.MAX_IMAGE_PIXELS = before
-
-
-def _require_photo(image: Image.Image, stream: BinaryIO) -> None:
-    """Raises AlbumError for a file that would unpack to far more than a photo of its bytes does."""
-    pixels = image.width * image.height
-    if pixels <= USUAL_PIXELS:
-        return
-    at = stream.tell()
-    size = stream.seek(0, io.SEEK_END)
-    stream.seek(at)
-    if pixels > size * PIXELS_OF_A_BYTE:
-        raise AlbumError(f"unreadable: {image.width}x{image.height} pixels in {size:,} bytes, which no photo has")
-
-
-def _formats(stream: BinaryIO) -> tuple[str, ...]:
-    """The decoders to try on this file; raises AlbumError where it is HEIC and nothing here reads that."""
-    head = stream.read(12)
-    stream.seek(-len(head), io.SEEK_CUR)
-    if head[4:8] != b"ftyp" or head[8:12] not in HEIF_BRANDS:
-        return FORMATS
-    try:
-        from pillow_heif import register_heif_opener
-    except ImportError as error:
-        raise AlbumError('HEIC is not read here: pip install "gpk[photos]", or convert it to PNG or JPEG') from error
-    register_heif_opener(thumbnails=False)  # that one alone: Pillow's search for plugins would find others' too
-    return ("HEIF",)
 
 
 def _orientation(image: Image.Image) -> int:

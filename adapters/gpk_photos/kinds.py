@@ -19,7 +19,7 @@ from posixpath import basename, commonpath, dirname, join, splitext
 
 from gpk.errors import AlbumError
 from gpk_photos.contents import Reader
-from gpk_photos.decode import HEIF_BRANDS
+from gpk_photos.opening import HEIF_BRANDS
 from gpk_photos.selection import SELECTION
 from gpk_photos.table import short
 from gpk_photos.validity import mask_name

@@ -24,7 +24,7 @@ from gpk.errors import AlbumError
 from gpk.framing import Square
 from gpk_photos.contents import Reader
 from gpk_photos.crop import cropped
-from gpk_photos.decode import decode, tensor
+from gpk_photos.decode import decode, in_turn, tensor
 from gpk_photos.duplicates import perceptual_hash
 from gpk_photos.quality import Quality, emptiness, luminance, quality_of
 from gpk_photos.validity import write_validity
@@ -85,6 +85,11 @@ def take(name: str, content: bytes, sha256: str, *, find: Find, side: int, album
 
     `side` is that of the crops, in pixels. Raises RunError where one cannot be written.
     """
+    with in_turn(content):
+        return _taken(name, content, sha256, find, side, album)
+
+
+def _taken(name: str, content: bytes, sha256: str, find: Find, side: int, album: Path) -> Reading:
     try:
         image = decode(content)
     except AlbumError as error:

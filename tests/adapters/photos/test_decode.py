@@ -4,6 +4,8 @@ import io
 import os
 import struct
 import sys
+import threading
+import warnings
 import zlib
 from contextlib import suppress
 from pathlib import Path
@@ -15,10 +17,11 @@ from PIL import Image, ImageCms
 from torch import Tensor
 
 from gpk.errors import AlbumError
-from gpk_photos import decode as decoding
-from gpk_photos import read_image
+from gpk_photos import colour, opening, read_image
 from gpk_photos.colour import in_srgb
-from gpk_photos.decode import decode, is_square
+from gpk_photos.decode import decode, in_turn, is_square
+from gpk_photos.quiet import Quiet
+from gpk_photos.spaces import PRIMARIES, Primaries, Space, srgb
 
 RED, BLUE = (254, 0, 0), (0, 0, 254)
 
@@ -296,10 +299,10 @@ def test_a_file_cut_off_is_refused(form: str) -> None:
 
 def test_a_decompression_bomb_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """By its pixels, and sooner where its file is too small for a photo of so many."""
-    monkeypatch.setattr(decoding, "MOST_PIXELS", 1 << 20)
+    monkeypatch.setattr(opening, "MOST_PIXELS", 1 << 20)
     with pytest.raises(AlbumError, match="unreadable: more pixels than a photo has, over 268 million: save it smaller"):
         read_image(encoded(Image.new("RGB", (1025, 1025))))
-    monkeypatch.setattr(decoding, "USUAL_PIXELS", 1 << 18)
+    monkeypatch.setattr(opening, "USUAL_PIXELS", 1 << 18)
     with pytest.raises(AlbumError, match=r"unreadable: 1000x900 pixels in [\d,]+ bytes, which no photo has"):
         read_image(encoded(Image.new("RGB", (1000, 900))))
     assert read_image(encoded(Image.effect_noise((1000, 900), 50))).shape == (3, 900, 1000)
@@ -317,7 +320,7 @@ def test_a_phones_hundred_million_pixels_and_pillows_own_limit() -> None:
 def test_flipped_bytes_never_crash() -> None:
     rng = np.random.default_rng(0)
     picture = Image.fromarray(rng.integers(0, 255, (8, 8, 3), np.uint8))
-    for form in ("JPEG", "PNG", "WEBP", "BMP", "GIF"):  # not TIFF: libtiff writes on stderr by itself
+    for form in ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"):
         good = encoded(picture, form)
         for _ in range(100):
             damaged = bytearray(good)
@@ -376,3 +379,106 @@ def test_a_large_jpeg_can_be_looked_at_in_small() -> None:
     whole = np.asarray(decode(content).reduce(4)).astype(int)
     assert np.abs(np.asarray(small).astype(int) - whole).max() <= 2
     assert decode(encoded(image), least=300).size == (1600, 1200)  # a PNG has no smaller self
+
+
+def png_chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def with_chunks(png: bytes, *chunks: bytes) -> bytes:
+    """The PNG with more chunks behind its head."""
+    return png[:33] + b"".join(chunks) + png[33:]
+
+
+def test_a_pngs_code_points_go_before_its_profile() -> None:
+    p3 = png_chunk(b"cICP", bytes([12, 13, 0, 1]))
+    picture = Image.new("RGB", (1, 1), (220, 60, 40))
+    for content in (encoded(picture), encoded(picture, icc_profile=with_gamma(1.0))):
+        assert bytes_of(read_image(with_chunks(content, p3)))[0][0] == pytest.approx([239, 35, 17], abs=1)
+    plain = png_chunk(b"cICP", bytes([1, 13, 0, 1]))
+    linear = png_chunk(b"gAMA", struct.pack(">I", 100_000))
+    content = encoded(picture)
+    assert bytes_of(read_image(with_chunks(content, plain, linear)))[0][0] == [220, 60, 40]
+    narrow = png_chunk(b"cICP", bytes([12, 13, 0, 0]))
+    with pytest.raises(AlbumError, match=r"is not read \(primaries 12, curve 13 of narrow range\): save it as JPEG"):
+        read_image(with_chunks(content, narrow))
+
+
+@pytest.mark.parametrize("primaries", PRIMARIES.values())
+def test_white_and_grey_stay_what_they_are_whatever_white_the_primaries_have(primaries: Primaries) -> None:
+    greys = np.array([[[255] * 3, [128] * 3, [0] * 3]], np.uint8)
+    assert np.abs(Space(primaries, srgb).in_srgb(greys).astype(int) - greys).max() <= 1
+
+
+def test_an_interoperability_of_r03_is_adobe_rgb_too() -> None:
+    notes = [{0xA001: 2}, {0xA001: 65535, 0xA005: {1: "R03"}}, {0xA001: 65535}]
+    seen = []
+    for note in notes:
+        exif = Image.Exif()
+        exif[0x8769] = note
+        content = encoded(Image.new("RGB", (16, 16), (100, 160, 120)), "JPEG", quality=100, exif=exif.tobytes())
+        seen.append(bytes_of(read_image(content))[0][0])
+    assert seen[0] == seen[1]
+    assert seen[2] == pytest.approx([100, 160, 120], abs=2)
+
+
+def test_a_profile_of_unlikely_size_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(colour, "LARGEST_PROFILE", 100)
+    with pytest.raises(AlbumError, match=r"its colour profile is larger than any is, over 0 MiB: save it as JPEG"):
+        read_image(encoded(Image.new("RGB", (1, 1)), icc_profile=exchanged_profile()))
+
+
+def test_a_photo_of_very_many_pixels_comes_smaller_where_that_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = encoded(Image.effect_noise((1600, 1200), 50), "JPEG")
+    assert decode(content, enough=300).size == (1600, 1200)
+    monkeypatch.setattr(opening, "USUAL_PIXELS", 1 << 20)
+    assert decode(content, enough=300).size == (400, 300)
+    assert decode(content).size == (1600, 1200)
+
+
+def test_large_photos_are_worked_on_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "USUAL_PIXELS", 99)
+    large, small = (encoded(Image.new("RGB", (side, side))) for side in (10, 9))
+    inside = threading.Event()
+
+    def wait() -> None:
+        with in_turn(large):
+            inside.set()
+
+    second = threading.Thread(target=wait)
+    with in_turn(large), in_turn(small), in_turn(b"no picture"):
+        second.start()
+        assert not inside.wait(0.2)
+    second.join()
+    assert inside.is_set()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="libtiff is built into Pillow there")
+@pytest.mark.parametrize("packed", ["tiff_lzw", "tiff_deflate", "jpeg"])
+def test_a_damaged_tiff_writes_nothing_on_stderr(packed: str, capfd: pytest.CaptureFixture[str]) -> None:
+    rng = np.random.default_rng(0)
+    good = encoded(Image.fromarray(rng.integers(0, 255, (64, 64, 3), np.uint8)), "TIFF", compression=packed)
+    refused = 0
+    for _ in range(40):
+        damaged = bytearray(good)
+        for at in rng.integers(8, len(good), 4):
+            damaged[at] = rng.integers(256)
+        try:
+            read_image(bytes(damaged))
+        except AlbumError:
+            refused += 1
+    assert refused
+    assert capfd.readouterr() == ("", "")
+
+
+def test_warnings_are_off_until_the_last_photo_is_read_and_then_as_before() -> None:
+    quietly = Quiet()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        before = list(warnings.filters)
+        first, second = quietly(), quietly()
+        with first:
+            second.__enter__()
+        warnings.warn("odd metadata", stacklevel=1)  # of the second photo, after the first one is read
+        second.__exit__(None, None, None)
+        assert list(warnings.filters) == before
