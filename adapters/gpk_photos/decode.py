@@ -1,8 +1,8 @@
 """Image files as upright sRGB pictures and tensors, whatever a camera, a scanner or a messenger put in them.
 
 Only the first frame of an animation counts. Colours of 16 bits a channel come down to 8, as Pillow reads them. What
-telephones write, HEIC, is read by pillow-heif, an optional extra; how it is turned its own boxes say (`irot`, `imir`),
-and not its EXIF, which ISO/IEC 23008-12 has readers ignore.
+telephones write, HEIC, is read by pillow-heif, an optional extra; how it is turned its own boxes say (`irot`, `imir`:
+HEIF, ISO/IEC 23008-12), and not its EXIF.
 
 Shapes: H height, W width.
 """
