@@ -91,7 +91,7 @@ def checked(
     rows = {sign: wrong[sign] | odd.get(sign, torch.zeros_like(wrong[sign])) for sign in wrong}
     rows[BEHIND] = odd[BEHIND] & odd[BEHIND].all()
     notes = [
-        f"{_which(names, seen)} {sign}{_measured(sign, stacked, seen, sight)}"
+        f"{_which(names, seen)}: {sign}{_measured(sign, stacked, seen, sight)}"
         for sign, seen in rows.items()
         if seen.any()
     ]

@@ -115,7 +115,7 @@ def run_evaluation(
 @dataclasses.dataclass(frozen=True)
 class Source:
     """Where a subject comes from: the persona's file, the albums, the settings it was tuned by, the digest of the album
-    that it learned from, the anchors as inversion found them, in the run's state, and how labels are turned.
+    that it learned from, the anchors as inversion found them, in the run's state, and how the albums' labels are turned.
     """
 
     file: Path
@@ -125,13 +125,14 @@ class Source:
     album_digest: str | None
     state: Path | None
     labels_as: str | None
+    held_out_as: str | None
 
     def digest(self) -> dict[str, str]:
         """What tells whether it is the same subject."""
         from gpk_checkpoints.download import file_sha256
 
-        turned = {} if self.labels_as is None else {"labels_as": self.labels_as}
-        return turned | {
+        turned = {"labels_as": self.labels_as, "held_out_as": self.held_out_as}
+        return {name: turns for name, turns in turned.items() if turns is not None} | {
             "persona": file_sha256(self.file),
             "held_out": str(self.held_out.resolve()) if self.held_out is not None else "",
         }
@@ -140,7 +141,9 @@ class Source:
 def _source(
     registry: Registry, run: Path, held_out: Path | None, references: Path | None, labels_as: str | None
 ) -> Source:
-    """What the run, or the persona's file, tells of its subject; raises InputError where it does not tell enough."""
+    """What the run, or the persona's file, tells of its subject; `labels_as` is of photos that are given: those that the
+    run learned from are turned as it did. Raises InputError where it does not tell enough.
+    """
     from gpk_checkpoints.personas import read_header
     from gpk_runs.folder import CONFIG
     from gpk_runs.settings import read_config
@@ -151,7 +154,7 @@ def _source(
     if run.is_file() or not (run / CONFIG).exists():
         if references is None:
             raise InputError(f"{file} does not tell where its photos are: give them with --references")
-        return Source(file, references, held_out, None, None, None, labels_as)
+        return Source(file, references, held_out, None, None, None, labels_as, labels_as)
     plain = read_config(run / CONFIG)
     if plain.get("task") != "personalize":
         raise InputError(f"{run} is a run of {str(plain.get('task'))[:80]!r}: give one of `gpk personalize`")
@@ -160,7 +163,7 @@ def _source(
     if found is None or not found.exists():
         lost = f", and they are not at {found}" if found is not None else ""
         raise InputError(f"{run} learned from photos that are needed here{lost}: give --references")
-    unseen = held_out or others
+    unseen, own = held_out or others, labels_as_of(run)
     settings = resolve(Settings(), (str(run / CONFIG), {k: v for k, v in plain.items() if k not in CHOSEN}))
     return Source(
         file,
@@ -169,7 +172,8 @@ def _source(
         settings,
         plain.get("album"),
         run / "state.safetensors",
-        labels_as or labels_as_of(run),
+        labels_as or own if references else own,
+        labels_as or own,
     )
 
 
@@ -209,7 +213,7 @@ def _subject(
     settings = source.settings or dataclasses.replace(preset("fast"), recipe=persona.recipe)
     unseen: Album | None = None
     if source.held_out is not None:
-        unseen, _ = open_held_out(registry, source.held_out, context, labels_as=source.labels_as)
+        unseen, _ = open_held_out(registry, source.held_out, context, labels_as=source.held_out_as)
     subject = Subject(name, context, inverted.to(context.album.photos.device), settings, unseen)
     require(subject, evaluation)
     if "editing" in evaluation.protocols and not can_edit(subject):

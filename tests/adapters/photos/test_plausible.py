@@ -80,7 +80,7 @@ def test_one_odd_label_among_good_ones_is_a_warning() -> None:
     kept, warning = checked(named(labels), "album", sight=faces())
     assert len(kept) == 8
     assert warning == (
-        "Camera labels of album that may be wrong: 2.png stands too near or too far (8.1, and this generator's 2.7)"
+        "Camera labels of album that may be wrong: 2.png: stands too near or too far (8.1, and this generator's 2.7)"
     )
 
 
@@ -88,7 +88,7 @@ def test_cameras_all_behind_the_head_are_a_warning() -> None:
     labels = Camera.orbit(torch.tensor([2.9, 3.1, 3.4]), 0.1).label()
     _, warning = checked(named(labels), "album", sight=faces())
     assert warning is not None
-    assert warning.endswith("0.png and 2 more stands behind the subject")
+    assert warning.endswith("0.png and 2 more: stands behind the subject")
 
 
 def test_without_a_generator_only_the_certain_is_refused() -> None:
