@@ -115,7 +115,8 @@ def run_evaluation(
 @dataclasses.dataclass(frozen=True)
 class Source:
     """Where a subject comes from: the persona's file, the albums, the settings it was tuned by, the digest of the album
-    that it learned from, the anchors as inversion found them, in the run's state, and how the albums' labels are turned.
+    that it learned from, the anchors as inversion found them, in the run's state, and how both albums' labels are
+    turned.
     """
 
     file: Path
@@ -141,8 +142,8 @@ class Source:
 def _source(
     registry: Registry, run: Path, held_out: Path | None, references: Path | None, labels_as: str | None
 ) -> Source:
-    """What the run, or the persona's file, tells of its subject; `labels_as` is of photos that are given: those that the
-    run learned from are turned as it did. Raises InputError where it does not tell enough.
+    """What the run, or the persona's file, tells of its subject; `labels_as` is of photos that are given, and those
+    that the run learned from are turned as it did. Raises InputError where it does not tell enough.
     """
     from gpk_checkpoints.personas import read_header
     from gpk_runs.folder import CONFIG
