@@ -34,7 +34,7 @@ SIZES: Mapping[str, int] = {
 """Bytes of a number, by the type of its storage."""
 
 ZIP_TROUBLE = (
-    zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, LookupError, ValueError, struct.error
+    zipfile.BadZipFile, zlib.error, struct.error, RuntimeError, EOFError, LookupError, ValueError, OverflowError
 )  # fmt: skip
 """What zipfile raises on a damaged file, an encrypted or oddly packed entry, or a name in no encoding."""
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from gpk.errors import InputError, WeightsError
 
-NEVER_WAIT = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+NEVER_WAIT = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 """A named pipe opens at once with these, and then tells what it is."""
 
 

@@ -29,8 +29,7 @@ except ImportError:  # Windows, where nobody can delete what another has open
 SUFFIX = ".gpk-part"
 LONGEST = 143
 """Bytes of a file's name where the fewest are allowed (eCryptfs)."""
-ALONE = os.O_CLOEXEC if hasattr(os, "O_CLOEXEC") else 0
-UNFOLLOWED = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | ALONE
+UNFOLLOWED = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 TRIES = 8
 """Times that a part is begun anew, where others clean up at the same moment."""
 

@@ -100,7 +100,8 @@ def _smaller(path: Path, width: int, quality: int) -> bytes:
     """
     file = io.BytesIO()
     try:
-        with open_picture(read_bytes(path), list(FORMATS)) as image:
+        content = read_bytes(path)
+        with open_picture(content, list(FORMATS)) as image:
             kept = _xmp(image)
             fits = max(image.width / width, image.height / LONGEST) <= 1
             small = image.convert("RGB")
@@ -109,7 +110,7 @@ def _smaller(path: Path, width: int, quality: int) -> bytes:
     except UNREADABLE:
         return b""
     made = file.getvalue()
-    return path.read_bytes() if fits and path.stat().st_size <= len(made) else made
+    return content if fits and len(content) <= len(made) else made
 
 
 def _is_whole(path: Path) -> bool:

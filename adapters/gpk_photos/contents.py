@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-import struct
 import zipfile
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -18,6 +16,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Protocol
 
 from gpk.errors import AlbumError
+from gpk_checkpoints.archives import ZIP_TROUBLE
 from gpk_checkpoints.budget import Budget, open_file
 from gpk_checkpoints.sniffed import what_is
 
@@ -36,8 +35,6 @@ MOST_FILES = 2**20
 """Names in an album: a link may lead to a whole disk."""
 PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)
 """How a zip's members may be packed: unlike these, LZMA and Zstandard ask for as much memory as the member says."""
-DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, ValueError, LookupError, OverflowError)
-"""What Python's zipfile raises on damaged zips."""
 
 
 def is_album(path: Path) -> bool:
@@ -66,7 +63,7 @@ def album_files(path: Path) -> Iterator[Mapping[str, Reader]]:
     with open_file(path, AlbumError) as file:
         try:
             archive = zipfile.ZipFile(file)
-        except (*DAMAGED, NotImplementedError) as error:
+        except (OSError, *ZIP_TROUBLE) as error:
             raise AlbumError(f"{path} is not a whole zip file ({error}): copy or download it again") from error
         with archive:
             yield _sorted(_zip_files(archive, budget))
@@ -170,7 +167,7 @@ def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, first: int |
             data = stream.read(LARGEST_FILE + 1 if first is None else first)
     except RuntimeError as error:  # an encrypted member
         raise AlbumError(f"cannot be unpacked: {error}") from error
-    except DAMAGED as error:
+    except (OSError, *ZIP_TROUBLE) as error:
         raise AlbumError(f"damaged inside the zip: {error}") from error
     _check_size(len(data))
     return data

@@ -10,9 +10,7 @@ Shapes: H height, W width.
 from __future__ import annotations
 
 import io
-import struct
 import threading
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,20 +29,7 @@ from gpk_photos.colour import in_srgb
 from gpk_photos.contents import LARGEST_FILE
 from gpk_photos.opening import FORMATS, MOST_PIXELS, formats_of, is_large, opened, require_photo
 from gpk_photos.quiet import quietly
-
-DAMAGE = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    LookupError,
-    ArithmeticError,
-    EOFError,
-    NotImplementedError,
-    struct.error,
-    zlib.error,
-)
-"""What Pillow's decoders raise on damaged files, found by flipping bytes in good ones."""
+from gpk_runs.picture_files import DAMAGE
 
 BLOCK = 2**26
 """Bytes in which Pillow asks for a large photo's memory. What is smaller glibc keeps for the thread that freed it."""

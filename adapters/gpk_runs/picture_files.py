@@ -27,8 +27,7 @@ FORMATS = ("PNG", "JPEG", "WEBP")
 """Of the pictures that gpk writes."""
 MOST_BYTES = 2**28
 """Of a picture's file."""
-UNREADABLE = (
-    RunError,
+DAMAGE = (
     OSError,
     SyntaxError,
     ValueError,
@@ -36,12 +35,12 @@ UNREADABLE = (
     LookupError,
     ArithmeticError,
     EOFError,
-    RuntimeError,
+    NotImplementedError,
     struct.error,
     zlib.error,
-    Image.DecompressionBombError,
-    Image.DecompressionBombWarning,
 )
+"""What Pillow's decoders raise on damaged files, found by flipping bytes in good ones."""
+UNREADABLE = (RunError, RuntimeError, Image.DecompressionBombError, Image.DecompressionBombWarning, *DAMAGE)
 """What `open_picture` raises, and Pillow where the pixels are read."""
 
 
