@@ -9,8 +9,9 @@ Its pictures show about 0.8 of an FFHQ picture's side.
 from __future__ import annotations
 
 import torch
-from gpk_checkpoints.packaged import Packaged
 from torch import nn
+
+from gpk_checkpoints.packaged import Packaged
 
 WEIGHTS = Packaged(
     package="gan-face-generate",
@@ -28,10 +29,10 @@ def network() -> nn.Sequential:
     layers: list[nn.Module] = []
     before = 100
     for index, width in enumerate(WIDTHS):
-        step = {"stride": 2, "padding": 1} if index else {"stride": 1, "padding": 0}
-        layers += [nn.ConvTranspose2d(before, width, 4, bias=False, **step), nn.BatchNorm2d(width), nn.ReLU()]
+        stride, padding = (2, 1) if index else (1, 0)
+        layers += [nn.ConvTranspose2d(before, width, 4, stride, padding, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
         before = width
-    return nn.Sequential(*layers, nn.ConvTranspose2d(before, 3, 4, stride=2, padding=1, bias=False), nn.Tanh())
+    return nn.Sequential(*layers, nn.ConvTranspose2d(before, 3, 4, 2, 1, bias=False), nn.Tanh())
 
 
 def faces() -> nn.Module:
