@@ -32,6 +32,7 @@ from gpk_tasks.checks import above_zero, at_least
 from gpk_tasks.descent import Descent, Figures, State, Tick, backward_of_mean, figures_of
 from gpk_tasks.keeping import within
 from gpk_tasks.memory import photos_at_once
+from gpk_tasks.rates import groups
 
 RECIPES = {
     "whole": Recipe(parts={"mapping": "frozen", "backbone": "whole", "decoder": "whole", "superres": "whole"}),
@@ -125,7 +126,8 @@ def pivotal(
         recipe = dataclasses.replace(RECIPES[s.recipe], rank=s.rank)
         there = dataclasses.replace(context, album=album)
         persona = there.untrained(recipe, pivots, rng=seeded(seed, "pivotal"))
-        descent = Descent(dict(persona.named_parameters()), [(list(persona.parameters()), s.rate)], steps=s.steps)
+        rated = groups(generator, persona, lora=s.rate, offset=s.rate, decoder=s.rate)
+        descent = Descent(dict(persona.named_parameters()), rated, steps=s.steps)
         if start is not None:
             descent.load(start)
         fixed = {"anchors": persona.anchors, "anchor_cameras": persona.cameras}

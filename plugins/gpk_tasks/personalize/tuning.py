@@ -15,13 +15,13 @@ from gpk.attach import attached
 from gpk.context import Context
 from gpk.latents import anchors_as_ws, latent_statistics
 from gpk.loss import Loss, Reconstruction
-from gpk.lowrank import LoRA, Offset
 from gpk.persona import Persona
 from gpk.seeding import batch_at
 from gpk_tasks.descent import Descent, Figures, State, Tick, backward_of_mean, figures_of
 from gpk_tasks.keeping import within
 from gpk_tasks.memory import photos_at_once
 from gpk_tasks.personalize.settings import Tuning
+from gpk_tasks.rates import groups
 
 
 def tune(
@@ -42,9 +42,10 @@ def tune(
     album, s = context.album, settings
     batch = min(s.batch, len(album))
     anchors = _Anchors(context, persona, moving=s.lr_anchors > 0, seed=seed)
+    rated = groups(context.generator, persona, lora=s.lr, offset=s.lr_offset, decoder=s.lr_decoder, ratio=s.lr_ratio)
     descent = Descent(
         {**dict(persona.named_parameters()), **anchors.moves},
-        [*_groups(context, persona, s), (list(anchors.moves.values()), s.lr_anchors)],
+        [*rated, (list(anchors.moves.values()), s.lr_anchors)],
         steps=s.steps,
         warmup=s.warmup,
         decay=s.decay,
@@ -104,16 +105,3 @@ class _Anchors:
         for move in self.moves.values():
             self.persona.anchors = self.persona.anchors + move @ self.root
             move.zero_()
-
-
-def _groups(context: Context, persona: Persona, s: Tuning) -> list[tuple[list[Tensor], float]]:
-    groups: dict[float, list[Tensor]] = {}
-    for site in context.generator.sites():
-        match persona.changes.get(site.key):
-            case LoRA() as change:
-                groups.setdefault(s.lr, []).append(change.A)
-                groups.setdefault(s.lr * s.lr_ratio, []).append(change.B)
-            case Offset() as change:
-                peak = s.lr_decoder if site.part == "decoder" else s.lr_offset
-                groups.setdefault(peak, []).append(change.D)
-    return [(tensors, peak) for peak, tensors in groups.items()]
