@@ -1,4 +1,4 @@
-"""Third-party networks that look at pictures: LPIPS, DISTS, ArcFace, and any model of timm's.
+"""Third-party networks that look at pictures: LPIPS, ST-LPIPS, DISTS, ArcFace, and any model of timm's.
 
 Light: what a card offers is imported when it is loaded.
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from gpk_judges.framing import Framing
 
-__all__ = ["gpk_judges", "load_arcface", "load_dists", "load_lpips", "load_timm"]
+__all__ = ["gpk_judges", "load_arcface", "load_dists", "load_lpips", "load_stlpips", "load_timm"]
 
 gpk_api = 1
 
@@ -35,6 +35,13 @@ def load_lpips(net: Literal["alex", "vgg", "squeeze"], weights: Path | None = No
     Raises ExtraError where a package or the weights are absent, WeightsError where the file is of something else.
     """
     from gpk_judges.perceptual import load
+
+    return load(net, weights)
+
+
+def load_stlpips(net: Literal["alex", "vgg"], weights: Path | None = None) -> nn.Module:
+    """ST-LPIPS, a distance: (a, b) both [B, 3, R, R] in [-1, 1] → [B]; see `gpk_judges.shift_tolerant.load`."""
+    from gpk_judges.shift_tolerant import load
 
     return load(net, weights)
 
@@ -81,6 +88,18 @@ def gpk_judges() -> Sequence[JudgeCard]:
             kind="distance",
             summary="LPIPS on SqueezeNet: the smallest download, 5 MB",
             load=partial(load_lpips, "squeeze"),
+        ),
+        JudgeCard(
+            name="stlpips-alex",
+            kind="distance",
+            summary="ST-LPIPS on AlexNet: hardly minds a shift of a pixel, and its weights come with a package",
+            load=partial(load_stlpips, "alex"),
+        ),
+        JudgeCard(
+            name="stlpips-vgg",
+            kind="distance",
+            summary="ST-LPIPS on VGG-16, about three times the work",
+            load=partial(load_stlpips, "vgg"),
         ),
         JudgeCard(
             name="dists",

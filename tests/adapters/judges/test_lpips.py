@@ -252,6 +252,8 @@ def test_the_plugin_offers_distances_and_judges(alex_file: Path) -> None:
         "lpips-alex": "distance",
         "lpips-vgg": "distance",
         "lpips-squeeze": "distance",
+        "stlpips-alex": "distance",
+        "stlpips-vgg": "distance",
         "dists": "distance",
         "arcface": "judge",
         "timm": "judge",
