@@ -15,6 +15,9 @@ from torch import Tensor
 
 from gpk.generator import Generator
 
+ROUND = 1e-4
+"""Of the widest direction: one that varies less is noise of single precision, and nothing is to be divided by it."""
+
 
 class LatentStatistics(NamedTuple):
     """`mean` [D], `root` [D, D] with root @ root the covariance, `spread` the root mean square distance from the
@@ -28,6 +31,11 @@ class LatentStatistics(NamedTuple):
     def place(self, v: Tensor) -> Tensor:
         """w [B, ..., D] of round coordinates v [B, ..., D]."""
         return self.mean + v @ self.root
+
+    def round(self, w: Tensor) -> Tensor:
+        """Round coordinates v [B, ..., D] of w [B, ..., D]: those nearest, where no w varies in some direction."""
+        inverse = torch.linalg.pinv(self.root.cpu().double(), rtol=ROUND, hermitian=True)
+        return (w - self.mean) @ inverse.to(self.root)
 
 
 @torch.no_grad()

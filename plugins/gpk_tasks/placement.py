@@ -28,7 +28,7 @@ from gpk.loss import Degrade, Loss, Reconstruction
 from gpk_tasks.checks import at_least
 from gpk_tasks.descent import Descent, State, Tick, backward_of_sum, figures_of, frozen
 from gpk_tasks.memory import photos_at_once
-from gpk_tasks.personalize.inversion import shrunk
+from gpk_tasks.renders import shrunk
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from gpk.album import Album
+from gpk.album import Album, resize
 from gpk.camera import Camera
 from gpk.context import Context
 from gpk.errors import InputError
@@ -46,6 +46,11 @@ def rendered(generator: Generator, w: Tensor, cameras: Camera | None) -> Iterato
         renders = [generator(row)] if cameras is None else list(generator.views(row, cameras.to(w.device)))
         image = torch.cat([render.image.float() for render in renders])
         yield Render(image, _together(r.raw for r in renders), _together(r.depth for r in renders))
+
+
+def shrunk(render: Render, side: int) -> Render:
+    """The pictures of `render`, none larger than `side` pixels."""
+    return Render(*(level if level.shape[-1] <= side else resize(level, side) for level in render.pyramid))
 
 
 def render_album(context: Context, w: Tensor, album: Album) -> Tensor:

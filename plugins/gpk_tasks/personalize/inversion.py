@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gpk.album import Album, resize
+from gpk.album import Album
 from gpk.context import Context
-from gpk.generator import Noise, Render
+from gpk.generator import Noise
 from gpk.latents import LatentStatistics, latent_statistics
 from gpk.loss import Loss, Reconstruction
 from gpk.seeding import seeded
@@ -26,6 +26,8 @@ from gpk_tasks.descent import Descent, Figures, State, Tick, backward_of_sum, fi
 from gpk_tasks.keeping import within
 from gpk_tasks.memory import photos_at_once
 from gpk_tasks.personalize.settings import Inversion
+from gpk_tasks.personalize.starts import best_starts
+from gpk_tasks.renders import shrunk
 
 
 def find_codes(
@@ -45,15 +47,17 @@ def find_codes(
     album, generator, s = context.album, context.generator, settings
     statistics = latent_statistics(generator, seed=seed)
     layers = generator.latent.num_ws if s.space == "w+" else 1
-    anchors = statistics.mean.expand(len(album), layers, -1).clone()
-    first = 0
+    anchors, first = statistics.mean.expand(len(album), layers, -1).clone(), 0
     at_once: int | None = None
     if start is not None:
         anchors, first = start[0]["anchors"].to(anchors), int(start[1]["batch"])
+    elif s.draws:
+        best = best_starts(context, statistics.mean, s, seed=seed, memory=memory)
+        anchors = best[:, None].expand_as(anchors).clone()
     batches = [slice(begin, begin + s.batch) for begin in range(0, len(album), s.batch)]
     for number in range(first, len(batches)):
         rows = batches[number]
-        batch = _Batch(context, album[rows], statistics, s, layers, seed=seed, number=number)
+        batch = _Batch(context, album[rows], statistics, s, anchors[rows], seed=seed, number=number)
         descent = Descent(
             {"free": batch.free, **{f"noise.{name}": m for name, m in batch.maps.items()}},
             [([batch.free, *batch.maps.values()], s.lr)],
@@ -82,7 +86,9 @@ def find_codes(
 
 
 class _Batch:
-    """Photos on their way to w together: free coordinates, and noise maps where they are fitted."""
+    """Photos on their way to w together, from `codes` [B, L, D] on: free coordinates, and noise maps where they are
+    fitted.
+    """
 
     def __init__(
         self,
@@ -90,7 +96,7 @@ class _Batch:
         photos: Album,
         statistics: LatentStatistics,
         settings: Inversion,
-        layers: int,
+        codes: Tensor,
         *,
         seed: int,
         number: int,
@@ -103,7 +109,7 @@ class _Batch:
         self.reconstruction = Reconstruction(
             photos.photos, context.distance, l2=settings.l2, perceptual=settings.perceptual, masks=photos.masks
         )
-        self.free = statistics.mean.new_zeros(count, layers, len(statistics.mean)).requires_grad_()
+        self.free = (codes - statistics.mean if not settings.whiten else statistics.round(codes)).requires_grad_()
         maps = self.generator.noise_maps() if settings.noise == "regularised" else {}
         self.maps = {
             name: m.detach().float().expand(count, 1, *m.shape[-2:]).clone().requires_grad_()
@@ -151,11 +157,6 @@ class _Batch:
         """Brings the noise maps back to mean 0 and variance 1."""
         for m in self.maps.values():
             m.sub_(m.mean((2, 3), keepdim=True)).mul_(m.square().mean((2, 3), keepdim=True).rsqrt())
-
-
-def shrunk(render: Render, side: int) -> Render:
-    """The pictures of `render`, none larger than `side` pixels."""
-    return Render(*(level if level.shape[-1] <= side else resize(level, side) for level in render.pyramid))
 
 
 def whiteness(maps: Mapping[str, Tensor]) -> Tensor:

@@ -14,7 +14,8 @@ from gpk_tasks.checks import above_zero, at_least, one_of
 
 @dataclass(frozen=True)
 class Inversion:
-    """Photo → w by Adam, from the mean w.
+    """Photo → w by Adam, from the mean w, or from the best for the photo of so many `draws` and the mean
+    (`gpk_tasks.personalize.starts`).
 
     `whiten`: optimise in coordinates in which w is round. `jitter`: noise on w, in units of its spread, annealed to
     zero over the first three quarters. `noise` "regularised" also fits the noise maps, kept white by `noise_weight`
@@ -41,11 +42,12 @@ class Inversion:
     perceptual: float = 1.0
     pull: float = 0.0
     cohesion: float = 0.0
+    draws: int = 0
 
     def __post_init__(self) -> None:
         own = "inversion.{}"
         at_least(self, 0, "steps", "jitter", "noise_weight", "warmup", "decay", "l2", "perceptual", spelled=own)
-        at_least(self, 0, "pull", "cohesion", spelled=own)
+        at_least(self, 0, "pull", "cohesion", "draws", spelled=own)
         at_least(self, 1, "batch", "side", spelled=own)
         above_zero(self, "lr", spelled=own)
         one_of(self, space=("w", "w+"), noise=("fixed", "regularised"))
@@ -111,9 +113,12 @@ class Settings:
 
 def to_json(settings: Settings) -> dict[str, Any]:
     """Settings in JSON types, as `resolve` takes them."""
+    inversion = asdict(settings.inversion)
+    if not settings.inversion.draws:  # as it was before there were any: old runs go on
+        del inversion["draws"]
     return {
         "recipe": settings.recipe.to_json(),
-        "inversion": asdict(settings.inversion),
+        "inversion": inversion,
         "tuning": asdict(settings.tuning),
         "seed": settings.seed,
         "memory": settings.memory,

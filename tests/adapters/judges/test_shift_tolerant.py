@@ -65,9 +65,7 @@ def test_a_file_is_read_and_another_one_refused(tmp_path: Path) -> None:
     file = tmp_path / "trunk.pth"
     torch.save(drawn("alex"), file)
     assert gpk_judges.load_stlpips("alex", file)(*pictures(1)).shape == (1,)
-    with pytest.raises(
-        WeightsError, match=r"is not the file of stlpips-vgg: .*Get vgg_shift_tolerant\.pth: pip"
-    ):
+    with pytest.raises(WeightsError, match=r"is not the file of stlpips-vgg: .*Get vgg_shift_tolerant\.pth: pip"):
         gpk_judges.load_stlpips("vgg", file)
 
 
