@@ -64,10 +64,25 @@ def load_yunet(model: Path | None = None) -> Detector:
     return load_yunet(model)
 
 
+def load_mtcnn(model: Path | None = None) -> Detector:
+    """MTCNN's faces; see `gpk_photos.mtcnn.load_mtcnn`."""
+    from gpk_photos.mtcnn import load_mtcnn
+
+    return load_mtcnn(model)
+
+
 @hookimpl
 def gpk_detectors() -> Sequence[DetectorCard]:
-    """`opencv-face`, `opencv-cat` and `yunet`."""
+    """`mtcnn`, `opencv-face`, `opencv-cat` and `yunet`."""
     return [
+        DetectorCard(
+            name="mtcnn",
+            finds="face",
+            summary="people's faces with eyes, nose and mouth by MTCNN, leaning ones too; needs a package, 2 MB",
+            load=load_mtcnn,
+            licence="MIT (facenet-pytorch, which has the weights)",
+            page="https://github.com/timesler/facenet-pytorch",
+        ),
         DetectorCard(
             name="opencv-face",
             finds="face",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpk.errors import ExtraError, GpkError, InputError, WeightsError
-from gpk.plugin import Backend, Card
+from gpk.plugin import Backend, Card, DetectorCard
 from gpk.registry import Registry
 from gpk_cli.context import make_context
 from gpk_cli.output import say
@@ -71,18 +71,15 @@ def find_finder(
     from gpk_photos.finding import as_it_is, by_boxes, by_detector, in_the_middle, labelled
     from gpk_prepare import settings
 
-    name, _, file = (detector or backend.detector or "").partition("=")
-    how = crop or (settings.DETECT if name else "centre")
+    how = crop or (settings.DETECT if detector or backend.detector else "centre")
     if detector is not None and how != settings.DETECT:
         raise InputError(f"--detector is of no use to --crop {how}: leave one of them out")
     match how:
         case settings.DETECT:
-            if not name:
+            if not (detector or backend.detector):
                 raise InputError(f"{backend.name} names no detector: give --detector NAME, or --crop centre")
-            card = registry.detector(name)
-            model = Path(file) if file else None
-            card.load(model)  # what is missing is told before the work begins
-            find, named = by_detector(lambda: card.load(model), backend.framing or Framing()), name
+            card, model = _detector(registry, backend, detector)
+            find, named = by_detector(lambda: card.load(model), backend.framing or Framing()), card.name
         case "centre" | "center":
             how, find, named = "centre", in_the_middle, None
         case "none":
@@ -95,6 +92,28 @@ def find_finder(
             find, named = by_boxes(path, photo_names(folder)), None
             how = f"boxes {file_sha256(path)[:16]}"
     return labelled(find, known), how, named
+
+
+def _detector(registry: Registry, backend: Backend, asked: str | None) -> tuple[DetectorCard, Path | None]:
+    """The detector that was asked for as NAME or NAME=FILE, and its file; of the backend's the first that is here, and
+    it is said where that is not the best. What is missing is so told before the work begins: raises ExtraError.
+    """
+    if asked is not None:
+        name, _, file = asked.partition("=")
+        card, model = registry.detector(name), Path(file) if file else None
+        card.load(model)
+        return card, model
+    missing: list[ExtraError] = []
+    for card in map(registry.detector, backend.detectors):
+        try:
+            card.load(None)
+        except ExtraError as error:
+            missing.append(error)
+            continue
+        if missing:
+            say(f"{card.name} looks for them, which misses more: {missing[0]}")
+        return card, None
+    raise missing[-1]
 
 
 def digest_of(labels: dict[str, Tensor]) -> str | None:

@@ -90,8 +90,9 @@ class Backend:
     pixels.
     `distance`, `reporting`, `judge` and `attributes` name offers of `gpk_judges`: the distance in the loss, another one
     that reports (the loss's own where None), the judge of identity, and what says in numbers what a picture shows.
-    `detector` names the offer of `gpk_detectors` that finds its subjects in photographs, and `framing` tells how its
-    training set was cut from them; None where nothing is known, and the central square has to do.
+    `detector` names the offer of `gpk_detectors` that finds its subjects in photographs, or several with commas, the
+    best first, for those whose packages are absent; `framing` tells how its training set was cut from them. None where
+    nothing is known, and the central square has to do.
     `meaning` is for generators whose noise means something known: noise z [B, Z] → numbers [B] by name.
     `variant`, where there is one, makes the backend that people ask for as `name:which` from `which`. It may run what
     `which` names, so that it is called only where a person asks for it, and never because a file says so. A backend
@@ -119,6 +120,11 @@ class Backend:
     meaning: Callable[[Tensor], Mapping[str, Tensor]] | None = None
     variant: Callable[[str], Backend] | None = None
     tiny: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def detectors(self) -> tuple[str, ...]:
+        """The names in `detector`, the best first."""
+        return tuple(name.strip() for name in (self.detector or "").split(",") if name.strip())
 
     @property
     def card(self) -> Card:

@@ -102,8 +102,8 @@ def names_what_exists(specimen: Specimen) -> None:
                 f"its {role} {name!r} is of kind {registry.judge(name).kind!r}: where {role} is named, {kind} is asked "
                 "for"
             )
-    if backend.detector is not None:
-        registry.detector(backend.detector)
+    for name in backend.detectors:
+        registry.detector(name)
     for card in backend.cards:
         if card.weights is None or card.weights.is_file():
             continue
