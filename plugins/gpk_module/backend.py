@@ -15,6 +15,7 @@ from torch import nn
 
 from gpk.checkpoint import Adopted, Stored
 from gpk.errors import InputError
+from gpk.framing import Framing
 from gpk.generator import Generator
 from gpk.plugin import Backend, Card
 from gpk_module.code import Code
@@ -22,6 +23,10 @@ from gpk_module.network import ModuleGenerator, computed, fold
 from gpk_module.traits import Traits, recognise
 
 PREFIX = "module."
+FRAMING = "framing"
+"""The setting, or the module's attribute, that says how its training set was cut."""
+FACES = "mtcnn, opencv-face"
+"""What finds the subjects of a module whose training set was cut by eyes and mouth."""
 DISTANCE = "lap1"
 """Works for any domain and wherever gpk does; LPIPS, which sees more, is a download: --distance lpips-alex."""
 
@@ -80,6 +85,7 @@ def backend_of(which: str) -> Backend:
         module = code.make(found)
         traits = None if isinstance(module, Generator) else _look(module, code)
     made = Made(code, found, traits)
+    framing = framed(code.stated.get(FRAMING, getattr(module, FRAMING, None)))
     if isinstance(module, Generator):
         told = f"{type(module).__name__}, a generator as it is"
         resolution, cameras = module.resolution, module.frontal() is not None
@@ -95,7 +101,32 @@ def backend_of(which: str) -> Backend:
         cameras=cameras,
         resolution=resolution,
         distance=DISTANCE,
+        detector=FACES if framing is not None and framing.kind == "ffhq" else None,
+        framing=framing,
     )
+
+
+def framed(stated: object) -> Framing | None:
+    """The framing that is stated as "ffhq", "square", or a multiple of its side as in "ffhq*0.8"; None where it is not.
+
+    Raises InputError for anything else.
+
+    >>> framed("ffhq*0.8")
+    Framing(kind='ffhq', scale=0.8, shift=(0.0, 0.0))
+    """
+    if stated is None or isinstance(stated, Framing):
+        return stated
+    kind, times, scale = str(stated).partition("*")
+    try:
+        factor = float(scale) if times else 1.0
+    except ValueError:
+        factor = 0.0
+    if kind not in ("ffhq", "square") or not 0.1 <= factor <= 10:
+        raise InputError(
+            f"framing={stated} is none: say square (the box of what is found) or ffhq (by eyes and mouth), and "
+            "where its side is another a factor from 0.1 to 10, as in framing=ffhq*0.8"
+        )
+    return Framing(kind, scale=factor)
 
 
 def _look(module: nn.Module, code: Code) -> Traits:

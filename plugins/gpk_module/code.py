@@ -25,8 +25,10 @@ from torch import nn
 from gpk.errors import GpkError, InputError, UnknownNameError
 
 EXAMPLE = "module:package.file:factory"
-OURS = ("z", "range")
-"""Settings that are gpk's: the width of a code, and the numbers between which the module's pictures are."""
+OURS = ("z", "range", "framing")
+"""Settings that are gpk's: the width of a code, the numbers between which the module's pictures are, and how its
+training set was cut from photographs.
+"""
 _NAME = re.compile(r"(?P<path>\w+(\.\w+)*):(?P<attribute>\w+(\.\w+)*)(?P<settings>(,\w+=[^,]+)*)")
 
 

@@ -49,6 +49,8 @@ WRONG = {
     "nets:seeded,z=many": "z=many is no width of a code: give a whole number",
     "nets:seeded,z=13": "cannot tell how wide the module's code is: say it, as in module:package.file:factory,z=100",
     "nets:seeded,range=loud": "range=loud is no range: say sigmoid, tanh, or two numbers as in range=0..255",
+    "nets:seeded,framing=wide": "framing=wide is none: say square",
+    "nets:seeded,framing=ffhq*0": "a factor from 0.1 to 10, as in framing=ffhq*0.8",
     "nets:Labelled": "forward takes the code [B, Z] or [B, Z, 1, 1] alone. Tried [2, 12]: ",
     "nets:Odd,how=noisy": "picture of a code is another one each time",
     "nets:Odd,how=batch": "depends on the other codes of the batch",
