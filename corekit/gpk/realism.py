@@ -39,6 +39,17 @@ LUMINANCE = (0.299, 0.587, 0.114)
 """Of red, green and blue (ITU-R BT.601)."""
 
 
+def realism(images: Tensor, photos: Tensor, masks: Tensor | None = None) -> float:
+    """How natural images [N, 3, R, R] look beside photos [M, 3, R, R]: 1 / (1 + `realism_gap`), 1 for photos of the same
+    kind.
+
+    >>> photos = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    >>> realism(photos, photos)
+    1.0
+    """
+    return 1 / (1 + realism_gap(images, photos, masks).item())
+
+
 @torch.no_grad()
 def realism_gap(pictures: Tensor, photos: Tensor, masks: Tensor | None = None) -> Tensor:
     """The gap, a scalar, between pictures [N, 3, R, R] in [-1, 1] and photographs [M, 3, R, R] of the same side. 0 is
