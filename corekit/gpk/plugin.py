@@ -93,6 +93,8 @@ class Backend:
     `detector` names the offer of `gpk_detectors` that finds its subjects in photographs, or several with commas, the
     best first, for those whose packages are absent; `framing` tells how its training set was cut from them. None where
     nothing is known, and the central square has to do.
+    `draws` is from how many random codes, beside the mean one, an inversion chooses where it begins: 0 where the mean
+    does as well, hundreds where the generator is flat there or codes have no middle.
     `meaning` is for generators whose noise means something known: noise z [B, Z] → numbers [B] by name.
     `variant`, where there is one, makes the backend that people ask for as `name:which` from `which`. It may run what
     `which` names, so that it is called only where a person asks for it, and never because a file says so. A backend
@@ -117,6 +119,7 @@ class Backend:
     attributes: str | None = None
     detector: str | None = None
     framing: Framing | None = None
+    draws: int = 0
     meaning: Callable[[Tensor], Mapping[str, Tensor]] | None = None
     variant: Callable[[str], Backend] | None = None
     tiny: Mapping[str, Any] = field(default_factory=dict)

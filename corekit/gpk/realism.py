@@ -40,8 +40,8 @@ LUMINANCE = (0.299, 0.587, 0.114)
 
 
 def realism(images: Tensor, photos: Tensor, masks: Tensor | None = None) -> float:
-    """How natural images [N, 3, R, R] look beside photos [M, 3, R, R]: 1 / (1 + `realism_gap`), 1 for photos of the same
-    kind.
+    """How natural images [N, 3, R, R] look beside photos [M, 3, R, R]: 1 / (1 + `realism_gap`), so 1 for the photos
+    themselves.
 
     >>> photos = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
     >>> realism(photos, photos)

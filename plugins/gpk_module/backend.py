@@ -27,6 +27,8 @@ FRAMING = "framing"
 """The setting, or the module's attribute, that says how its training set was cut."""
 FACES = "mtcnn, opencv-face"
 """What finds the subjects of a module whose training set was cut by eyes and mouth."""
+DRAWS = 512
+"""W is Z, whose mean is no code that training saw: many a network shows nothing there, and has no gradient."""
 DISTANCE = "lap1"
 """Works for any domain and wherever gpk does; LPIPS, which sees more, is a download: --distance lpips-alex."""
 
@@ -103,6 +105,7 @@ def backend_of(which: str) -> Backend:
         distance=DISTANCE,
         detector=FACES if framing is not None and framing.kind == "ffhq" else None,
         framing=framing,
+        draws=DRAWS,
     )
 
 

@@ -51,8 +51,8 @@ def find_codes(
     at_once: int | None = None
     if start is not None:
         anchors, first = start[0]["anchors"].to(anchors), int(start[1]["batch"])
-    elif s.draws:
-        best = best_starts(context, statistics.mean, s, seed=seed, memory=memory)
+    elif draws := context.backend.draws if s.draws is None else s.draws:
+        best = best_starts(context, statistics.mean, s, draws=draws, seed=seed, memory=memory)
         anchors = best[:, None].expand_as(anchors).clone()
     batches = [slice(begin, begin + s.batch) for begin in range(0, len(album), s.batch)]
     for number in range(first, len(batches)):

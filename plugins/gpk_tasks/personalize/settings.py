@@ -14,8 +14,8 @@ from gpk_tasks.checks import above_zero, at_least, one_of
 
 @dataclass(frozen=True)
 class Inversion:
-    """Photo → w by Adam, from the mean w, or from the best for the photo of so many `draws` and the mean
-    (`gpk_tasks.personalize.starts`).
+    """Photo → w by Adam, from the best for the photo of the mean w and so many random `draws`
+    (`gpk_tasks.personalize.starts`); None is what the backend does well with.
 
     `whiten`: optimise in coordinates in which w is round. `jitter`: noise on w, in units of its spread, annealed to
     zero over the first three quarters. `noise` "regularised" also fits the noise maps, kept white by `noise_weight`
@@ -42,7 +42,7 @@ class Inversion:
     perceptual: float = 1.0
     pull: float = 0.0
     cohesion: float = 0.0
-    draws: int = 0
+    draws: int | None = None
 
     def __post_init__(self) -> None:
         own = "inversion.{}"
@@ -114,7 +114,7 @@ class Settings:
 def to_json(settings: Settings) -> dict[str, Any]:
     """Settings in JSON types, as `resolve` takes them."""
     inversion = asdict(settings.inversion)
-    if not settings.inversion.draws:  # as it was before there were any: old runs go on
+    if settings.inversion.draws is None:  # as it was before there were any: old runs go on
         del inversion["draws"]
     return {
         "recipe": settings.recipe.to_json(),

@@ -31,13 +31,13 @@ AT_ONCE = 32
 
 @torch.no_grad()
 def best_starts(
-    context: Context, mean: Tensor, settings: Inversion, *, seed: int = 0, memory: float | None = None
+    context: Context, mean: Tensor, settings: Inversion, *, draws: int, seed: int = 0, memory: float | None = None
 ) -> Tensor:
     """For each of the context's photos the code [N, D] whose picture has the least loss, of the `mean` [D] and
-    `settings.draws` others. A photo with a camera is compared with pictures from there.
+    `draws` others. A photo with a camera is compared with pictures from there.
     """
     album, generator, s = context.album, context.generator, settings
-    codes = torch.cat([mean[None], drawn(context, s.draws, seed=seed)])
+    codes = torch.cat([mean[None], drawn(context, draws, seed=seed)])
     glance = _Glance(context.distance) if isinstance(context.distance, FeatureDistance) else None
     apart = Reconstruction(
         album.photos, glance or context.distance, l2=s.l2, perceptual=s.perceptual, masks=album.masks

@@ -17,7 +17,7 @@ from gpk.context import Context
 from gpk.errors import RecipeError, UnknownNameError
 from gpk.generator import Generator, fingerprint
 from gpk.hull import LatentHull
-from gpk.latents import anchors_as_ws
+from gpk.latents import anchors_as_ws, latent_statistics
 from gpk.logger import NullLogger
 from gpk.lowrank import LoRA
 from gpk.persona import Origin, Persona
@@ -29,6 +29,7 @@ from gpk_tasks.memory import budget, counting, fitting
 from gpk_tasks.personalize.inversion import find_codes, whiteness
 from gpk_tasks.personalize.presets import PRESETS, preset
 from gpk_tasks.personalize.settings import Inversion, Settings, Tuning, resolve, to_json
+from gpk_tasks.personalize.starts import best_starts, drawn
 from gpk_tasks.personalize.tuning import tune
 from gpk_tasks.placement import Placement, place
 from gpk_tasks.renders import novel_views, render_album
@@ -70,6 +71,24 @@ def test_inversion_finds_what_made_the_photos(context: Context) -> None:
     assert found.shape == (4, context.generator.latent.w_dim)
     assert error(context, found) < 0.8 * error(context, start)
     assert torch.equal(found, find_codes(context, QUICK))
+
+
+def test_a_photo_begins_at_the_best_of_what_its_own_camera_sees(context: Context) -> None:
+    mean = latent_statistics(context.generator).mean
+    codes = torch.cat([mean[None], drawn(context, 5, seed=0)])
+    apart = torch.stack(
+        [
+            absolute(
+                render_album(
+                    context, anchors_as_ws(code.expand(4, -1), context.generator.latent.num_ws), context.album
+                ),
+                context.album.photos,
+            )
+            for code in codes
+        ]
+    )
+    settings = dataclasses.replace(QUICK, l2=0.0)
+    assert torch.equal(best_starts(context, mean, settings, draws=5, memory=1e-9), codes[apart.argmin(0)])
 
 
 def test_photos_of_a_batch_do_not_meet(context: Context) -> None:
