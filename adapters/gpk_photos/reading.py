@@ -25,7 +25,7 @@ from gpk.framing import Square
 from gpk_photos.contents import Reader
 from gpk_photos.crop import cropped
 from gpk_photos.decode import decode, in_turn, tensor
-from gpk_photos.duplicates import perceptual_hash
+from gpk_photos.duplicates import glance, perceptual_hash
 from gpk_photos.quality import Quality, emptiness, luminance, quality_of
 from gpk_photos.validity import write_validity
 from gpk_photos.write import write_png
@@ -45,8 +45,8 @@ Find = Callable[[Image.Image, str], Sequence[Square]]
 
 @dataclass(frozen=True)
 class Face:
-    """A crop's path in the album, its square in the upright photo, the share of it that the photo has, its quality and
-    its hash.
+    """A crop's path in the album, its square in the upright photo, the share of it that the photo has, its quality, its
+    hash and a glance at it (`gpk_photos.duplicates`).
     """
 
     crop: str
@@ -54,6 +54,7 @@ class Face:
     real: float
     quality: Quality
     look: int
+    glance: str = ""
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,8 @@ def _face(image: Image.Image, square: Square, name: str, side: int, album: Path)
     write_png(album / name, crop.picture)
     write_validity(album, name, crop.mask)
     quality = quality_of(crop.picture, scale=square.side / side)
-    return Face(name, square, crop.mask.mean().item(), quality, perceptual_hash(crop.picture))
+    seen = perceptual_hash(crop.picture), glance(crop.picture)
+    return Face(name, square, crop.mask.mean().item(), quality, *seen)
 
 
 def _further(place: int) -> str:

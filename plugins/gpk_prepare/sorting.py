@@ -89,7 +89,7 @@ def sort_photos(
             if not reasons[name]:  # of a black frame nobody can tell
                 reasons[name] += _about(identity, likeness[name], float(both.mirrored @ identity.centre))
     good = {name: face for name, face in faces.items() if not reasons[name]}
-    looks = {name: Look(readings[name].look, face.look) for name, face in good.items()}
+    looks = {name: Look(readings[name].look, face.look, face.glance) for name, face in good.items()}
     twin_of = duplicates(looks, {name: face.quality.sharpness for name, face in good.items()})
     for name, other in twin_of.items():
         reasons[name].append(f"repeats {other}, which is sharper")
