@@ -35,22 +35,25 @@ PAGE = "https://github.com/TreB1eN/InsightFace_Pytorch"
 
 
 class FaceJudge(nn.Module):
-    """A recogniser of faces behind its crop, frozen and always in evaluation mode.
+    """A recogniser of faces behind its crop, frozen and always in evaluation mode; it takes pictures of `side` pixels.
 
     `weights_sha256` is the hash of an ONNX file, whose weights are no tensors of this module
     (`gpk.generator.fingerprint`).
     """
 
-    def __init__(self, network: nn.Module, window: Window, *, weights_sha256: str | None = None) -> None:
+    def __init__(
+        self, network: nn.Module, window: Window, *, side: int = SIDE, weights_sha256: str | None = None
+    ) -> None:
         super().__init__()
         self.network = network
+        self.side = side
         self.window = window
         self.weights_sha256 = weights_sha256
         self.requires_grad_(False).train(False)
 
     def forward(self, images: Tensor) -> Tensor:
         """Unit features [B, F] of the faces in portraits [B, 3, R, R] in [-1, 1]."""
-        return F.normalize(self.network(resized_to(self.window.cut(images), SIDE)), dim=1)
+        return F.normalize(self.network(resized_to(self.window.cut(images), self.side)), dim=1)
 
     def train(self, mode: bool = True) -> Self:
         """Stays in evaluation mode: features may not depend on what else is in the batch."""
