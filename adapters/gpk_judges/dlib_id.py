@@ -65,4 +65,6 @@ def load(weights: Path | None, framing: Framing | Literal["whole"]) -> FaceJudge
     if weights is not None and not weights.is_file():
         raise WeightsError(f"no weights of dlib's at {weights}. {remedy}")
     network = read_recogniser(weights or WEIGHTS.find("dlib-id"), remedy=remedy)
-    return FaceJudge(Centred(network), WHOLE if framing == "whole" else window(framing, DLIB), side=SIDE)
+    place = WHOLE if framing == "whole" else window(framing, DLIB)
+    whence = weights.name if weights is not None else f"{WEIGHTS.package} {WEIGHTS.version}"
+    return FaceJudge(Centred(network), place, whence, side=SIDE)
