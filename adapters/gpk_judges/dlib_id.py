@@ -6,7 +6,8 @@ d is dlib's descriptor (`dlib_network`). Descriptors of all people point nearly 
 person have a cosine of 0.975, and two of strangers one of 0.848, a likeness that means nothing. Less the mean of other
 people's descriptors these are 0.836 and 0.040. The order of pairs is hardly another, but the figure can be read
 (`tests/real/mean_face.py`). The mean is that of people s1 to s20 of ORL (Samaria and Harter, 1994), of a laboratory in
-Cambridge, mostly men; for pictures of those twenty it is no longer a mean of others.
+Cambridge, mostly men; for pictures of those twenty it is no longer a mean of others. Strangers who are unlike all of
+them may have cosines of 0.5 to 0.8, for the network itself hardly tells them apart (docs/new-judge.md).
 
 The network was trained on pictures of people who were not asked: FaceScrub's, VGG's, and others from the web.
 

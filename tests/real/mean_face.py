@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
@@ -33,24 +34,36 @@ PADDING = 0.25
 """Of the chips that the network was trained on: dlib's `dnn_face_recognition_ex.cpp`."""
 
 
-def chips() -> tuple[Tensor, Tensor]:
-    """The faces of all people as dlib cuts them out [B, 3, 150, 150] in [-1, 1], and whose each is, from 0 on."""
+def cutter() -> Callable[[Image.Image], Tensor | None]:
+    """What cuts the surest face out of a photo as dlib does, [3, 150, 150] in [-1, 1]; None where it finds none."""
     dlib = import_module("dlib")  # here, so that tests can be collected without it
-    models = Path(WEIGHTS.path).parent
     find = dlib.get_frontal_face_detector()
-    place = dlib.shape_predictor(str(packaged(WEIGHTS.package, str(models / "shape_predictor_5_face_landmarks.dat"))))
-    cut, who = [], []
+    landmarks = Path(WEIGHTS.path).with_name("shape_predictor_5_face_landmarks.dat")
+    place = dlib.shape_predictor(str(packaged(WEIGHTS.package, str(landmarks))))
+
+    def cut(photo: Image.Image) -> Tensor | None:
+        pixels = np.asarray(photo.convert("RGB"))
+        boxes, scores, _ = find.run(pixels, 1)
+        if not len(boxes):
+            return None
+        chip = dlib.get_face_chip(pixels, place(pixels, boxes[int(np.argmax(scores))]), SIDE, PADDING)
+        return torch.from_numpy(chip).permute(2, 0, 1) / 127.5 - 1
+
+    return cut
+
+
+def chips() -> tuple[Tensor, Tensor]:
+    """The faces of ORL's people [B, 3, 150, 150] in [-1, 1], and whose each is, from 0 on."""
+    cut, faces, who = cutter(), [], []
     for number, files in enumerate(people().values()):
         for file in files:
             with Image.open(file) as photo:
                 size = photo.width * ENLARGED, photo.height * ENLARGED
-                pixels = np.asarray(photo.convert("RGB").resize(size, Image.Resampling.BICUBIC))
-            boxes, scores, _ = find.run(pixels, 1)
-            if len(boxes):
-                landmarks = place(pixels, boxes[int(np.argmax(scores))])
-                cut.append(dlib.get_face_chip(pixels, landmarks, SIDE, PADDING))
+                face = cut(photo.convert("RGB").resize(size, Image.Resampling.BICUBIC))
+            if face is not None:
+                faces.append(face)
                 who.append(number)
-    return torch.from_numpy(np.stack(cut)).permute(0, 3, 1, 2) / 127.5 - 1, torch.tensor(who)
+    return torch.stack(faces), torch.tensor(who)
 
 
 def main() -> None:

