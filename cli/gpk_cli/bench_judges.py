@@ -10,6 +10,7 @@ import typer
 from gpk.errors import ExtraError, InputError, WeightsError
 from gpk.registry import Registry
 from gpk_cli.context import find_device
+from gpk_cli.instruments import find_detector
 from gpk_cli.output import AsJson, print_table, say
 from gpk_cli.progress import progress
 from gpk_cli.stdout import json_of, print_json
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 DEFAULT = ("dlib-id", "arcface")
 """Judges of people, of whom those that are not here are told, and left out."""
+DETECTORS = ("mtcnn", "opencv-face")
+"""Who finds faces, the best first."""
 Framing = Literal["eg3d", "ffhq", "whole"]
 
 
@@ -44,8 +47,9 @@ def judges(
         typer.Option(help="How portraits are cut, or have been: as EG3D's, FFHQ's, or as the recogniser's own, whole."),
     ] = "eg3d",
     detector: Annotated[
-        str, typer.Option(help="Who finds faces, NAME or NAME=FILE: see `gpk detectors`.")
-    ] = "opencv-face",
+        str | None,
+        typer.Option(help=f"Who finds faces, NAME or NAME=FILE [default: of {', '.join(DETECTORS)} the first here]."),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("bench-judges"),
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
     as_json: AsJson = False,
@@ -61,14 +65,14 @@ def judges(
 
     where = find_device(device)
     home = Home(people) if people is not None else orl()
-    find = _find(ctx.obj, crop, framing, detector)
+    find, finder = _find(ctx.obj, crop, framing, detector)
     networks = {name: network.to(where) for name, network in _load(ctx.obj, judge or [], framing).items()}
     weights = {
         name: {"weights": str(getattr(network, "weights_from", "")), "sha256": fingerprint(network)}
         for name, network in networks.items()
     }
-    facts = {"task": "bench judges", "of": str(people or "ORL, s21 to s40"), "crop": crop, "framing": framing}
-    facts |= {"detector": detector} if crop == "detect" else {}
+    whose = str(people or "ORL, s21 to s40")
+    facts = {"task": "bench judges", "of": whose, "crop": crop, "detector": finder, "framing": framing}
     with progress() as show:
         seen = look(home, networks, find, where, show)
     found = to_json(seen, weights, facts)
@@ -90,19 +94,20 @@ def judges(
     say(f"In {out}: {', '.join(written)}.")
 
 
-def _find(registry: Registry, crop: str, framing: Framing, detector: str) -> Find:
+def _find(registry: Registry, crop: str, framing: Framing, detector: str | None) -> tuple[Find, str | None]:
+    """What has the square of each photo, and the detector's name."""
     from gpk import framing as rules
     from gpk_judges.framing import SHARE
     from gpk_photos.finding import by_detector, in_the_middle
 
     if crop == "centre":
-        return in_the_middle
+        if detector is not None:
+            raise InputError("--detector is of no use to --crop centre: leave one of them out")
+        return in_the_middle, None
     if framing == "whole":
         raise InputError("what a detector finds is cut as eg3d or ffhq: with --framing whole give --crop centre")
-    name, _, file = detector.partition("=")
-    card, model = registry.detector(name), Path(file) if file else None
-    card.load(model)  # what is missing is told before the work begins
-    return by_detector(lambda: card.load(model), rules.Framing("ffhq", scale=SHARE[framing]))
+    card, model = find_detector(registry, DETECTORS, detector)
+    return by_detector(lambda: card.load(model), rules.Framing("ffhq", scale=SHARE[framing])), card.name
 
 
 def _load(registry: Registry, named: list[str], framing: Framing) -> dict[str, nn.Module]:

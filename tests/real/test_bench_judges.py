@@ -15,8 +15,9 @@ pytestmark = pytest.mark.real
 @pytest.mark.parametrize(
     ("more", "photos", "accepted"),
     [
-        ([], 186, 0.962),
-        (["--framing", "ffhq"], 186, 0.953),
+        ([], 200, 0.974),
+        (["--framing", "ffhq"], 200, 0.967),
+        (["--detector", "opencv-face"], 186, 0.962),
         (["--crop", "centre"], 200, 0.854),
     ],
 )

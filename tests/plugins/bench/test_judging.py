@@ -141,7 +141,7 @@ def test_the_command_writes_table_and_plot(
     assert all(len(row["sha256"]) == 64 for row in rows)
     results = json.loads((out / "results.json").read_text())
     assert results["crop"] == "centre"
-    assert "detector" not in results
+    assert results["detector"] is None
     assert (out / "roc.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -151,7 +151,8 @@ def test_the_command_writes_table_and_plot(
         (["--framing", "whole"], "with --framing whole give --crop centre"),
         (["--judge", "lap1"], "'lap1' is no judge of identity: see `gpk judges`"),
         (["--judge", "dlib-id=absent.dat"], "no weights of dlib's at absent.dat"),
-        (["--judge", "minicat-identity"], "no face found"),
+        (["--judge", "minicat-identity", "--detector", "opencv-face"], "no face found"),
+        (["--crop", "centre", "--detector", "opencv-face"], "--detector is of no use to --crop centre"),
     ],
 )
 def test_what_is_wrong_is_told(
