@@ -68,7 +68,8 @@ def test_accepted_is_the_share_above_what_so_many_of_others_reach() -> None:
     assert (len(found.alike), len(found.other)) == (30, 36)
     assert found.other.max() == pytest.approx(torch.tensor(40.0).deg2rad().cos().item())
     assert found.accepted(0) == found.accepted(0.01) == 25 / 30  # all but the five pairs of the one at 50 degrees
-    assert found.accepted(1 / 6) == 1  # six pairs of two people lie above 46 degrees, and one may not
+    assert found.accepted(5 / 36) == 25 / 30
+    assert found.accepted(6 / 36) == 1  # six pairs of two people lie above 46 degrees, and one may not
     told = figures(features, who)
     assert told["accepted_1"] is None is told["accepted_01"]
     assert told["rank1"] == pytest.approx(11 / 12)
