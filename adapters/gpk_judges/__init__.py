@@ -1,4 +1,4 @@
-"""Third-party networks that look at pictures: LPIPS, ST-LPIPS, DISTS, ArcFace, and any model of timm's.
+"""Third-party networks that look at pictures: LPIPS, ST-LPIPS, DISTS, ArcFace, dlib's recogniser, and any of timm's.
 
 Light: what a card offers is imported when it is loaded.
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from gpk_judges.framing import Framing
 
-__all__ = ["gpk_judges", "load_arcface", "load_dists", "load_lpips", "load_stlpips", "load_timm"]
+__all__ = ["gpk_judges", "load_arcface", "load_dists", "load_dlib_id", "load_lpips", "load_stlpips", "load_timm"]
 
 gpk_api = 1
 
@@ -56,6 +56,13 @@ def load_dists(weights: Path | None = None) -> nn.Module:
 def load_arcface(framing: Framing = "eg3d", weights: Path | None = None) -> nn.Module:
     """ArcFace, a judge: portraits [B, 3, R, R] in [-1, 1] → unit features [B, F]; see `gpk_judges.arcface.load`."""
     from gpk_judges.arcface import load
+
+    return load(weights, framing)
+
+
+def load_dlib_id(framing: Framing | Literal["whole"] = "eg3d", weights: Path | None = None) -> nn.Module:
+    """dlib's recogniser, a judge: portraits [B, 3, R, R] in [-1, 1] → unit features [B, 128]; `gpk_judges.dlib_id`."""
+    from gpk_judges.dlib_id import load
 
     return load(weights, framing)
 
@@ -115,6 +122,13 @@ def gpk_judges() -> Sequence[JudgeCard]:
             variant=_arcface,
         ),
         JudgeCard(
+            name="dlib-id",
+            kind="judge",
+            summary="dlib's recogniser: who is this? Of EG3D's portraits, or as dlib-id:ffhq of FFHQ's; in a package",
+            load=partial(load_dlib_id, "eg3d"),
+            variant=_dlib_id,
+        ),
+        JudgeCard(
             name="timm",
             kind="judge",
             summary="DINOv2's features for general subjects, or as timm:NAME those of any timm model",
@@ -133,6 +147,19 @@ def _arcface(framing: str) -> JudgeCard:
         kind="judge",
         summary=f"ArcFace of portraits framed as {framing}'s",
         load=partial(load_arcface, cast("Framing", framing)),
+    )
+
+
+def _dlib_id(framing: str) -> JudgeCard:
+    known = ("eg3d", "ffhq", "whole")
+    if framing not in known:
+        raise UnknownNameError("framing of portraits", framing, known)
+    seen = "pictures as dlib cuts them out" if framing == "whole" else f"portraits framed as {framing}'s"
+    return JudgeCard(
+        name=f"dlib-id:{framing}",
+        kind="judge",
+        summary=f"dlib's recogniser of {seen}",
+        load=partial(load_dlib_id, cast('Framing | Literal["whole"]', framing)),
     )
 
 

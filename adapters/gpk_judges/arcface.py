@@ -35,22 +35,32 @@ PAGE = "https://github.com/TreB1eN/InsightFace_Pytorch"
 
 
 class FaceJudge(nn.Module):
-    """A recogniser of faces behind its crop, frozen and always in evaluation mode.
+    """A recogniser of faces behind its crop, frozen and always in evaluation mode; it takes pictures of `side` pixels.
 
-    `weights_sha256` is the hash of an ONNX file, whose weights are no tensors of this module
-    (`gpk.generator.fingerprint`).
+    `weights_from` names the file or package that its weights are from. `weights_sha256` is the hash of an ONNX file,
+    whose weights are no tensors of this module (`gpk.generator.fingerprint`).
     """
 
-    def __init__(self, network: nn.Module, window: Window, *, weights_sha256: str | None = None) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        window: Window,
+        weights_from: str,
+        *,
+        side: int = SIDE,
+        weights_sha256: str | None = None,
+    ) -> None:
         super().__init__()
         self.network = network
+        self.side = side
+        self.weights_from = weights_from
         self.window = window
         self.weights_sha256 = weights_sha256
         self.requires_grad_(False).train(False)
 
     def forward(self, images: Tensor) -> Tensor:
         """Unit features [B, F] of the faces in portraits [B, 3, R, R] in [-1, 1]."""
-        return F.normalize(self.network(resized_to(self.window.cut(images), SIDE)), dim=1)
+        return F.normalize(self.network(resized_to(self.window.cut(images), self.side)), dim=1)
 
     def train(self, mode: bool = True) -> Self:
         """Stays in evaluation mode: features may not depend on what else is in the batch."""
@@ -75,8 +85,8 @@ def load(weights: Path | None, framing: Framing) -> FaceJudge:
         from gpk_judges.onnx_files import ExchangeNetwork  # here, because it imports onnxruntime, an extra
 
         network = ExchangeNetwork(file)
-        return FaceJudge(network, face_window(framing), weights_sha256=network.sha256)
-    return FaceJudge(_irse50(file), face_window(framing))
+        return FaceJudge(network, face_window(framing), file.name, weights_sha256=network.sha256)
+    return FaceJudge(_irse50(file), face_window(framing), file.name)
 
 
 def _irse50(file: Path) -> IRSE50:

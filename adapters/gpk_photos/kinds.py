@@ -27,7 +27,9 @@ from gpk_photos.validity import mask_name
 Kind = tuple[str, str]
 """What a file is: one of them, and many."""
 
-PHOTOS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".heic", ".heif"})
+PHOTOS = frozenset(
+    {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".heic", ".heif", ".pgm", ".ppm"}
+)
 """How the names of photographs end that are read here."""
 RAW = ("raw to convert to PNG or JPEG", "raws to convert to PNG or JPEG")
 OTHER = ("picture to convert to PNG or JPEG", "pictures to convert to PNG or JPEG")

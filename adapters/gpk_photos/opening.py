@@ -17,6 +17,8 @@ from gpk.errors import AlbumError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 """Pillow's decoders in use; the others, some of which run programs, are never tried on a stranger's file."""
+MAPS = (b"P5", b"P6")
+"""How a PGM or PPM begins whose pixels are bytes, as old sets of faces have them; pixels in letters are not read."""
 HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 """What an HEIC or HEIF file calls itself, behind its first box's size and `ftyp`."""
 MOST_PIXELS = 2**28
@@ -32,6 +34,8 @@ def formats_of(stream: BinaryIO) -> tuple[str, ...]:
     """The decoders to try on this file; raises AlbumError where it is HEIC and nothing here reads that."""
     head = stream.read(12)
     stream.seek(-len(head), io.SEEK_CUR)
+    if head.startswith(MAPS):
+        return ("PPM",)
     if head[4:8] != b"ftyp" or head[8:12] not in HEIF_BRANDS:
         return FORMATS
     try:

@@ -1,4 +1,6 @@
-"""`gpk bench minicat`: ways of personalizing, compared on individuals about whom everything is known."""
+"""`gpk bench minicat`: ways of personalizing, compared on individuals about whom everything is known; and `gpk bench
+judges`.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gpk.errors import ExtraError, InputError
+from gpk_cli.bench_judges import judges
 from gpk_cli.output import AsJson, print_table, say
 from gpk_cli.progress import progress
 from gpk_cli.stdout import json_of, print_json
@@ -23,8 +26,9 @@ SUBJECTS, QUICK_SUBJECTS = 5, 2
 
 def gpk_commands(app: typer.Typer) -> None:
     """Adds the group `bench`."""
-    group = typer.Typer(name="bench", help="Measure where the truth is known: on procedural cats.")
+    group = typer.Typer(name="bench", help="Measure where the truth is known: ways of personalizing, and judges.")
     group.command()(minicat)
+    group.command()(judges)
     app.add_typer(group)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,7 +79,7 @@ def find_finder(
         case settings.DETECT:
             if not (detector or backend.detector):
                 raise InputError(f"{backend.name} names no detector: give --detector NAME, or --crop centre")
-            card, model = _detector(registry, backend, detector)
+            card, model = find_detector(registry, backend.detectors, detector)
             find, named = by_detector(lambda: card.load(model), backend.framing or Framing()), card.name
         case "centre" | "center":
             how, find, named = "centre", in_the_middle, None
@@ -94,9 +95,9 @@ def find_finder(
     return labelled(find, known), how, named
 
 
-def _detector(registry: Registry, backend: Backend, asked: str | None) -> tuple[DetectorCard, Path | None]:
-    """The detector that was asked for as NAME or NAME=FILE, and its file; of the backend's the first that is here, and
-    it is said where that is not the best. What is missing is so told before the work begins: raises ExtraError.
+def find_detector(registry: Registry, best: Sequence[str], asked: str | None) -> tuple[DetectorCard, Path | None]:
+    """The detector that was asked for as NAME or NAME=FILE, and its file; else the first of the `best` that is here; it
+    is said where that is not the best. What is missing is so told before the work begins: raises ExtraError.
     """
     if asked is not None:
         name, _, file = asked.partition("=")
@@ -104,7 +105,7 @@ def _detector(registry: Registry, backend: Backend, asked: str | None) -> tuple[
         card.load(model)
         return card, model
     missing: list[ExtraError] = []
-    for card in map(registry.detector, backend.detectors):
+    for card in map(registry.detector, best):
         try:
             card.load(None)
         except ExtraError as error:

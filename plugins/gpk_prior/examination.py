@@ -20,6 +20,7 @@ from torch import Tensor
 
 from gpk.camera import Camera
 from gpk.judges import Attributes, Distance, Judge
+from gpk_bench.verification import verification
 from gpk_minicat.parameters import IDENTITY, NAMES, PARAMETERS
 from gpk_minicat.readings import explained, readings
 from gpk_minicat.render import coats, compose
@@ -28,7 +29,7 @@ from gpk_prior.distortions import blurred, brighter, noisy, quantised, shifted, 
 from gpk_prior.individuals import PHOTOS, SETS, Individuals, render_individuals
 from gpk_prior.pictures import SIZE
 from gpk_prior.ranking import ladder, orders
-from gpk_prior.verification import told_apart, twin_cosines, verification
+from gpk_prior.verification import told_apart, twin_cosines
 
 SEED = 9
 """The seed of shards that no recipe trains on."""

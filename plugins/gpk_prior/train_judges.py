@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gpk_bench.verification import verification
 from gpk_minicat import distance, identity, perceptual
 from gpk_minicat.convnet import ConvNet, ResNet, folded
 from gpk_minicat.distance import Distance
@@ -31,7 +32,6 @@ from gpk_prior.judgements import APART, agreement, judgements, weigh
 from gpk_prior.learning import Report, TrainingRecipe, descend
 from gpk_prior.margin import Centres, margin_loss
 from gpk_prior.pictures import Pictures, render_shard
-from gpk_prior.verification import verification
 
 JudgeName = Literal["distance", "perceptual", "attributes", "identity"]
 JUDGES: tuple[JudgeName, ...] = get_args(JudgeName)

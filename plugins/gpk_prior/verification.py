@@ -1,37 +1,12 @@
-"""How well a judge of identity verifies: figures of unit features, as pure functions.
+"""How well a judge of identity tells twins apart: figures of unit features, as pure functions.
 
-Shapes: B photos, F features, N pairs; K individuals, M photos each, V sets of traits.
+Shapes: F features, N pairs; K individuals, M photos each, V sets of traits.
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
-
-
-def verification(features: Tensor, who: Tensor) -> dict[str, float]:
-    """How well cosines of unit features [B, F] tell pairs of one individual from pairs of two.
-
-    `auc` over all pairs; `threshold`, where both kinds of error are equally frequent (where there is no error at all,
-    the least cosine of one individual), and the `accuracy` there; `rank1`, the part of the photos whose nearest other
-    photo shows the same individual; the mean cosines of both kinds of pairs, and the greatest of two individuals.
-    """
-    cosine, same = features @ features.T, who[:, None] == who
-    upper = torch.ones_like(same).triu(1)
-    alike, other = cosine[upper & same].sort().values, cosine[upper & ~same].sort().values
-    below = torch.searchsorted(other, alike).double() / len(other)
-    rejected = torch.arange(len(alike), dtype=torch.double) / len(alike)  # of the same, if the threshold is alike[i]
-    at = int((rejected - (1 - below)).abs().argmin())
-    nearest = cosine.fill_diagonal_(-2).argmax(1)
-    return {
-        "auc": below.mean().item(),
-        "accuracy": (1 - (rejected[at] + 1 - below[at]) / 2).item(),
-        "threshold": alike[at].item(),
-        "rank1": (who[nearest] == who).float().mean().item(),
-        "cosine_same": alike.mean().item(),
-        "cosine_other": other.mean().item(),
-        "greatest_other": other[-1].item(),
-    }
 
 
 def told_apart(same: Tensor, twins: Tensor, threshold: float) -> dict[str, float]:

@@ -508,6 +508,26 @@ OPTIONS = [
         ("bench minicat --rows a.yaml",),
     ),
     Case("Rows of a benchmark that are not there", "cannot read", commands=("bench minicat --rows a.yaml",)),
+    Case(
+        "People for judges, all in one folder",
+        "no two folders of photos",
+        commands=("bench judges --people album --judge minicat-identity --crop centre --out new",),
+    ),
+    Case(
+        "A detector that is to cut recognisers' own pictures",
+        "give --crop centre",
+        commands=("bench judges --people album --framing whole --out new",),
+    ),
+    Case(
+        "A distance that is to judge people",
+        "no judge of identity",
+        commands=("bench judges --people album --judge minicat-distance --crop centre --out new",),
+    ),
+    Case(
+        "A picture as the weights of `dlib-id`",
+        "is not dlib's recogniser of faces, but a picture",
+        commands=("bench judges --people album --judge dlib-id=album/img00000003.png --crop centre --out new",),
+    ),
 ]
 
 LAYERS = 10

@@ -81,6 +81,12 @@ DOORS: Mapping[str, tuple[str, set[str]]] = {
     "weights import": ("weights import stylegan2 FILE --as mine", WEIGHTS),
     "weights explain": ("weights explain FILE", EVERY),
     "persona import": ("persona import FILE --backend stylegan2 --out new", set()),
+    "prepare --judge dlib-id": (f"{PREPARE} centre --judge dlib-id=FILE", set()),
+    "bench judges --judge": ("bench judges --people album --out new --judge dlib-id=FILE", set()),
+    "bench judges --people": (
+        "bench judges --people FILE --judge minicat-identity --crop centre --out new",
+        set(),
+    ),
     "bench --rows": ("bench minicat --rows FILE --out new", set()),
 }
 

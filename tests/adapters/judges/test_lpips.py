@@ -256,6 +256,7 @@ def test_the_plugin_offers_distances_and_judges(alex_file: Path) -> None:
         "stlpips-vgg": "distance",
         "dists": "distance",
         "arcface": "judge",
+        "dlib-id": "judge",
         "timm": "judge",
     }
     assert cards[0].load(alex_file)(*pictures(1)).shape == (1,)

@@ -320,13 +320,23 @@ def test_a_phones_hundred_million_pixels_and_pillows_own_limit() -> None:
 def test_flipped_bytes_never_crash() -> None:
     rng = np.random.default_rng(0)
     picture = Image.fromarray(rng.integers(0, 255, (8, 8, 3), np.uint8))
-    for form in ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"):
+    for form in ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM"):
         good = encoded(picture, form)
         for _ in range(100):
             damaged = bytearray(good)
             damaged[rng.integers(len(good))] = rng.integers(256)
             with suppress(AlbumError):
                 assert read_image(bytes(damaged)).abs().max() <= 1
+
+
+def test_maps_of_bytes_are_read_and_those_in_letters_are_not() -> None:
+    grey = read_image(b"P5\n2 1\n255\n\x00\xff")
+    assert grey.tolist() == [[[-1, 1]]] * 3
+    assert read_image(b"P6 1 1 255\n\xff\x00\xff").flatten().tolist() == [1, -1, 1]
+    with pytest.raises(AlbumError, match="unreadable: the content is no PNG"):
+        read_image(b"P2\n2 1\n255\n0 255\n")
+    with pytest.raises(AlbumError, match="unreadable: damaged or cut off"):
+        read_image(b"P5\n400 300\n255\n\x00\xff")
 
 
 @pytest.mark.parametrize("orientation", [1, 6, 8])

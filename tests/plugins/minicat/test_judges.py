@@ -6,6 +6,7 @@ from torch.nn import functional as F
 
 from gpk.camera import Camera
 from gpk.judges import Attributes, FeatureDistance
+from gpk_bench.verification import verification
 from gpk_minicat.attributes import load_attributes, meaning
 from gpk_minicat.cameras import noise_of, random_cameras
 from gpk_minicat.convnet import ConvNet, ResNet, folded
@@ -18,7 +19,6 @@ from gpk_minicat.render import coats, layers, render
 from gpk_minicat.traits import ALL_TRAITS, Trait, individual, photos_of, with_traits
 from gpk_prior.distortions import blurred, noisy, quantised, shifted, warmer
 from gpk_prior.examination import squared_error
-from gpk_prior.verification import verification
 
 
 def seeded(seed: int = 0) -> torch.Generator:

@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from gpk.errors import RunError
+from gpk_bench.verification import verification
 from gpk_minicat.attributes import load_attributes
 from gpk_minicat.cameras import random_cameras
 from gpk_minicat.distance import load_distance
@@ -26,7 +27,7 @@ from gpk_prior.margin import Centres, margin_loss
 from gpk_prior.pictures import render_shard
 from gpk_prior.ranking import ladder, orders, ranked
 from gpk_prior.train_judges import JUDGES, RECIPES, JudgeName, JudgeRecipe, train_judge
-from gpk_prior.verification import told_apart, twin_cosines, verification
+from gpk_prior.verification import told_apart, twin_cosines
 
 
 def seeded(seed: int = 0) -> torch.Generator:
