@@ -1,12 +1,12 @@
 """Which measure of realism ranks deliberate damage rightly: what stands in docs/realism.md.
 
     python benchmarks/realism.py            # the embedded generators, and photographs that scikit-image has
-    python benchmarks/realism.py --real     # people, clips and the DCGAN too, of the packages that `make real` installs
+    python benchmarks/realism.py --real     # people, clips and the DCGAN of the packages that `make real` installs
 
 A kind of pictures is split into photos and others of the kind, which are spoilt more and more. A measure is worth
-something where every step takes the others further from the photos (`steps`), where another subject's sharp pictures are
-nearer than its own at the second strength (`subject`), and where two halves of the others agree (`noise`: half their
-difference, in units of what a blur of one pixel does).
+something where every step takes the others further from the photos (`steps`), where another subject's sharp pictures
+are nearer than its own at the second strength (`subject`), and where two halves of the others agree (`noise`: half
+their difference, in units of what a blur of one pixel does).
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from gpk.judges import FeatureDistance
 from gpk.realism import realism_gap
 from gpk.seeding import seeded
 from gpk_checkpoints.weights import load_generator
-from gpk_minicat import gpk_backends, load_distance
+from gpk_minicat import gpk_backends
+from gpk_minicat.distance import load_distance
 from gpk_prior.distortions import blurred, noisy, quantised
 from gpk_runs.tables import markdown
 
@@ -94,6 +95,7 @@ def _k(a: Tensor, b: Tensor) -> Tensor:
 
 
 def bands(images: Tensor) -> list[Tensor]:
+    """The two finest bands of a Laplacian pyramid in grey."""
     grey, found = images.mul(torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1, keepdim=True), []
     for _ in range(2):
         coarse = F.avg_pool2d(grey, 2)
@@ -174,7 +176,7 @@ def tensor(picture: Image.Image, side: int) -> Tensor:
 
 
 def photographs() -> Iterator[tuple[str, Kind]]:
-    """Crops of three photographs that scikit-image brings: of two thirds photos and others, another's as the subject."""
+    """Crops of a photograph that scikit-image brings, photos and others; of another one, the subject."""
     from skimage import data
 
     def crops(picture: np.ndarray, name: str) -> Tensor:
@@ -203,15 +205,16 @@ def real() -> Iterator[tuple[str, Kind]]:
 
 
 def main() -> None:
+    """Prints a table of all that was measured, and a line for each measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--real", action="store_true", help="the packages of `make real` too")
+    parser.add_argument("--real", action="store_true", help="what the packages of `make real` have")
     asked = parser.parse_args()
-    kinds = {name: generated(name) for name in ("eg3d-minicat", "stylegan2-minicat")} | dict(photographs())
-    network = load_distance()
+    embedded = {} if asked.real else {name: generated(name) for name in ("eg3d-minicat", "stylegan2-minicat")}
+    kinds = embedded | dict(real() if asked.real else photographs())
+    network = load_distance(None)
     measures = {"natural statistics": natural, "sliced patches": sliced, "contrast of bands": contrast}
     measures |= {f"kernel, minicat-distance {level}": kernel(network, level) for level in (0, 1)}
     if asked.real:
-        kinds |= dict(real())
         from gpk_judges.shift_tolerant import load
 
         measures |= {f"kernel, stlpips-alex {level}": kernel(load("alex", None), level) for level in (1, 2)}

@@ -54,8 +54,8 @@ def score(
 
 
 def grain(images: Tensor, photos: Tensor, masks: Tensor | None = None) -> dict[str, float]:
-    """The realism of images [N, 3, R, R] beside photos [M, 3, r, r], of which `masks` [M, 1, r, r] are their own; nothing
-    where either are fewer than FEWEST or too small.
+    """The realism of images [N, 3, R, R] beside photos [M, 3, r, r], of which `masks` [M, 1, r, r] are their own;
+    nothing where either are fewer than FEWEST or too small.
     """
     if min(len(images), len(photos)) < FEWEST or images.shape[-1] < 2 * WINDOW:
         return {}
