@@ -55,7 +55,8 @@ def sliced(pictures: Tensor, photos: Tensor) -> float:
     for level, (made, real) in enumerate(zip(bands(pictures), bands(photos), strict=True)):
         a, b = (patches(band, level) for band in (made, real))
         directions = F.normalize(torch.randn(128, 49, generator=seeded(0, "directions", level)), dim=1) / b.std()
-        a, b = ((directions @ each.mT).sort(1).values for each in (a, b))
+        count = min(len(a), len(b))
+        a, b = ((directions @ each[:count].mT).sort(1).values for each in (a, b))
         gaps.append((a - b).abs().mean())
     return torch.stack(gaps).mean().item()
 
@@ -217,7 +218,7 @@ def main() -> None:
     if asked.real:
         from gpk_judges.shift_tolerant import load
 
-        measures |= {f"kernel, stlpips-alex {level}": kernel(load("alex", None), level) for level in (1, 2)}
+        measures["kernel, stlpips-alex 1"] = kernel(load("alex", None), 1)
     lines, every = [], {name: [0, 0, 0, 0, 0.0] for name in measures}
     for kind, (photos, others, subject, own) in kinds.items():
         ladders = {name: [f(others, k) for k in ks] for name, (f, ks) in DAMAGE.items()} | dict(own)
