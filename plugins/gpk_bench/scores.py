@@ -17,6 +17,7 @@ from gpk.hull import LatentHull
 from gpk.judges import Distance
 from gpk.latents import anchors_as_ws
 from gpk.metrics import diversity, identity_similarity, psnr
+from gpk.realism import realism
 from gpk.seeding import in_parts, seeded
 from gpk_bench.subjects import Photos, Subject
 from gpk_minicat.cameras import random_cameras
@@ -47,12 +48,13 @@ class Instruments:
 
     def against(self, images: Tensor, photos: Photos, references: Tensor) -> dict[str, float]:
         """How near images [N, 3, R, R] come to the photos: PSNR and PSNR inside the cat in dB, perceptual distance,
-        ID_sim to the references [M, 3, R, R].
+        realism, ID_sim to the references [M, 3, R, R].
         """
         return {
             "psnr": psnr(images, photos.image).mean().item(),
             "inside": psnr(images, photos.image, photos.mask).mean().item(),
             "distance": in_parts(self.distance, images, photos.image, size=AT_ONCE).mean().item(),
+            "realism": realism(images, photos.image),
             "id_sim": self.likeness(images, references),
         }
 
@@ -98,7 +100,7 @@ def judged(
 def _invented(
     context: Context, hull: LatentHull, references: Tensor, instruments: Instruments, *, seed: int
 ) -> dict[str, float]:
-    """ID_sim and diversity of pictures drawn at random from the hull."""
+    """ID_sim, realism and diversity of pictures drawn at random from the hull."""
     rng = seeded(seed, "invented")
     w = hull.points(hull.sample(INVENTED, rng))
     cameras = random_cameras(INVENTED, rng)
@@ -106,5 +108,6 @@ def _invented(
     images = render_album(context, w, pictures)
     return {
         "invented_id_sim": instruments.likeness(images, references),
+        "invented_realism": realism(images, references),
         "invented_diversity": diversity(images, references, instruments.distance).item(),
     }

@@ -17,6 +17,7 @@ from gpk.judges import Distance
 from gpk.metrics import diversity, identity_similarity, psnr, ssim
 from gpk.seeding import in_parts
 from gpk_tasks.renders import AT_ONCE
+from gpk_tasks.scores import grain
 
 Figures = dict[str, float]
 
@@ -34,12 +35,12 @@ class Instruments:
     digests: Mapping[str, str] = field(default_factory=dict)
 
     def against(self, images: Tensor, photos: Tensor) -> Figures:
-        """How near images [N, 3, R, R] come to their photos: means of PSNR in dB, SSIM and each distance."""
+        """How near images [N, 3, R, R] come to their photos: PSNR in dB, SSIM, each distance, and realism."""
         photos = resize(photos, images.shape[-1])
         figures = {"PSNR": psnr(images, photos).mean().item(), "SSIM": ssim(images, photos).mean().item()}
         for name, distance in self.distances.items():
             figures[name] = in_parts(distance, images, photos, size=AT_ONCE).mean().item()
-        return figures
+        return figures | grain(images, photos)
 
     def likeness(self, images: Tensor, references: Tensor) -> Figures:
         """Mean ID_sim (Eq. 2) of images [N, 3, R, R] to the references [M, 3, R, R], by each judge."""

@@ -37,6 +37,7 @@ from gpk_tasks.invert.pivotal import Pivoting, pivotal
 from gpk_tasks.placement import PLACEMENTS, Placement, place
 from gpk_tasks.renders import random_views, render_album, render_rows
 from gpk_tasks.restore.restore import restored
+from gpk_tasks.scores import grain
 from gpk_tasks.synthesize import draw_hull
 
 EXAMPLES = 6
@@ -156,6 +157,7 @@ def synthesis(scene: Scene) -> Found:
         scene.context.logger.progress("synthesis", sum(map(len, images)), settings.pictures, {})
     pictures = torch.cat(images)
     figures = instruments.likeness(pictures, scene.references) | instruments.diversity(pictures, scene.references)
+    figures |= grain(pictures, scene.references, scene.context.album.masks)
     return Found({"hull": figures}, pictures[:EXAMPLES], [f"picture {i}" for i in range(EXAMPLES)], {})
 
 
@@ -203,6 +205,7 @@ def editing(scene: Scene) -> Found:
         codes = edited_codes(hull, eye, step, amounts, edge="project")
         images = [render_album(scene.context, codes[:, t], scene.context.album) for t in range(len(amounts))]
         figures[name] = scene.instruments.likeness(torch.cat(images), scene.references)
+        figures[name] |= grain(torch.cat(images), scene.references, scene.context.album.masks)
         reached = moved_along(codes, scene.anchors, step)
         figures[name]["moved"] = (reached[:, -1] - reached[:, 0]).mean().item()
         if scene.instruments.attributes is not None and name in scene.instruments.attributes.names:

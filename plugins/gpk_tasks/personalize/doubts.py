@@ -1,6 +1,7 @@
-"""What went wrong without an error: an inversion that stood still, a persona no better than what it was tuned from.
+"""What went wrong without an error: an inversion that stood still, a persona no better than what it was tuned from, or
+with pictures less real.
 
-Both are told from figures that the run has anyway, in sentences with the two that were compared. docs/guide.md has what
+All are told from figures that the run has anyway, in sentences with the two that were compared. docs/guide.md has what
 good and bad runs give, which the bounds are from.
 """
 
@@ -18,10 +19,15 @@ STILL = 0.75
 BETTER = {"psnr": 1, "distance": -1}
 """Figures of the album that tuning is after, and whether more is better, or less."""
 
+UNREAL = 0.3
+"""How much wider the gap in realism may grow (1 / realism - 1): a blur of half a pixel widens that of real frames by
+0.37 to 0.55, and by chance two dozens of the same pictures are at most about so far apart (docs/realism.md).
+"""
+
 
 def doubts(figures: Figures, inverted: Sequence[Inverted], inversion: Inversion) -> tuple[str, ...]:
     """Sentences on a run with these figures, whose log has these steps of inversion; none where all is well."""
-    return (*_still(inverted, inversion), *_no_better(figures))
+    return (*_still(inverted, inversion), *_no_better(figures), *_less_real(figures))
 
 
 def _still(inverted: Sequence[Inverted], inversion: Inversion) -> Iterator[str]:
@@ -59,4 +65,20 @@ def _no_better(figures: Figures) -> Iterator[str]:
         yield (
             f"The persona shows its own album no better than the pretrained generator does: {worse[0]}. "
             "Try more --steps, a lower --lr or a higher --rank; and look whether the photos' cameras are right."
+        )
+
+
+def _less_real(figures: Figures) -> Iterator[str]:
+    """The photos whose pictures lost most realism, where that is much."""
+    lost: list[tuple[float, str, float, float]] = []
+    for photos, by_label in figures.items():
+        before, after = (by_label.get(label, {}).get("realism") for label in (PRETRAINED, PERSONALIZED))
+        if before and after and 1 / after - 1 / before > UNREAL:
+            lost.append((1 / after - 1 / before, photos, before, after))
+    if lost:
+        _, photos, before, after = max(lost)
+        yield (
+            f"The persona's pictures are less real than the pretrained generator's ({photos}): realism "
+            f"{before:.3f} before and {after:.3f} after. Look whether they are blurred or speckled; "
+            "try fewer --steps or a lower --lr."
         )

@@ -11,7 +11,7 @@ from gpk_tasks.report.measures import MEASURES, Measure, spelled
 from gpk_tasks.report.pictures import LABELS
 from gpk_tasks.report.record import PERSONALIZED, PRETRAINED, Record
 
-HIGHLIGHTS = ("id_sim", "psnr", "distance")
+HIGHLIGHTS = ("id_sim", "psnr", "distance", "realism")
 """Measures of the summary."""
 
 

@@ -20,6 +20,9 @@ MEASURES = {
     "psnr_inside": Measure("PSNR inside", "{:.1f} dB", "The same where the subject is, without what is behind it."),
     "ssim": Measure("SSIM", "{:.3f}", "How much of the photo's local structure is there: 1 is all of it."),
     "distance": Measure("distance", "{:.3f}", "How different a network finds picture and photo: 0 is not at all."),
+    "realism": Measure(
+        "realism", "{:.3f}", "How much edges and grain are a photo's, whoever is shown: 1 is a photo, blur is less."
+    ),
     "id_sim": Measure(
         "ID_sim", "{:.3f}", "How alike a judge of identity finds the subject here and in the photos: 1 is the same."
     ),

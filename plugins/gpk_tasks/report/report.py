@@ -21,7 +21,7 @@ from gpk_tasks.placement import Placement, place
 from gpk_tasks.renders import novel_views, render_album
 from gpk_tasks.report.looks import turn, write_looks, write_turntable
 from gpk_tasks.report.record import PERSONALIZED, PHOTO, PRETRAINED
-from gpk_tasks.scores import score, similarity
+from gpk_tasks.scores import grain, score, similarity
 
 Figures = dict[str, dict[str, dict[str, float]]]
 """Figures by photos ("train", "held-out", "novel views"), then generator ("pretrained", "personalized"), then name."""
@@ -66,9 +66,8 @@ def report(
                 images, album.photos, context, references=context.album.photos, masks=mask, real=album.masks
             )
         views = novel_views(context, anchors, yaw=(-TURN, TURN))
-        if context.judge is not None and views is not None:
-            alike = similarity(context.judge, views, context.album.photos)
-            figures.setdefault("novel views", {})[label] = {"id_sim": alike}
+        if views is not None and (told := _likeness(context, views)):
+            figures.setdefault("novel views", {})[label] = told
         if (loop := turn(context, anchors[:1], label)) is not None:
             loops.append(loop)
 
@@ -88,6 +87,13 @@ def report(
     if loops:
         write_turntable(directory, loops)
     return figures, tuple(paths)
+
+
+def _likeness(context: Context, views: Tensor) -> dict[str, float]:
+    """The figures of pictures [V, 3, R, R] that no photo shows."""
+    photos = context.album.photos
+    figures = grain(views, photos, context.album.masks)
+    return figures if context.judge is None else {**figures, "id_sim": similarity(context.judge, views, photos)}
 
 
 def _unseen(context: Context, anchors: Tensor) -> dict[str, Tensor]:

@@ -98,3 +98,16 @@ def test_figures_leave_invented_pixels_out(context: Context) -> None:
     assert all(abs(counted[name] - figures[name]) > 1e-3 for name in figures)
     everything = score(images, photos, context, masks=inside, real=torch.ones_like(real))
     assert everything == pytest.approx(score(images, photos, context, masks=inside), abs=1e-4)
+
+
+def test_realism_is_told_of_sets_alone_and_sees_no_invented_pixels(context: Context) -> None:
+    photos, real = torch.rand(4, 3, 32, 32, generator=seeded(6)), torch.ones(4, 1, 32, 32)
+    real[1, ..., 16:] = 0
+    soft = torch.nn.functional.avg_pool2d(photos, 3, 1, 1)
+    other = soft.clone()
+    other[1, ..., 16:] = -0.9
+    assert score(photos, photos, context)["realism"] == 1.0
+    blurred = score(soft, photos, context, real=real)["realism"]
+    assert blurred < 0.5
+    assert blurred == score(other, photos, context, real=real)["realism"]
+    assert "realism" not in score(photos[:3], photos[:3], context)

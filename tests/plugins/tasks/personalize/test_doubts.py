@@ -72,3 +72,25 @@ def test_a_persona_that_is_no_better_is_told_with_both_figures() -> None:
 )
 def test_a_persona_that_is_better_or_not_known_is_no_matter(better: Figures) -> None:
     assert doubts(better, [], Inversion()) == ()
+
+
+def real(**pairs: tuple[float | None, float | None]) -> Figures:
+    """Realism before and after, by photos."""
+    labels = "pretrained", "personalized"
+    return {
+        name.replace("_", " "): {label: {"realism": one} for label, one in zip(labels, pair, strict=True)}
+        for name, pair in pairs.items()
+    }
+
+
+def test_pictures_that_have_become_less_real_are_told_where_they_lost_most() -> None:
+    (told,) = doubts(real(train=(0.8, 0.6), held_out=(0.8, 0.5), novel_views=(0.5, 0.6)), [], Inversion())
+    assert told.startswith(
+        "The persona's pictures are less real than the pretrained generator's (held out): "
+        "realism 0.800 before and 0.500 after. Look"
+    )
+
+
+@pytest.mark.parametrize("pair", [(0.8, 0.68), (0.5, 0.9), (0.4, 0.37), (None, 0.2), (0.9, None)])
+def test_pictures_as_real_as_before_or_not_known_are_no_matter(pair: tuple[float | None, float | None]) -> None:
+    assert doubts(real(train=pair), [], Inversion()) == ()
