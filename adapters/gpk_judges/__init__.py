@@ -7,18 +7,19 @@ Shapes: B batch, R image side, F features.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
-from gpk.errors import UnknownNameError
+from gpk.errors import InputError, UnknownNameError
+from gpk.framing import Framing
 from gpk.plugin import JudgeCard, hookimpl
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from gpk_judges.framing import Framing
+    from gpk_judges.framing import Named
 
 __all__ = ["gpk_judges", "load_arcface", "load_dists", "load_dlib_id", "load_lpips", "load_stlpips", "load_timm"]
 
@@ -53,14 +54,14 @@ def load_dists(weights: Path | None = None) -> nn.Module:
     return load(weights)
 
 
-def load_arcface(framing: Framing = "eg3d", weights: Path | None = None) -> nn.Module:
+def load_arcface(framing: Framing | Named = "eg3d", weights: Path | None = None) -> nn.Module:
     """ArcFace, a judge: portraits [B, 3, R, R] in [-1, 1] → unit features [B, F]; see `gpk_judges.arcface.load`."""
     from gpk_judges.arcface import load
 
     return load(weights, framing)
 
 
-def load_dlib_id(framing: Framing | Literal["whole"] = "eg3d", weights: Path | None = None) -> nn.Module:
+def load_dlib_id(framing: Framing | Named | Literal["whole"] = "eg3d", weights: Path | None = None) -> nn.Module:
     """dlib's recogniser, a judge: portraits [B, 3, R, R] in [-1, 1] → unit features [B, 128]; `gpk_judges.dlib_id`."""
     from gpk_judges.dlib_id import load
 
@@ -120,6 +121,7 @@ def gpk_judges() -> Sequence[JudgeCard]:
             summary="ArcFace: who is this? Of EG3D's portraits, or as arcface:ffhq of FFHQ's; needs a weights file",
             load=partial(load_arcface, "eg3d"),
             variant=_arcface,
+            framed=partial(_portraits, "arcface", load_arcface),
         ),
         JudgeCard(
             name="dlib-id",
@@ -127,6 +129,7 @@ def gpk_judges() -> Sequence[JudgeCard]:
             summary="dlib's recogniser: who is this? Of EG3D's portraits, or as dlib-id:ffhq of FFHQ's; in a package",
             load=partial(load_dlib_id, "eg3d"),
             variant=_dlib_id,
+            framed=partial(_portraits, "dlib-id", load_dlib_id),
         ),
         JudgeCard(
             name="timm",
@@ -138,6 +141,17 @@ def gpk_judges() -> Sequence[JudgeCard]:
     ]
 
 
+def _portraits(name: str, load: Callable[[Framing, Path | None], nn.Module], framing: Framing) -> JudgeCard:
+    """The recogniser, of portraits that are framed so; raises InputError where they are not by eyes and mouth."""
+    if framing.kind != "ffhq":
+        raise InputError(
+            f"{name} is for portraits framed by eyes and mouth, and these pictures are not: give another judge, or "
+            f"{name}:eg3d where they are like EG3D's portraits"
+        )
+    summary = f"{name} of portraits that show {framing.scale:.2f} of an FFHQ picture's side"
+    return JudgeCard(name, "judge", summary, partial(load, framing))
+
+
 def _arcface(framing: str) -> JudgeCard:
     known = ("eg3d", "ffhq")
     if framing not in known:
@@ -146,7 +160,7 @@ def _arcface(framing: str) -> JudgeCard:
         name=f"arcface:{framing}",
         kind="judge",
         summary=f"ArcFace of portraits framed as {framing}'s",
-        load=partial(load_arcface, cast("Framing", framing)),
+        load=partial(load_arcface, cast("Named", framing)),
     )
 
 
@@ -159,7 +173,7 @@ def _dlib_id(framing: str) -> JudgeCard:
         name=f"dlib-id:{framing}",
         kind="judge",
         summary=f"dlib's recogniser of {seen}",
-        load=partial(load_dlib_id, cast('Framing | Literal["whole"]', framing)),
+        load=partial(load_dlib_id, cast('Named | Literal["whole"]', framing)),
     )
 
 

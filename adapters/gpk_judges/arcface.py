@@ -23,9 +23,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gpk.errors import ExtraError, WeightsError
+from gpk.framing import Framing
 from gpk.portable import resized_to
 from gpk_checkpoints.cache import cache_folder
-from gpk_judges.framing import SIDE, Framing, Window, face_window
+from gpk_judges.framing import SIDE, Named, Window, face_window
 from gpk_judges.irse import IRSE50
 from gpk_judges.weights import fitting, read_state_dict, shapes
 
@@ -67,7 +68,7 @@ class FaceJudge(nn.Module):
         return super().train(False)
 
 
-def load(weights: Path | None, framing: Framing) -> FaceJudge:
+def load(weights: Path | None, framing: Framing | Named) -> FaceJudge:
     """The judge of portraits with this framing. `weights` is IR-SE50's state dict or, named *.onnx, an ONNX file; where
     None, `NAME` in the folder `judges` of gpk's cache.
 

@@ -24,10 +24,11 @@ import torch
 from torch import Tensor, nn
 
 from gpk.errors import WeightsError
+from gpk.framing import Framing
 from gpk_checkpoints.packaged import Packaged
 from gpk_judges.arcface import FaceJudge
 from gpk_judges.dlib_network import SIDE, Recogniser, read_recogniser
-from gpk_judges.framing import DLIB, WHOLE, Framing, window
+from gpk_judges.framing import DLIB, WHOLE, Named, window
 
 WEIGHTS = Packaged(
     package="face-recognition-models",
@@ -56,7 +57,7 @@ class Centred(nn.Module):
         return self.network(faces) - self.mean
 
 
-def load(weights: Path | None, framing: Framing | Literal["whole"]) -> FaceJudge:
+def load(weights: Path | None, framing: Framing | Named | Literal["whole"]) -> FaceJudge:
     """The judge of portraits with this framing, or of pictures that are dlib's chips, the `whole` of which it sees.
     `weights` is dlib's file; where None, the package's.
 

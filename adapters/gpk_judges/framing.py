@@ -16,6 +16,7 @@ Shapes: B batch, R side, S side of what is cut.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import dist
 from typing import Literal
@@ -23,11 +24,11 @@ from typing import Literal
 from torch import Tensor
 from torch.nn import functional as F
 
-from gpk.framing import EG3D_SHARE
+from gpk.framing import EG3D_SHARE, Framing
 
-Framing = Literal["eg3d", "ffhq"]
-SHARE: dict[Framing, float] = {"eg3d": EG3D_SHARE, "ffhq": 1.0}
-"""The part of an FFHQ square's side that each kind of portrait shows."""
+Named = Literal["eg3d", "ffhq"]
+NAMED: Mapping[Named, Framing] = {"eg3d": Framing("ffhq", scale=EG3D_SHARE), "ffhq": Framing("ffhq")}
+"""Framings that have a name: how much of an FFHQ square's side a portrait shows."""
 
 Pair = tuple[tuple[float, float], tuple[float, float]]
 """A left and a right place, each x and y."""
@@ -77,19 +78,22 @@ WHOLE = Window(0.0, 0.0, 1.0)
 """Of pictures that are a recogniser's own."""
 
 
-def window(framing: Framing, aligned: Aligned) -> Window:
-    """Where a recogniser's picture lies in a portrait of this framing.
+def window(framing: Framing | Named, aligned: Aligned) -> Window:
+    """Where a recogniser's picture lies in a portrait of this framing, which has to be one by eyes and mouth.
 
     >>> round(window("ffhq", DLIB).side, 3), round(window("eg3d", DLIB).side, 3)
     (0.709, 1.036)
     """
     (e, m) = (tuple((a + b) / 2 for a, b in zip(*pair, strict=True)) for pair in (aligned.eyes, aligned.mouth))
-    shown = SHARE[framing] * max(4 * dist(*aligned.eyes), 3.6 * dist(e, m))
-    left, top = ((aligned.begin - a - 0.1 * (b - a)) / shown + 0.5 for a, b in zip(e, m, strict=True))
+    rule = framing if isinstance(framing, Framing) else NAMED[framing]
+    shown = rule.scale * max(4 * dist(*aligned.eyes), 3.6 * dist(e, m))
+    left, top = (
+        (aligned.begin - a - 0.1 * (b - a)) / shown + 0.5 - moved for a, b, moved in zip(e, m, rule.shift, strict=True)
+    )
     return Window(left, top, aligned.side / shown)
 
 
-def face_window(framing: Framing) -> Window:
+def face_window(framing: Framing | Named) -> Window:
     """What ArcFace is to see of a portrait of this framing, as far as the portrait has it.
 
     >>> face_window("eg3d")

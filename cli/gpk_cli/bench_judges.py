@@ -96,8 +96,7 @@ def judges(
 
 def _find(registry: Registry, crop: str, framing: Framing, detector: str | None) -> tuple[Find, str | None]:
     """What has the square of each photo, and the detector's name."""
-    from gpk import framing as rules
-    from gpk_judges.framing import SHARE
+    from gpk_judges.framing import NAMED
     from gpk_photos.finding import by_detector, in_the_middle
 
     if crop == "centre":
@@ -107,7 +106,7 @@ def _find(registry: Registry, crop: str, framing: Framing, detector: str | None)
     if framing == "whole":
         raise InputError("what a detector finds is cut as eg3d or ffhq: with --framing whole give --crop centre")
     card, model = find_detector(registry, DETECTORS, detector)
-    return by_detector(lambda: card.load(model), rules.Framing("ffhq", scale=SHARE[framing])), card.name
+    return by_detector(lambda: card.load(model), NAMED[framing]), card.name
 
 
 def _load(registry: Registry, named: list[str], framing: Framing) -> dict[str, nn.Module]:
@@ -133,11 +132,12 @@ def _load(registry: Registry, named: list[str], framing: Framing) -> dict[str, n
 
 
 def _framed(registry: Registry, name: str, framing: Framing) -> JudgeCard:
-    """The judge of portraits with this framing, where it comes in several; else as it is."""
-    card = registry.judge(name)
-    if ":" in name or card.variant is None:
-        return card
+    """The judge of portraits with this framing, where it wants to know; else as it is."""
+    from gpk_judges.framing import NAMED
+
+    if framing != "whole":
+        return registry.judge(name, NAMED[framing])
     try:
-        return registry.judge(f"{name}:{framing}")
-    except InputError:  # its variants are others
-        return card
+        return registry.judge(name if ":" in name else f"{name}:whole")
+    except InputError:  # it has no such variant
+        return registry.judge(name)

@@ -145,6 +145,7 @@ def make_context(
     device: str,
     logger: Logger,
     distance: str | None = None,
+    judge: str | None = None,
     precision: Precision = "auto",
     lpips_weights: Path | None = None,
     persona: Persona | None = None,
@@ -158,7 +159,7 @@ def make_context(
 
     Without `album_path` the album is empty; its photos come at the generator's own side, or at `side` of that one.
     Where nothing `compares` pictures, no distance is loaded; `lpips_weights` are of the network that an LPIPS looks
-    with.
+    with. A `distance` and a `judge` of identity, NAME or NAME=FILE, stand in for the backend's.
 
     Raises InputError where something does not fit, AlbumError for an album below `least` usable photos, PluginError for
     a judge of attributes that names none.
@@ -181,6 +182,10 @@ def make_context(
     if offer.kind != "distance":
         known = ", ".join(name for name, other in registry.judges().items() if other.value.kind == "distance")
         raise InputError(f"{offer.name!r} is a judge of single images, not a distance between two: give one of {known}")
+    who, _, file = (judge or backend.judge or "").partition("=")
+    identity = registry.judge(who, backend.framing) if who else None
+    if identity is not None and identity.kind != "judge":
+        raise InputError(f"{who!r} is no judge of identity: see `gpk judges`")
     if lpips_weights is not None and not offer.name.startswith("lpips"):
         raise InputError(f"--lpips-weights is of no use to the distance {offer.name!r}: leave it out")
     # The cheap checks come before the loading of large files.
@@ -196,10 +201,12 @@ def make_context(
         )
     introduce(backend, card)
     network = offer.load(lpips_weights).to(where) if compares else _no_distance
-    judge, reporting, attributes = (
+    seeing = None if identity is None else identity.load(Path(file) if file else None).to(where)
+    reporting, attributes = (
         None if name is None else registry.judge(name).load(None).to(where)
-        for name in (backend.judge, backend.reporting, backend.attributes)
+        for name in (backend.reporting, backend.attributes)
     )
     if attributes is not None and not isinstance(attributes, Attributes):
         raise PluginError(f"{backend.attributes!r} names no numbers that it reads: its module needs `names`")
-    return Context(backend, card, generator, network, album.to(where), logger, judge, reporting, persona, attributes)
+    backend = dataclasses.replace(backend, distance=offer.name, judge=who or None)  # those that are at work
+    return Context(backend, card, generator, network, album.to(where), logger, seeing, reporting, persona, attributes)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from gpk_evaluate.variants import Subject
     from gpk_tasks.personalize.settings import Settings
 
-GENERAL = ("lpips-alex", "dists", "arcface", "timm")
+GENERAL = ("lpips-alex", "dists", "arcface", "dlib-id", "timm")
 """Who judges where a backend names nobody; those whose weights are not here are told, and left out."""
 TITLE = "Follow the paper's protocols for runs, against the pretrained generator and full fine-tuning."
 
@@ -242,13 +242,21 @@ def _instruments(
     own = [name for name in (backend.judge, backend.reporting or backend.distance) if name is not None]
     names = list(chosen) or (own if backend.judge is not None else list(dict.fromkeys([*own, *GENERAL])))
     cards: list[tuple[JudgeCard, Path | None, bool]] = []
+    absent: dict[str, str] = {}
     for text in names:
         name, _, file = text.partition("=")
-        cards.append((registry.judge(name), Path(file) if file else None, bool(chosen)))
+        try:
+            card = registry.judge(name, backend.framing)
+        except InputError as error:
+            if chosen or not backend.framing:
+                raise
+            absent[name] = str(error)
+            continue
+        cards.append((card, Path(file) if file else None, bool(chosen)))
     if backend.attributes is not None:
         cards.append((registry.judge(backend.attributes), None, False))
     found: dict[str, dict[str, Any]] = {"judge": {}, "distance": {}, "attributes": {}}
-    absent, digests = {}, {}
+    digests: dict[str, str] = {}
     for card, file, wanted in cards:
         try:
             network = card.load(file).to(device)

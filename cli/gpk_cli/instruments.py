@@ -45,7 +45,7 @@ def find_judge(registry: Registry, backend: Backend, named: str | None) -> tuple
     if not name:
         say(f"Strangers are not looked for: {backend.name} names no judge of identity. Give one with --judge.")
         return None, None
-    offer = registry.judge(name)
+    offer = registry.judge(name, backend.framing)
     if offer.kind != "judge":
         raise InputError(f"{name!r} is no judge of identity: see `gpk judges`")
     try:

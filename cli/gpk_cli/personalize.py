@@ -71,6 +71,9 @@ def personalize(
     lpips_weights: Annotated[
         Path | None, typer.Option(help="Backbone weights for LPIPS, where they cannot be downloaded.")
     ] = None,
+    judge: Annotated[
+        str | None, typer.Option(help="Who tells likeness (ID_sim), as NAME or NAME=FILE [default: the backend's].")
+    ] = None,
     held_out: Annotated[Path | None, typer.Option(help="Another album of the subject, to be scored only.")] = None,
     labels_as: LabelsAs = None,
     config: Annotated[Path | None, typer.Option(help="Settings as YAML, such as a run's config.yaml.")] = None,
@@ -112,7 +115,7 @@ def job(
     else:
         album = _prepared(
             registry, chosen.backend, chosen.card, album, run, given=anchors, weights=weights, device=device,
-            labels_as=chosen.labels_as,
+            judge=options["judge"], labels_as=chosen.labels_as,
         )  # fmt: skip
     outcome = run_job(
         registry,
@@ -126,6 +129,7 @@ def job(
         distance=chosen.distance,
         precision=chosen.precision,
         lpips_weights=options["lpips_weights"],
+        judge=options["judge"],
         held_out=options["held_out"],
         labels_as=chosen.labels_as,
         device=device,
@@ -153,6 +157,7 @@ def _prepared(
     given: Path | None,
     weights: Path | None,
     device: str,
+    judge: str | None,
     labels_as: str | None,
 ) -> Path:
     """The album itself, or where it is raw the one that is made of it, beside the run's folder.
@@ -175,7 +180,7 @@ def _prepared(
     if labels_as is not None and backend.cameras:
         raise InputError(f"{album} {lacking} that --labels-as could turn: leave it out, and gpk finds the cameras")
     say(f"{album} {lacking}: it is prepared in {made} first, as `gpk prepare` does (--no-prepare refuses instead).")
-    say(sentence(prepare_album(registry, backend, card, album, made, weights=weights, device=device)))
+    say(sentence(prepare_album(registry, backend, card, album, made, weights=weights, judge=judge, device=device)))
     return made
 
 
@@ -192,6 +197,7 @@ def run_job(
     distance: str | None = None,
     precision: Precision = "auto",
     lpips_weights: Path | None = None,
+    judge: str | None = None,
     held_out: Path | None = None,
     masks: Mapping[str, Tensor] | None = None,
     labels_as: str | None = None,
@@ -218,6 +224,7 @@ def run_job(
         distance=distance,
         precision=precision,
         lpips_weights=lpips_weights,
+        judge=judge,
         device=device,
         logger=NullLogger(),
         labels_as=labels_as,

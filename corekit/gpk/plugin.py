@@ -184,6 +184,9 @@ class JudgeCard:
     `load` takes a weights file or None, and returns the module, frozen and in evaluation mode.
     `variant`, where there is one, makes the card that people ask for as `name:which` from `which`; it raises
     UnknownNameError for one that it does not have.
+    `framed`, where there is one, makes the card for a generator whose training set was cut so, as `Backend.framing` has
+    it: a recogniser wants the eyes in their place. It is asked wherever a person names no variant, and raises
+    InputError for pictures that it cannot look at.
     """
 
     name: str
@@ -191,6 +194,7 @@ class JudgeCard:
     summary: str
     load: Callable[[Path | None], nn.Module]
     variant: Callable[[str], JudgeCard] | None = None
+    framed: Callable[[Framing], JudgeCard] | None = None
 
 
 @dataclass(frozen=True)

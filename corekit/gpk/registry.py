@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gpk.album import Album
+    from gpk.framing import Framing
 
 App = TypeVar("App")
 V = TypeVar("V", Backend, JudgeCard)
@@ -99,12 +100,21 @@ class Registry:
         """The task of that name; raises UnknownNameError, or PluginError where two plugins offer it."""
         return self._one(Task, name)
 
-    def judge(self, name: str) -> JudgeCard:
-        """The judge, distance or attributes of that name, or of a variant's, as "timm:resnet18".
+    def judge(self, name: str, framing: Framing | None = None) -> JudgeCard:
+        """The judge, distance or attributes of that name, or of a variant's, as "timm:resnet18"; for pictures that are
+        framed so, where that is known and the name says nothing else.
 
-        Raises UnknownNameError, or PluginError where two plugins offer it or the variant is no JudgeCard.
+        Raises UnknownNameError, PluginError where two plugins offer it or what it makes is no JudgeCard, and InputError
+        for a framing that it is of no use to.
         """
-        return self._named(JudgeCard, name)
+        card = self._named(JudgeCard, name)
+        if framing is None or card.framed is None or ":" in name:
+            return card
+        framed = card.framed(framing)
+        if not isinstance(framed, JudgeCard):
+            raise PluginError(f"the judge {name!r} offers {framed!r} for a framing, not a JudgeCard")
+        checked(JudgeCard, [framed])
+        return replace(framed, name=name)
 
     def detector(self, name: str) -> DetectorCard:
         """The detector of that name; raises UnknownNameError, or PluginError where two plugins offer it."""

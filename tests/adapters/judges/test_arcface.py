@@ -11,11 +11,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import gpk_judges
-from gpk.errors import ExtraError, UnknownNameError, WeightsError
+from gpk.errors import ExtraError, InputError, UnknownNameError, WeightsError
+from gpk.framing import EG3D_SHARE, Framing
 from gpk.generator import fingerprint
 from gpk.registry import Registry
 from gpk_checkpoints.download import file_sha256
-from gpk_judges.framing import Window, face_window
+from gpk_judges.framing import ARCFACE, DLIB, Window, face_window, window
 
 NORM = ("weight", "bias", "running_mean", "running_var")
 
@@ -212,3 +213,23 @@ def test_an_onnx_file_of_something_else_is_told(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(ExtraError, match=r'need onnxruntime .*pip install "gpk\[onnx\]"'):
         gpk_judges.load_arcface("eg3d", path)
+
+
+def test_the_generator_tells_how_its_portraits_are_framed() -> None:
+    registry = Registry.discover(plugins=False)
+    for name in ("arcface", "dlib-id"):
+        card = registry.judge(name, Framing("ffhq", scale=0.8))
+        assert card.name == name
+        assert "0.80 of an FFHQ picture" in card.summary
+        assert registry.judge(name).summary != card.summary  # a framing that is not known
+        assert registry.judge(f"{name}:ffhq", Framing("square")).name == f"{name}:ffhq"  # the user's word
+        with pytest.raises(InputError, match=f"{name} is for portraits framed by eyes and mouth.*or {name}:eg3d"):
+            registry.judge(name, Framing("square", scale=1.4))
+    assert registry.judge("timm", Framing("square")) == registry.judge("timm")
+
+
+def test_a_window_follows_the_framing() -> None:
+    assert window(Framing("ffhq", scale=EG3D_SHARE), ARCFACE) == window("eg3d", ARCFACE)
+    wide, near = window(Framing("ffhq"), DLIB), window(Framing("ffhq", scale=0.8, shift=(0.1, 0.0)), DLIB)
+    assert near.side == pytest.approx(wide.side / 0.8)
+    assert near.left + near.side / 2 == pytest.approx(0.5 + (wide.left + wide.side / 2 - 0.5) / 0.8 - 0.1)
