@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gpk.errors import ExtraError, InputError, RunError, WeightsError
+from gpk.errors import ExtraError, InputError, RunError, UnknownNameError, WeightsError
 from gpk.plugin import JudgeCard
 from gpk.registry import Registry
 from gpk_cli.choice import CHOSEN
@@ -247,9 +247,9 @@ def _instruments(
         name, _, file = text.partition("=")
         try:
             card = registry.judge(name, backend.framing)
-        except InputError as error:
-            if chosen or not backend.framing:
-                raise
+        except UnknownNameError:
+            raise
+        except InputError as error:  # it cannot look at pictures that are framed so
             absent[name] = str(error)
             continue
         cards.append((card, Path(file) if file else None, bool(chosen)))
