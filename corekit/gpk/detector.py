@@ -11,7 +11,7 @@ Shapes: H and W sides, K landmarks.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class Found:
     score: float = 1.0
     landmarks: tuple[Point, ...] | None = None
     roll: float = 0.0
+    turn: tuple[float, float] | None = None
 
     @property
     def centre(self) -> Point:
@@ -50,7 +51,7 @@ class Found:
         """The same in a picture that is `factor` times as large."""
         left, top, right, bottom = (place * factor for place in self.box)
         marks = self.landmarks and tuple((x * factor, y * factor) for x, y in self.landmarks)
-        return Found((left, top, right, bottom), self.score, marks, self.roll)
+        return replace(self, box=(left, top, right, bottom), landmarks=marks)
 
 
 class Detector(Protocol):

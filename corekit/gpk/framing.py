@@ -32,12 +32,15 @@ EYES_APART, EYES_DOWN = 0.40, 0.40
 
 @dataclass(frozen=True)
 class Square:
-    """A square of a photograph: its middle (x, y) and side in pixels, turned by `roll` degrees, clockwise."""
+    """A square of a photograph: its middle (x, y) and side in pixels, turned by `roll` degrees, clockwise. `turn` is
+    what a detector knows of where the camera stands (`Found.turn`).
+    """
 
     x: float
     y: float
     side: float
     roll: float = 0.0
+    turn: tuple[float, float] | None = None
 
     @property
     def across(self) -> Point:
@@ -59,7 +62,7 @@ class Square:
         """The square whose middle lies shares of the side to the right and down of it, as it is seen upright.
 
         >>> Square(10, 20, 4).moved(0.5, 0.25)
-        Square(x=12.0, y=21.0, side=4, roll=0.0)
+        Square(x=12.0, y=21.0, side=4, roll=0.0, turn=None)
         """
         u, v = (2 * part for part in self.across)
         return replace(self, x=self.x + right * u - down * v, y=self.y + right * v + down * u)
@@ -80,7 +83,7 @@ class Framing:
     def square(self, found: Found) -> Square:
         """The square of the photograph that the training set would have shown of `found`."""
         ruled = _ffhq(_face(found)) if self.kind == "ffhq" else Square(*found.centre, found.side, found.roll)
-        return replace(ruled, side=ruled.side * self.scale).moved(*self.shift)
+        return replace(ruled, side=ruled.side * self.scale, turn=found.turn).moved(*self.shift)
 
 
 def middle(width: float, height: float) -> Square:

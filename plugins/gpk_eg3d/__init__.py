@@ -101,7 +101,7 @@ def gpk_backends() -> Sequence[Backend]:
             adopt=adopt,
             marks=(MARK,),
             essential=("avg_camera_pivot",),
-            detector="mtcnn, opencv-face",
+            detector="facemesh, mtcnn, opencv-face",
             framing=Framing("ffhq", scale=EG3D_SHARE),
             tiny=TINY,
         ),

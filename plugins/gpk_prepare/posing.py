@@ -18,6 +18,7 @@ from torch import Tensor
 from gpk.album import Album
 from gpk.camera import Camera
 from gpk.context import Context
+from gpk.framing import Square
 from gpk.logger import Logger
 from gpk_photos import read_image
 from gpk_photos.contents import Reader
@@ -75,7 +76,9 @@ def posed(
             state.posing = {name: tensor.clone() for name, tensor in own.items()}, where
             tick()
 
-        told = estimated(replace(context, logger=logger), album, how, start=state.posing, tick=keep)
+        told = estimated(
+            replace(context, logger=logger), album, how, first=_turns(squares, of), start=state.posing, tick=keep
+        )
         rows = zip(
             told.cameras.label().tolist(), told.yaw.tolist(), told.pitch.tolist(), told.confidence.tolist(),
             told.residual.tolist(), strict=True,
@@ -91,6 +94,12 @@ def posed(
     wanted = {name: (faces[name].crop, pose.square) for name, pose in poses.items() if pose.square is not None}
     cut_anew(wanted, files, out, side=settings.side, logger=logger, tick=tick)
     return poses
+
+
+def _turns(squares: Mapping[str, Square], of: Sequence[str]) -> Tensor | None:
+    """Where a detector says that the cameras of these crops stand [2, N]; None unless it says so of all."""
+    turns = [turn for crop in of if (turn := squares[crop].turn) is not None]
+    return torch.tensor(turns).T if len(turns) == len(of) else None
 
 
 def real_shares(out: Path, crops: Sequence[str]) -> Tensor | None:

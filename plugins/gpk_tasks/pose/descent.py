@@ -25,11 +25,10 @@ from gpk.loss import Loss, Reconstruction
 from gpk.seeding import parts
 from gpk_tasks.descent import Descent, State, Tick, backward_of_sum, figures_of, frozen
 from gpk_tasks.memory import photos_at_once
-from gpk_tasks.personalize.inversion import shrunk
 from gpk_tasks.pose.choice import Hypotheses
 from gpk_tasks.pose.frame import SPREAD, seen_through
 from gpk_tasks.pose.settings import Posing
-from gpk_tasks.renders import STEEPEST
+from gpk_tasks.renders import STEEPEST, shrunk
 
 
 def descended(
