@@ -32,12 +32,15 @@ def new(
         str, typer.Argument(metavar="NAME", help="What people will type: lower-case letters, digits, dashes.")
     ],
     out: Annotated[Path | None, typer.Option(help="Folder of the repository [default: gpk-NAME].")] = None,
-    parts: Annotated[str, typer.Option("--with", help="task, judge, or task,judge: examples of these too.")] = "",
+    parts: Annotated[
+        str, typer.Option("--with", help="What it offers: backend, detector, judge, task, or several with commas.")
+    ] = "backend",
     as_json: AsJson = False,
 ) -> None:
     """Write the repository of a plugin of your own, which installs and passes its tests before you edit it.
 
-    It has a backend with a small untrained network, its contract test, an example of CI, and says where yours goes.
+    It has an example of what it offers, of a backend a small untrained network, with its contract test and an example
+    of CI, and says where yours goes.
     """
     wanted = _parts(parts)
     names = _named(name)
@@ -45,11 +48,9 @@ def new(
     directory = out or Path(names.distribution)
     files = rendered(names, wanted)
     write_whole(directory, files)
-    following = [
-        f"cd {shlex.quote(str(directory))} && python -m pip install -e '.[test]' && python -m pytest",
-        f"gpk {name}-album album",
-        f"gpk personalize album --backend {name}",
-    ]
+    following = [f"cd {shlex.quote(str(directory))} && python -m pip install -e '.[test]' && python -m pytest"]
+    if "backend" in wanted:
+        following += [f"gpk {name}-album album", f"gpk personalize album --backend {name}"]
     if as_json:
         told = {"name": name, "distribution": names.distribution, "package": names.package}
         print_json(told | {"directory": str(directory), "files": list(files), "next": following})
@@ -65,7 +66,7 @@ def _parts(text: str) -> frozenset[str]:
     for part in parts:
         if part not in PARTS:
             raise UnknownNameError("part", part, PARTS)
-    return frozenset(parts)
+    return frozenset(parts or ["backend"])
 
 
 def _named(name: str) -> Names:

@@ -69,7 +69,10 @@ def test_json_has_all_of_it(gpk: Gpk, install: Install) -> None:
 def test_an_unknown_name_is_the_users_to_mend(gpk: Gpk) -> None:
     done = gpk("plugins", "check", "minicat-identtiy")
     assert done.returncode == 2
-    assert "unknown plugin, backend, judge or task 'minicat-identtiy': did you mean 'minicat-identity'?" in done.stderr
+    assert (
+        "unknown plugin, backend, judge, detector or task 'minicat-identtiy': did you mean 'minicat-identity'?"
+        in done.stderr
+    )
     assert done.stdout == ""
 
 

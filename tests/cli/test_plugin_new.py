@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import json
 import re
 import subprocess
@@ -29,15 +30,22 @@ ALWAYS = {
     "LICENSE",
     "README.md",
     "gpk_soft_blobs/__init__.py",
-    "gpk_soft_blobs/album.py",
-    "gpk_soft_blobs/checkpoint.py",
-    "gpk_soft_blobs/network.py",
-    "gpk_soft_blobs/weights.safetensors",
     "pyproject.toml",
     "tests/test_contract.py",
-    "tests/test_persona.py",
 }
-OWN = {"task": "gpk_soft_blobs/palette.py", "judge": "gpk_soft_blobs/judge.py"}
+OWN = {
+    "backend": {
+        *(f"gpk_soft_blobs/{name}" for name in ("network.py", "checkpoint.py", "album.py", "weights.safetensors")),
+        "tests/test_persona.py",
+    },
+    "detector": {"gpk_soft_blobs/detector.py"},
+    "judge": {"gpk_soft_blobs/judge.py"},
+    "task": {"gpk_soft_blobs/palette.py"},
+}
+
+
+ALL = [chosen for count in range(1, len(OWN) + 1) for chosen in itertools.combinations(OWN, count)]
+"""Every choice of parts."""
 
 
 @pytest.fixture(autouse=True)
@@ -61,26 +69,29 @@ def install(site: Path, metadata_of: Callable[[Path], None]) -> Callable[[Path],
     return written
 
 
-@pytest.mark.parametrize("parts", ["", "task", "judge", "task, judge"])
+@pytest.mark.parametrize(
+    "parts", ["backend", "task", "judge", "detector", "backend, task", "backend, detector, judge, task"]
+)
 def test_it_writes_a_repository(gpk: Gpk, parts: str) -> None:
     done = gpk("plugins", "new", "soft-blobs", "--with", parts)
     assert done.returncode == 0, done.stderr
     here = Path("gpk-soft-blobs")
-    assert tree(here) == ALWAYS | {own for part, own in OWN.items() if part in parts}
+    assert tree(here) == ALWAYS.union(*(own for part, own in OWN.items() if part in parts))
     assert {Path(line) for line in done.stdout.splitlines()} == {here / path for path in tree(here)}
-    assert done.stderr.splitlines()[-3:] == [
+    following = ["gpk soft-blobs-album album", "gpk personalize album --backend soft-blobs"]
+    assert done.stderr.partition("Now:\n\n")[2].splitlines() == [
         "cd gpk-soft-blobs && python -m pip install -e '.[test]' && python -m pytest",
-        "gpk soft-blobs-album album",
-        "gpk personalize album --backend soft-blobs",
+        *(following if "backend" in parts else []),
     ]
     assert (here / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
     readme = (here / "README.md").read_text()
-    assert ("-palette" in readme, "-l1" in readme) == ("task" in parts, "judge" in parts)
+    told = {"backend": "-album", "detector": "-brightest", "judge": "-l1", "task": "-palette"}
+    assert {part for part, word in told.items() if word in readme} == {part for part in told if part in parts}
     assert sorted(path.name for path in Path().iterdir()) == ["gpk-soft-blobs", "site"]
 
 
 @pytest.mark.parametrize("name", ["a", "soft-blobs", "as-long-as-a-name-may-be"])
-@pytest.mark.parametrize("parts", [(), ("task",), ("judge",), ("judge", "task")])
+@pytest.mark.parametrize("parts", ALL)
 def test_what_it_writes_is_clean(name: str, parts: tuple[str, ...], tmp_path: Path) -> None:
     """By the linter's rules of the repository and by ours, whatever the name's length does to lines."""
     names = Names(name)
@@ -111,7 +122,7 @@ def test_it_answers_a_program(gpk: Gpk) -> None:
         "gpk_soft_blobs",
         "some where",
     )
-    assert set(told["files"]) == ALWAYS == tree(Path("some where"))
+    assert set(told["files"]) == ALWAYS | OWN["backend"] == tree(Path("some where"))
     assert told["next"][0].startswith("cd 'some where' && ")
     assert not done.stderr
 
@@ -165,7 +176,7 @@ def test_it_writes_into_the_empty_folder_that_one_stands_in(
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     assert gpk("plugins", "new", "soft-blobs", "--out", ".").returncode == 0
-    assert tree(Path()) == ALWAYS
+    assert tree(Path()) == ALWAYS | OWN["backend"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["here", "site"]
 
 
@@ -190,7 +201,7 @@ def test_a_move_that_fails_halfway_takes_back_what_it_moved(tmp_path: Path) -> N
 
 
 def test_its_plugin_is_well_and_its_album_is_of_a_stranger(gpk: Gpk, install: Callable[[Path], None]) -> None:
-    assert gpk("plugins", "new", "soft-blobs", "--with", "task,judge").returncode == 0
+    assert gpk("plugins", "new", "soft-blobs", "--with", "backend,task,judge").returncode == 0
     install(Path("gpk-soft-blobs"))
     doctor = gpk("plugins", "--doctor")
     assert doctor.returncode == 0, doctor.stdout
@@ -211,6 +222,16 @@ def test_its_plugin_is_well_and_its_album_is_of_a_stranger(gpk: Gpk, install: Ca
     torch.testing.assert_close(stored, dict(checkpoint.tensors()))
 
 
+@pytest.mark.parametrize("part", ["detector", "judge", "task"])
+def test_a_part_alone_is_a_plugin_that_keeps_its_contract(gpk: Gpk, install: Callable[[Path], None], part: str) -> None:
+    assert gpk("plugins", "new", "soft-blobs", "--with", part).returncode == 0
+    install(Path("gpk-soft-blobs"))
+    done = gpk("plugins", "check", "soft-blobs", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (offered,) = {row["subject"] for row in json.loads(done.stdout)}
+    assert offered.startswith("soft-blobs-")
+
+
 @pytest.fixture
 def fresh(tmp_path: Path) -> Path:
     """The `bin` of an environment with nothing but what wheels bring, and beside it gpk's dependencies from ours."""
@@ -225,7 +246,7 @@ def fresh(tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.network  # hatchling builds the wheels
-@pytest.mark.parametrize("parts", ["", "task,judge"])
+@pytest.mark.parametrize("parts", ["backend", "backend,detector,judge,task"])
 def test_end_to_end_from_wheels(fresh: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parts: str) -> None:
     monkeypatch.delenv("PYTHONPATH", raising=False)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")

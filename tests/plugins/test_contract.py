@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 
 from gpk.registry import Registry
-from gpk.testing import BackendContract, JudgeContract, Specimen, TaskContract
+from gpk.testing import BackendContract, DetectorContract, JudgeContract, Specimen, TaskContract
 
 
 class TestStyleGAN2(BackendContract):
@@ -75,6 +75,18 @@ class TestIdentity(JudgeContract):
 
 class TestAttributes(JudgeContract):
     judge = "minicat-attributes"
+
+
+class TestFinder(DetectorContract):
+    detector = "minicat-finder"
+
+
+class TestFaces(DetectorContract):
+    detector = "opencv-face"
+
+
+class TestCats(DetectorContract):
+    detector = "opencv-cat"
 
 
 class TestSynthesize(TaskContract):

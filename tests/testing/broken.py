@@ -8,9 +8,10 @@ from __future__ import annotations
 import itertools
 import re
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -23,15 +24,18 @@ from torch.nn.utils import parametrize
 from gpk.camera import Camera
 from gpk.checkpoint import Adopted, Stored
 from gpk.context import Context
+from gpk.detector import Detector, Found
 from gpk.errors import InputError
 from gpk.generator import Generator, LatentSpace, Noise, Render, Site, ViewFunction
 from gpk.logger import Run
-from gpk.plugin import Backend, Card, JudgeCard, Task, option
+from gpk.plugin import Backend, Card, DetectorCard, JudgeCard, Task, option
 from gpk.solid import Matter, Solid
 from gpk.testing import (
     BACKEND_RULES,
+    DETECTOR_RULES,
     JUDGE_RULES,
     TASK_RULES,
+    DetectorSpecimen,
     JudgeSpecimen,
     Rule,
     Specimen,
@@ -953,26 +957,130 @@ def timed(context: Context, settings: Count, run: Run) -> Mapping[str, Any]:
     return {"figures": {"at": {"value": next(TICKS)}}}
 
 
+DETECTORS: list[Case] = []
+
+
+def lit() -> Tensor:
+    """A dark picture [3, 40, 60] with a bright square, which the detectors here are for."""
+    picture = torch.full((3, 40, 60), -1.0)
+    picture[:, 10:22, 30:42] = 1.0
+    return picture
+
+
+def detector(load: Callable[[], Detector]) -> DetectorSpecimen:
+    return DetectorSpecimen(DetectorCard("lit", "square", "bright squares", lambda model: load(), "none"), (lit(),))
+
+
+def overlooking(rule: str, fault: str, said: str) -> Callable[[Detector], Detector]:
+    """Adds a detector to the table."""
+
+    def add(detect: Detector) -> Detector:
+        DETECTORS.append(Case(rule, fault, lambda: detector(lambda: detect), said))
+        return detect
+
+    return add
+
+
+def squares(picture: Tensor) -> Sequence[Found]:
+    """A good detector: the box of what is bright."""
+    rows, columns = torch.nonzero(picture.mean(0) > 0.9, as_tuple=True)
+    if not len(rows):
+        return ()
+    left, top, right, bottom = (float(v) for v in (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1))
+    return (Found((left, top, right, bottom)),)
+
+
+@overlooking("tells_what_it_found", "boxes alone, as other libraries have them", "it is a sequence of Found")
+def plain(picture: Tensor) -> Any:
+    return [found.box for found in squares(picture)]
+
+
+@overlooking("places_are_in_pixels", "width and height in place of the far corner", r"a box is \(30\.0, 10\.0, 12\.0")
+def sized(picture: Tensor) -> Sequence[Found]:
+    boxes = [found.box for found in squares(picture)]
+    return [Found((left, top, right - left, bottom - top)) for left, top, right, bottom in boxes]
+
+
+@overlooking("places_are_in_pixels", "landmarks as y, x", "a landmark is 28 pixels off the middle of a box of 12")
+def swapped(picture: Tensor) -> Sequence[Found]:
+    found = [(each.box, each.centre) for each in squares(picture)]
+    return [Found(box, landmarks=((y, x), (y, x))) for box, (x, y) in found]
+
+
+@overlooking("places_are_in_pixels", "the least sure first", "the surest is first. Sort them")
+def upside_down(picture: Tensor) -> Sequence[Found]:
+    return [replace(found, score=score) for found in squares(picture) for score in (0.1, 0.9)]
+
+
+@overlooking("looks_at_any_size", "a pool that small pictures do not fill", r"1 x 1, raised RuntimeError")
+def pooled(picture: Tensor) -> Sequence[Found]:
+    F.avg_pool2d(picture[None], 8)
+    return squares(picture)
+
+
+@overlooking("says_the_same_again", "the caller's picture made brighter in place", "it changes the picture")
+def brightening(picture: Tensor) -> Sequence[Found]:
+    picture.add_(0.01)
+    return squares(picture)
+
+
+@overlooking("says_the_same_again", "a score that counts its calls", "asked twice it says different things")
+def counted(picture: Tensor) -> Sequence[Found]:
+    return [replace(found, score=next(TICKS)) for found in squares(picture)]
+
+
+@overlooking(
+    "finds_what_it_is_for", "places in the small picture that it looks at", "twice as large a box of 12 pixels"
+)
+def shrinking(picture: Tensor) -> Sequence[Found]:
+    return squares(F.interpolate(picture[None], (40, 60), mode="nearest")[0])
+
+
+@overlooking("finds_what_it_is_for", "nobody, ever", "it finds nobody")
+def blind(picture: Tensor) -> Sequence[Found]:
+    return ()
+
+
+class Shared:
+    """One that tells whether another thread of its own is there, as a library with global state might."""
+
+    first: int | None = None
+
+    def __call__(self, picture: Tensor) -> Sequence[Found]:
+        Shared.first = Shared.first or threading.get_ident()
+        return squares(picture) if Shared.first == threading.get_ident() else ()
+
+
+DETECTORS.append(
+    Case("threads_have_their_own", "what works in one thread alone", lambda: detector(Shared), "two threads, each with")
+)
+
 GOOD: Mapping[str, Callable[[], Any]] = {
     "backend": lambda: Specimen(backend(), backend().card),
     "judge": lambda: judge("distance", Pixels),
+    "detector": lambda: detector(lambda: squares),
     "task": lambda: task(colours),
 }
 ROUNDING: Mapping[str, Callable[[], Any]] = {
     "backend": lambda: Specimen(backend(Rounding), backend(Rounding).card),
     "judge": lambda: judge("distance", Uneven),
 }
-CASES: Mapping[str, list[Case]] = {"backend": BACKENDS, "judge": JUDGES, "task": TASKS}
-RULES: Mapping[str, Sequence[Rule[Any]]] = {"backend": BACKEND_RULES, "judge": JUDGE_RULES, "task": TASK_RULES}
+CASES: Mapping[str, list[Case]] = {"backend": BACKENDS, "judge": JUDGES, "detector": DETECTORS, "task": TASKS}
+RULES: Mapping[str, Sequence[Rule[Any]]] = {
+    "backend": BACKEND_RULES,
+    "judge": JUDGE_RULES,
+    "detector": DETECTOR_RULES,
+    "task": TASK_RULES,
+}
 
 HEAD = """<!-- Generated: python tests/testing/broken.py > docs/contract.md -->
 
 # The contract
 
-What backends, judges and tasks promise, rule by rule, and why. Each rule is a function of `gpk.testing`, and a test
-of whoever derives a class from its contracts ([plugins.md](plugins.md#prove-it)); `gpk plugins check` runs all of them.
-They go from the basic to the fine: mend the first broken one first. A rule that does not apply is skipped, with its
-reason.
+What backends, judges, detectors and tasks promise, rule by rule, and why. Each rule is a function of `gpk.testing`, and
+a test of whoever derives a class from its contracts ([plugins.md](plugins.md#prove-it)); `gpk plugins check` runs all.
+They go from the basic to the fine: mend the first broken one first. A rule that does not apply is skipped, with
+its reason.
 
 A backend is tried on each of its cards (of those that build the same, the first), built from
 `{**card.config, **backend.tiny}` with random weights. So nothing is said of what was learned: not that pictures are

@@ -97,7 +97,7 @@ def test_unknown_names_are_answered() -> None:
     registry = Registry.discover(plugins=False)
     with pytest.raises(UnknownNameError, match="unknown card 'minicat-46': did you mean 'minicat-64'"):
         backend_trials(registry, "eg3d-minicat", ("minicat-46",))
-    with pytest.raises(UnknownNameError, match="unknown plugin, backend, judge or task 'stilegan2'"):
+    with pytest.raises(UnknownNameError, match="unknown plugin, backend, judge, detector or task 'stilegan2'"):
         trials(registry, ["stilegan2"])
     assert {trial.subject for trial in trials(registry, ["stylegan2", "minicat-identity", "views"])} == {
         "stylegan2/ffhq-1024",

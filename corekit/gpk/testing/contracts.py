@@ -6,15 +6,19 @@ pytest is not imported here but by whoever runs the tests.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from gpk.plugin import Backend, JudgeCard, Task
+from gpk.plugin import Backend, DetectorCard, JudgeCard, Task
 from gpk.registry import Registry
+from gpk.testing.detectors import DETECTOR_RULES
 from gpk.testing.judges import JUDGE_RULES
-from gpk.testing.offered import Trial, backend_trials, judge_trial, task_trial
+from gpk.testing.offered import Trial, backend_trials, detector_trial, judge_trial, task_trial
 from gpk.testing.rule import NotPromisedError, Rule
 from gpk.testing.rules import BACKEND_RULES
 from gpk.testing.tasks import TASK_RULES
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class _Contract:
@@ -62,6 +66,18 @@ class JudgeContract(_Contract):
         return [judge_trial(registry, self.judge)]
 
 
+class DetectorContract(_Contract):
+    """Every rule that a detector keeps: `detector` by its name, or a DetectorCard itself; `pictures` [3, H, W] in
+    [-1, 1] show somebody whom it finds.
+    """
+
+    detector: ClassVar[str | DetectorCard]
+    pictures: ClassVar[Sequence[Tensor]] = ()
+
+    def _trials(self, registry: Registry) -> Sequence[Trial]:
+        return [detector_trial(registry, self.detector, self.pictures)]
+
+
 class TaskContract(_Contract):
     """Every rule that a task keeps, on the first card of `backend`; `settings` are laid over the task's `tiny` ones."""
 
@@ -90,6 +106,7 @@ def _test(rule: Rule[Any]) -> Callable[[Any, Trial], None]:
 for _contract, _rules in (
     (BackendContract, BACKEND_RULES),
     (JudgeContract, JUDGE_RULES),
+    (DetectorContract, DETECTOR_RULES),
     (TaskContract, TASK_RULES),
 ):
     for _rule in _rules:

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gpk.errors import UnknownNameError
-from gpk.plugin import ENTRY_POINT_GROUP, Backend, JudgeCard, Task
+from gpk.plugin import ENTRY_POINT_GROUP, Backend, DetectorCard, JudgeCard, Task
 from gpk.registry import Registry
+from gpk.testing.detectors import DETECTOR_RULES, DetectorSpecimen
 from gpk.testing.judges import JUDGE_RULES, JudgeSpecimen
 from gpk.testing.rule import Rule, Verdict, verdicts
 from gpk.testing.rules import BACKEND_RULES
 from gpk.testing.specimen import Specimen
 from gpk.testing.tasks import TASK_RULES, TaskSpecimen
 from gpk.validation import Offer
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -32,17 +36,20 @@ class Trial:
 
 
 def trials(registry: Registry, names: Sequence[str] = ()) -> list[Trial]:
-    """What to try of the plugins, backends, judges and tasks of these names; of everything where there are none.
+    """What to try of the plugins, backends, judges, detectors and tasks of these names; of all where there are none.
 
     A task is tried on a backend of its own plugin, or on one whose weights ship with it. Raises UnknownNameError for a
     name that nothing has.
     """
     backends, judges, tasks = registry.backends(), registry.judges(), registry.tasks()
-    offers: Sequence[tuple[str, Offer[Any]]] = [*backends.items(), *judges.items(), *tasks.items()]
+    detectors = registry.detectors()
+    offers: Sequence[tuple[str, Offer[Any]]] = [
+        *backends.items(), *judges.items(), *detectors.items(), *tasks.items()
+    ]  # fmt: skip
     known = {key for name, offer in offers for key in (name, offer.plugin)}
     for name in names:
         if name not in known:
-            raise UnknownNameError("plugin, backend, judge or task", name, known)
+            raise UnknownNameError("plugin, backend, judge, detector or task", name, known)
 
     def wanted(name: str, offer: Offer[Any]) -> bool:
         return not names or bool({name, offer.plugin} & set(names))
@@ -52,6 +59,7 @@ def trials(registry: Registry, names: Sequence[str] = ()) -> list[Trial]:
     for name in (name for name, offer in backends.items() if wanted(name, offer)):
         found += backend_trials(registry, name)
     found += [judge_trial(registry, name) for name, offer in judges.items() if wanted(name, offer)]
+    found += [detector_trial(registry, name) for name, offer in detectors.items() if wanted(name, offer)]
     found += [
         task_trial(registry, name, _suited(offer, with_cards))
         for name, offer in tasks.items()
@@ -83,6 +91,12 @@ def judge_trial(registry: Registry, judge: str | JudgeCard) -> Trial:
     """The trial of a judge; raises UnknownNameError for one that is not there."""
     card, plugin = _found(registry.judge, registry.judges(), judge)
     return Trial(card.name, JUDGE_RULES, lambda: JudgeSpecimen(card, plugin))
+
+
+def detector_trial(registry: Registry, detector: str | DetectorCard, pictures: Sequence[Tensor] = ()) -> Trial:
+    """The trial of a detector, with pictures of whom it finds; raises UnknownNameError for one that is not there."""
+    card, plugin = _found(registry.detector, registry.detectors(), detector)
+    return Trial(card.name, DETECTOR_RULES, lambda: DetectorSpecimen(card, tuple(pictures), plugin))
 
 
 def task_trial(
