@@ -30,12 +30,20 @@ Tick = Callable[[Callable[[], State]], None]
 Figures = Mapping[str, float]
 """What a step measured before it moved, by name."""
 
+STILL = 10
+"""So many steps in a row without a gradient, or from the first one with the same figures, and none that follows will
+move.
+"""
+NOTHING = 1e-6
+"""A loss that is left of a perfect fit by rounding."""
+
 
 class Descent:
     """Adam on the `free` tensors, from `done` steps to `steps`.
 
     `groups` are the tensors that move, with the peak rate of each group. `warmup` and `decay` are the shares of the
-    steps in which the rates rise, and fall along a cosine (`rate_at`).
+    steps in which the rates rise, and fall along a cosine (`rate_at`). `stage` and `elsewhere` are for the sentence on
+    one that stands still: what it is, and what to try for another start.
     """
 
     def __init__(
@@ -44,6 +52,8 @@ class Descent:
         groups: Sequence[tuple[Sequence[Tensor], float]],
         *,
         steps: int,
+        stage: str,
+        elsewhere: str,
         warmup: float = 0.0,
         decay: float = 0.0,
         betas: tuple[float, float] = (0.9, 0.999),
@@ -52,6 +62,8 @@ class Descent:
         self._warmup, self._decay = warmup, decay
         moving = [{"params": list(tensors), "lr": peak, "peak": peak} for tensors, peak in groups if tensors]
         self._adam = torch.optim.Adam(moving, betas=betas)
+        self._stage, self._elsewhere = stage, elsewhere
+        self._flat, self._same, self._before = 0, 0, None
 
     def run(
         self,
@@ -64,7 +76,8 @@ class Descent:
         """Does the steps that are left.
 
         `backward(step)` leaves the gradients of one step, counted from 0, and returns its figures, or None to end here.
-        `after()` may put the free tensors right once they have moved; `tell` hears how many steps are done.
+        `after()` may put the free tensors right once they have moved; `tell` hears how many steps are done. Raises
+        RecipeError where it stands still with a loss left.
         """
         while self.done < self.steps:
             share = rate_at(self.done, self.steps, warmup=self._warmup, decay=self._decay)
@@ -74,12 +87,30 @@ class Descent:
             figures = backward(self.done)
             if figures is None:
                 return
+            self._look(figures)
             self._adam.step()
             with torch.no_grad():
                 after()
             self.done += 1
             tell(self.done, figures)
             tick(self.state)
+
+    def _look(self, figures: Figures) -> None:
+        """Counts the steps that go nowhere; raises RecipeError where they are STILL."""
+        left = sum(figures.values()) > NOTHING
+        everything = (tensor.grad for group in self._adam.param_groups for tensor in group["params"])
+        moved = any(gradient is not None and bool(gradient.any()) for gradient in everything)
+        self._flat = self._flat + 1 if left and not moved else 0
+        self._same = self._same + 1 if left and figures == self._before else 1
+        self._before = dict(figures)
+        if self._flat == STILL:
+            why = "had no gradient at all: the generator is flat there"
+        elif self._same == STILL == self.done + 1:  # from the first: later it may have arrived
+            why = "changed nothing: the generator is all but flat there, or the rates are too low"
+        else:
+            return
+        at = " and ".join(f"{name} {value:.3g}" for name, value in figures.items())
+        raise RecipeError(f"{self._stage} stands still: {STILL} steps at {at} {why}. Try {self._elsewhere}")
 
     def state(self) -> State:
         """The free tensors by name, Adam's as `adam.INDEX.NAME`, and the position `step`."""

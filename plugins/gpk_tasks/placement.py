@@ -114,7 +114,7 @@ def place(
 
     With `degrade` renders and photos are compared as it leaves them (`gpk.loss.Reconstruction`). `memory` is what a
     step may take, in GiB; `stage` names the progress. `tick` is called after every step with a function that gives the
-    state; `start` is such a state, to go on from. Raises RecipeError where the descent diverges.
+    state; `start` is such a state, to go on from. Raises RecipeError where the descent diverges or stands still.
     """
     s = settings
     photos = _Photos(context, anchors, album, s, degrade)
@@ -122,6 +122,8 @@ def place(
         {"free": photos.free, "away": photos.away},
         [([photos.free], s.lr), ([photos.away], s.lr_offset)],
         steps=s.steps,
+        stage=stage,
+        elsewhere="a persona of other or fewer anchors: the middle of their hull is where it begins",
         warmup=s.warmup,
         decay=s.decay,
     )

@@ -96,7 +96,7 @@ def pivotal(
     The generator is afterwards as it was before. To use the result: `with merged(generator), attached(generator, it)`.
     `memory` is what a step may take, in GiB; `stage` names the progress. `tick` is called after every step with a
     function that gives the state; `start` is such a state, to go on from. Raises RecipeError where the descent
-    diverges.
+    diverges or stands still.
     """
     s, cameras, count = settings, album.cameras, len(album)
     stop = LPIPS_STOP if s.stop is None and context.backend.distance.startswith("lpips") else s.stop
@@ -127,7 +127,13 @@ def pivotal(
         there = dataclasses.replace(context, album=album)
         persona = there.untrained(recipe, pivots, rng=seeded(seed, "pivotal"))
         rated = groups(generator, persona, lora=s.rate, offset=s.rate, decoder=s.rate)
-        descent = Descent(dict(persona.named_parameters()), rated, steps=s.steps)
+        descent = Descent(
+            dict(persona.named_parameters()),
+            rated,
+            steps=s.steps,
+            stage=stage,
+            elsewhere="other codes, or a higher rate",
+        )
         if start is not None:
             descent.load(start)
         fixed = {"anchors": persona.anchors, "anchor_cameras": persona.cameras}

@@ -38,6 +38,7 @@ class Location:
     offset: float | None = option(None, "Hull: weight of the offsets' squares [10, quick 1].")
     offset_layers: int | None = option(None, "Hull: layers whose offsets have that weight [12, quick all].")
     unit: Literal["w", "spread"] | None = option(None, "Hull: unit of the offsets [w, quick spread].")
+    draws: int | None = option(None, "w, w+: begin at the best of so many random codes [the backend's own].")
     side: int | None = option(None, "Larger pictures are compared at this side [256].")
     l2: float = option(1.0, "Weight of the mean square in the loss of the code.")
     perceptual: float = option(1.0, "Weight of the perceptual distance in the loss of the code.")
@@ -74,7 +75,7 @@ class Location:
     def inversion(self, space: Literal["w", "w+"]) -> Inversion:
         """How a free code is found."""
         return dataclasses.replace(
-            INVERSIONS[self.protocol], space=space, **self._stated("steps", "lr", "side", "l2", "perceptual")
+            INVERSIONS[self.protocol], space=space, **self._stated("steps", "lr", "draws", "side", "l2", "perceptual")
         )
 
     def placement(self) -> Placement:

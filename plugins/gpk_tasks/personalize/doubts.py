@@ -44,8 +44,8 @@ def _still(inverted: Sequence[Inverted], inversion: Inversion) -> Iterator[str]:
         where = f" for {len(still)} of {len(pairs)} batches of photos" if len(pairs) > 1 else ""
         yield (
             f"Inversion stood still{where}: the loss was {first:.3g} at the first step and {last:.3g} at the last. "
-            "Try more --anchor-steps, or another inversion: {lr: …} in --config; and look whether the photos are of "
-            "the kind and the crop that the generator shows, and their cameras are right."
+            "Try more --anchor-steps, or inversion: {draws: 512} or another {lr: …} in --config; and look whether the "
+            "photos are of the kind and the crop that the generator shows, and their cameras are right."
         )
 
 

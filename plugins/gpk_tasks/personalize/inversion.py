@@ -29,6 +29,10 @@ from gpk_tasks.personalize.settings import Inversion
 from gpk_tasks.personalize.starts import best_starts
 from gpk_tasks.renders import shrunk
 
+DRAWS = 512
+BEGIN = "inversion: {{draws: {}}} in --config (run invert: --draws), to begin at the best of so many random codes"
+"""What to try where the descent stands still."""
+
 
 def find_codes(
     context: Context,
@@ -42,16 +46,17 @@ def find_codes(
     """Anchors [N, D], or [N, L, D] in W+, of the context's album.
 
     `memory` is what a step may take, in GiB. `tick` is called after every step with a function that gives the state;
-    `start` is such a state, to go on from. Raises RecipeError where the descent diverges.
+    `start` is such a state, to go on from. Raises RecipeError where the descent diverges or stands still.
     """
     album, generator, s = context.album, context.generator, settings
     statistics = latent_statistics(generator, seed=seed)
     layers = generator.latent.num_ws if s.space == "w+" else 1
     anchors, first = statistics.mean.expand(len(album), layers, -1).clone(), 0
     at_once: int | None = None
+    draws = context.backend.draws if s.draws is None else s.draws
     if start is not None:
         anchors, first = start[0]["anchors"].to(anchors), int(start[1]["batch"])
-    elif draws := context.backend.draws if s.draws is None else s.draws:
+    elif draws:
         best = best_starts(context, statistics.mean, s, draws=draws, seed=seed, memory=memory)
         anchors = best[:, None].expand_as(anchors).clone()
     batches = [slice(begin, begin + s.batch) for begin in range(0, len(album), s.batch)]
@@ -62,6 +67,8 @@ def find_codes(
             {"free": batch.free, **{f"noise.{name}": m for name, m in batch.maps.items()}},
             [([batch.free, *batch.maps.values()], s.lr)],
             steps=s.steps,
+            stage="inversion",
+            elsewhere=BEGIN.format(max(DRAWS, 4 * draws)),
             warmup=s.warmup,
             decay=s.decay,
         )

@@ -2,7 +2,8 @@ r"""Where inversion begins: for each photo the best of some codes drawn by lot, 
 
 At the mean a generator may be flat, and a descent that begins there never moves: behind a normalisation and a ReLU no
 unit of a DCGAN lives at the code 0, so its gradient is zero exactly. And a face that is somewhat like the photo's is
-nearer to it than the mean of all faces.
+nearer to it than the mean of all faces. Where the mean is flat it is left out: of few draws none may be as near as a
+grey picture that leads nowhere.
 
 Shapes: N photos, B codes whose pictures are made at once, K codes drawn, L latent layers, D latent width.
 """
@@ -20,6 +21,7 @@ from gpk.judges import FeatureDistance
 from gpk.latents import anchors_as_ws
 from gpk.loss import Reconstruction
 from gpk.seeding import parts, seeded
+from gpk_tasks.descent import NOTHING
 from gpk_tasks.memory import photos_at_once
 from gpk_tasks.personalize.settings import Inversion
 from gpk_tasks.renders import shrunk
@@ -34,7 +36,8 @@ def best_starts(
     context: Context, mean: Tensor, settings: Inversion, *, draws: int, seed: int = 0, memory: float | None = None
 ) -> Tensor:
     """For each of the context's photos the code [N, D] whose picture has the least loss, of the `mean` [D] and
-    `draws` others. A photo with a camera is compared with pictures from there.
+    `draws` others; the mean not where the generator is flat there. A photo with a camera is compared with pictures
+    from there.
     """
     album, generator, s = context.album, context.generator, settings
     codes = torch.cat([mean[None], drawn(context, draws, seed=seed)])
@@ -58,13 +61,18 @@ def best_starts(
     with torch.enable_grad():  # what autograd keeps of one is a bound for what passes
         one = codes[:1].clone().requires_grad_()
         at_once = photos_at_once(lambda: losses(one, [0]), generator, memory, most=min(AT_ONCE, len(codes)))
+        loss = losses(one, [0]).sum()
+        flat = loss.item() > NOTHING and not torch.autograd.grad(loss, one)[0].any()
     best: list[int] = []
     for number, photos in enumerate(views):
         each = []
         for rows in parts(len(codes), at_once):
             each.append(losses(codes[rows], photos))
             context.logger.progress(STAGE, number * len(codes) + rows.stop, len(views) * len(codes), {})
-        best += torch.cat(each, 1).argmin(1).tolist()
+        found = torch.cat(each, 1)
+        if flat:
+            found[:, 0].masked_fill_(found[:, 0] > NOTHING, torch.inf)
+        best += found.argmin(1).tolist()
     return codes[best]
 
 

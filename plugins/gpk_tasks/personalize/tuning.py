@@ -37,7 +37,7 @@ def tune(
     """Tunes `persona` in place on the context's album.
 
     `memory` is what a step may take, in GiB. `tick` is called after every step with a function that gives the state;
-    `start` is such a state, to go on from. Raises RecipeError where the descent diverges.
+    `start` is such a state, to go on from. Raises RecipeError where the descent diverges or stands still.
     """
     album, s = context.album, settings
     batch = min(s.batch, len(album))
@@ -47,6 +47,8 @@ def tune(
         {**dict(persona.named_parameters()), **anchors.moves},
         [*rated, (list(anchors.moves.values()), s.lr_anchors)],
         steps=s.steps,
+        stage="tuning",
+        elsewhere="other anchors, a recipe that changes more of the generator, or a higher --lr",
         warmup=s.warmup,
         decay=s.decay,
         betas=(s.beta1, s.beta2),

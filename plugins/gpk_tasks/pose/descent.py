@@ -48,13 +48,15 @@ def descended(
     after `steps` from `begin`. Of an album's pixels only the real ones count.
 
     `memory` is what a step may take, in GiB. `tick` is called after every step with a function that gives the state;
-    `start` is such a state, to go on from. Raises RecipeError where the descent diverges.
+    `start` is such a state, to go on from. Raises RecipeError where the descent diverges or stands still.
     """
     s, cameras = settings, _Cameras(context, album, begin, statistics, settings)
     descent = Descent(
         {"angles": cameras.angles, "free": cameras.free, "off": cameras.off},
         [([cameras.free], s.lr), ([cameras.angles], s.lr_angle), ([cameras.off] if s.frames else [], s.lr_frame)],
         steps=steps,
+        stage="finding poses",
+        elsewhere="an album with cameras: the generator's mean code is where it begins",
         warmup=0.05,
         decay=0.5,
     )

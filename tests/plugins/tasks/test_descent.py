@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gpk.errors import RecipeError
 from gpk_tasks import keeping
-from gpk_tasks.descent import Descent, Figures, State
+from gpk_tasks.descent import STILL, Descent, Figures, State
 from gpk_tasks.keeping import kept
 
 STEPS = 6
@@ -23,7 +23,7 @@ class Work:
         self.near, self.far = (torch.full((3,), start).requires_grad_() for start in (1.0, -4.0))
         groups = [([self.near], 0.1), ([self.far], 0.5), ([], 7.0)]
         free = {"near": self.near, "far": self.far}
-        self.descent = Descent(free, groups, steps=STEPS, warmup=0.5, decay=0.5)
+        self.descent = Descent(free, groups, steps=STEPS, stage="walk", elsewhere="a hill", warmup=0.5, decay=0.5)
         self.stop, self.told, self.states = stop, [], []
 
     def backward(self, step: int) -> Figures | None:
@@ -88,10 +88,53 @@ def test_a_step_may_end_it() -> None:
 
 def test_no_steps_move_nothing() -> None:
     free = torch.ones(2).requires_grad_()
-    descent = Descent({"free": free}, [([free], 1.0)], steps=0)
+    descent = Descent({"free": free}, [([free], 1.0)], steps=0, stage="walk", elsewhere="a hill")
     descent.run(lambda step: {}, tell=lambda *told: pytest.fail("nothing is to be done"))
     assert descent.state()[0].keys() == {"free"}
     assert free.tolist() == [1, 1]
+
+
+def descend(losses: list[float], slopes: list[float], *, rate: float = 0.1) -> Descent:
+    """As many steps as there are losses, each of them with that slope."""
+    free = torch.zeros(2).requires_grad_()
+    descent = Descent({"free": free}, [([free], rate)], steps=len(losses), stage="the walk", elsewhere="a hill")
+
+    def backward(step: int) -> Figures:
+        (slopes[step] * free).sum().backward()
+        return {"l2": losses[step], "perceptual": 0.0}
+
+    descent.run(backward, tell=lambda done, figures: None)
+    return descent
+
+
+def test_steps_without_a_gradient_end_in_a_sentence() -> None:
+    """In a row, and whatever the losses are: a batch of tuning has other photos each time."""
+    falling = [0.5 - step / 100 for step in range(STILL + 5)]
+    with pytest.raises(RecipeError) as told:
+        descend(falling, [1.0] * 3 + [0.0] * (STILL + 2))
+    assert str(told.value) == (
+        "the walk stands still: 10 steps at l2 0.38 and perceptual 0 had no gradient at all: the generator is flat "
+        "there. Try a hill"
+    )
+    descend(falling, ([0.0] * (STILL - 1) + [1.0]) * 2)
+
+
+def test_a_first_loss_that_stays_the_same_to_the_bit_ends_in_a_sentence() -> None:
+    with pytest.raises(RecipeError, match=r"the walk stands still: 10 steps at l2 0\.5 .* changed nothing"):
+        descend([0.5] * STILL, [1e-30] * STILL)
+
+
+@pytest.mark.parametrize(
+    ("losses", "slopes"),
+    [
+        pytest.param([0.0] * 2 * STILL, [0.0] * 2 * STILL, id="a perfect fit, or photos with nothing real in them"),
+        pytest.param([1e-9] * 2 * STILL, [0.0] * 2 * STILL, id="a perfect fit but for rounding"),
+        pytest.param([1.0] + [0.5] * 2 * STILL, [1.0] * (2 * STILL + 1), id="it has arrived"),
+        pytest.param([0.5] * (STILL - 1), [0.0] * (STILL - 1), id="too few steps to tell"),
+    ],
+)
+def test_what_only_seems_to_stand_still_goes_on(losses: list[float], slopes: list[float]) -> None:
+    assert descend(losses, slopes).done == len(losses)
 
 
 class Run:

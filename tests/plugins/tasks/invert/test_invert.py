@@ -227,8 +227,10 @@ def test_settings_become_those_of_the_steps() -> None:
     paper = Location()
     assert (paper.inversion("w").steps, paper.placement().steps, paper.pivoting().steps) == (600, 1000, 350)
     assert (paper.placement().total, paper.placement().offset, paper.placement().offset_layers) == (10, 10, 12)
-    given = Location(protocol="quick", steps=7, lr=0.5, beta=0.2, offset=3.0, side=32, l2=0.5, pti_lr=0.25)
-    assert (given.inversion("w+").steps, given.inversion("w+").lr, given.inversion("w+").l2) == (7, 0.5, 0.5)
+    given = Location(protocol="quick", steps=7, lr=0.5, beta=0.2, offset=3.0, side=32, l2=0.5, pti_lr=0.25, draws=9)
+    inversion = given.inversion("w+")
+    assert (inversion.steps, inversion.lr, inversion.l2, inversion.draws) == (7, 0.5, 0.5, 9)
+    assert paper.inversion("w").draws is None  # the backend's
     placement = given.placement()
     assert (placement.steps, placement.lr, placement.beta, placement.offset, placement.side) == (7, 0.5, 0.2, 3.0, 32)
     assert placement.lr_offset == 0.02  # quick's own

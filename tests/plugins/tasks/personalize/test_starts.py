@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import Literal
 
 import pytest
 import torch
@@ -11,17 +12,23 @@ from torch import Tensor, nn
 
 from gpk.album import Album
 from gpk.context import Context
+from gpk.errors import RecipeError
 from gpk.judges import Distance
 from gpk.logger import NullLogger
 from gpk.loss import Reconstruction
 from gpk.plugin import Backend, Card
+from gpk.recipe import Recipe
+from gpk.seeding import seeded
 from gpk_module.network import ModuleGenerator
 from gpk_module.pyramid import Lap1
 from gpk_module.traits import recognise
 from gpk_tasks.descent import State
+from gpk_tasks.invert.pivotal import Pivoting, pivotal
 from gpk_tasks.personalize.inversion import find_codes
-from gpk_tasks.personalize.settings import Inversion
+from gpk_tasks.personalize.settings import Inversion, Tuning
 from gpk_tasks.personalize.starts import best_starts, drawn
+from gpk_tasks.personalize.tuning import tune
+from gpk_tasks.placement import Placement, place
 
 WIDTH, SIDE, DRAWS = 4, 8, 40
 QUICK = Inversion(steps=8, lr=0.1, batch=2, whiten=True, jitter=0.0)
@@ -81,6 +88,43 @@ def test_the_mean_stays_where_nothing_is_better(context: Context) -> None:
         dark = context.generator(torch.zeros(3, 1, WIDTH)).image
     there = dataclasses.replace(context, album=Album(dark, tuple("abc")))
     assert torch.equal(best_starts(there, torch.zeros(WIDTH), QUICK, draws=DRAWS), torch.zeros(3, WIDTH))
+
+
+def test_a_mean_where_the_generator_is_flat_is_nobodys_start(context: Context) -> None:
+    """Though its grey picture is the nearest to all of these, whom none of few codes is like; but for what it is."""
+    faint = context.album.photos * torch.tensor([0.01, 0.01, 0.0])[:, None, None, None]
+    there = dataclasses.replace(context, album=Album(faint, tuple("abc")))
+    codes = torch.cat([torch.zeros(1, WIDTH), drawn(there, 3, seed=0)])
+    assert losses(there, codes).argmin(1).tolist() == [0, 0, 0]
+    expected = codes[1:][losses(there, codes[1:]).argmin(1)] * torch.tensor([[1], [1], [0]])
+    assert torch.equal(best_starts(there, torch.zeros(WIDTH), QUICK, draws=3), expected)
+
+
+@pytest.mark.parametrize("space", ["w", "w+"])
+def test_an_inversion_that_stands_still_says_where_to_begin(context: Context, space: Literal["w", "w+"]) -> None:
+    long = dataclasses.replace(QUICK, steps=20, space=space)
+    with pytest.raises(
+        RecipeError, match=r"^inversion stands still: 10 steps at .* the generator is flat there"
+    ) as told:
+        find_codes(context, dataclasses.replace(long, draws=0))
+    assert "Try inversion: {draws: 512} in --config (run invert: --draws), to begin at" in str(told.value)
+    find_codes(context, dataclasses.replace(long, draws=DRAWS))
+
+
+def test_other_descents_that_stand_still_say_so_too(context: Context) -> None:
+    """Of codes whose middle is the flat one, and of weights at rates that single precision does not see."""
+    anchors = torch.tensor([[1.0, 0, 0, 0], [-1.0, 0, 0, 0]])
+    with pytest.raises(RecipeError, match=r"^placing photos stands still: .* Try a persona of other or fewer anchors"):
+        place(context, anchors, context.album, Placement())
+    with pytest.raises(
+        RecipeError, match=r"^pivotal tuning stands still: .* the rates are too low. Try other codes, or a"
+    ):
+        pivotal(context, torch.ones(3, 1, WIDTH), context.album, Pivoting(steps=20, lr=1e-20))
+    persona = context.untrained(Recipe(), torch.ones(3, WIDTH), rng=seeded(0))
+    with pytest.raises(
+        RecipeError, match=r"^tuning stands still: .* the rates are too low. Try other anchors, a recipe"
+    ):
+        tune(context, persona, Tuning(steps=20, batch=3, lr=1e-20, lr_offset=1e-20))
 
 
 def test_a_generator_that_is_flat_at_its_mean_is_inverted(context: Context) -> None:
