@@ -2,7 +2,8 @@
 
 A cascade (Viola and Jones, 2001) slides a window over grey pictures of many sizes and asks a chain of cheap questions.
 It needs no file of its own and is quick, but knows heads that look straight ahead and stand upright; so cats, which
-seldom do, are looked for in pictures turned to either side as well, and what is found in several counts together.
+seldom do, are looked for in pictures turned to either side as well, and what is found in several counts together. To
+that cascade a person is a cat now and then: where a person's face is found for certain, there is no cat.
 
 Shapes: H and W sides of a photograph, h and w of what is looked at.
 """
@@ -68,7 +69,7 @@ def load_face(model: Path | None = None) -> Detector:
 def load_cat(model: Path | None = None) -> Detector:
     """Cats' faces by a cascade, in pictures turned by TURNS: the box, and how it leans. Raises as `load_face` does."""
     cv2 = _without("opencv-cat", model)
-    cascade = _cascade(cv2, "frontalcatface_extended")
+    cascade, people = _cascade(cv2, "frontalcatface_extended"), _people()
 
     def detect(picture: Tensor) -> Sequence[Found]:
         grey, scale = _grey(cv2, picture, CAT_SIDE)
@@ -92,9 +93,31 @@ def load_cat(model: Path | None = None) -> Detector:
                     half = float(side) / 2
                     box = (float(x) - half, float(y) - half, float(x) + half, float(y) + half)
                     found.append(Found(box, float(score), roll=float(turn)))
-        return best([head.scaled(1 / scale) for head in _agreed(found)])
+        cats = [head.scaled(1 / scale) for head in _agreed(found)]
+        persons = people(picture) if cats else ()
+        return best([cat for cat in cats if not any(_same_place(cat, person) for person in persons)])
 
     return detect
+
+
+def _people() -> Detector:
+    """Finds people's faces that are certainly some: by MTCNN, and where its package is absent by the cascades, both of
+    whose eyes are seen.
+    """
+    from gpk_photos.mtcnn import load_mtcnn  # here, because it leans on this module
+
+    try:
+        return load_mtcnn(None)
+    except ExtraError:
+        find = load_face()
+        return lambda picture: [face for face in find(picture) if face.landmarks is not None]
+
+
+def _same_place(one: Found, other: Found) -> bool:
+    """Whether the middle of the smaller lies in the larger one's box."""
+    small, large = sorted((one, other), key=lambda found: found.side)
+    (x, y), (left, top, right, bottom) = small.centre, large.box
+    return left <= x <= right and top <= y <= bottom
 
 
 def _without(name: str, model: Path | None) -> Any:  # noqa: ANN401 - OpenCV

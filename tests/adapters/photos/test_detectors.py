@@ -11,9 +11,11 @@ import pytest
 import torch
 from PIL import Image
 
+from gpk.detector import Found
 from gpk.errors import ExtraError, WeightsError
 from gpk.framing import EG3D_SHARE, Framing
 from gpk.registry import Registry
+from gpk_photos import detectors
 from gpk_photos.crop import cropped
 from gpk_photos.decode import tensor
 
@@ -132,3 +134,15 @@ def write_constant_yunet(file: Path, *, row: int, column: int) -> None:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)])
     model.ir_version = 8
     file.write_bytes(model.SerializeToString())
+
+
+def test_where_a_person_is_certain_there_is_no_cat(monkeypatch: pytest.MonkeyPatch) -> None:
+    person: list[Found] = []
+    monkeypatch.setattr(detectors, "_people", lambda: lambda picture: person)
+    detect, photo = detectors.load_cat(), tensor(real("chelsea"))
+    cats = detect(photo)
+    (left, top, right, bottom), (x, y) = cats[0].box, cats[0].centre
+    person[:] = [Found((left + 40, top + 40, right - 40, bottom - 40), landmarks=((x - 9, y), (x + 9, y)))]
+    assert cats[0] not in detect(photo)
+    person[:] = [Found((right + 5, top, right + 50, top + 45))]  # who holds the cat
+    assert cats[0] in detect(photo)
