@@ -15,7 +15,7 @@ head (Choi et al., 2019, arXiv 1912.01865), which is what the other rule cuts.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from gpk.detector import Found, Point
@@ -40,7 +40,7 @@ class Square:
     y: float
     side: float
     roll: float = 0.0
-    turn: tuple[float, float] | None = None
+    turn: tuple[float, float] | None = field(default=None, repr=False)
 
     @property
     def across(self) -> Point:
@@ -62,7 +62,7 @@ class Square:
         """The square whose middle lies shares of the side to the right and down of it, as it is seen upright.
 
         >>> Square(10, 20, 4).moved(0.5, 0.25)
-        Square(x=12.0, y=21.0, side=4, roll=0.0, turn=None)
+        Square(x=12.0, y=21.0, side=4, roll=0.0)
         """
         u, v = (2 * part for part in self.across)
         return replace(self, x=self.x + right * u - down * v, y=self.y + right * v + down * u)

@@ -16,6 +16,8 @@ from gpk.seeding import parts
 
 AT_ONCE = 8
 """Pictures that a distance looks at together."""
+PAIRS = 32
+"""Pairs of pictures that are compared together."""
 
 
 def psnr(image: Tensor, truth: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -109,5 +111,10 @@ def _seen(images: Tensor, distance: Distance) -> Sequence[Tensor]:
 
 def _apart(a: Sequence[Tensor], i: Tensor, b: Sequence[Tensor], j: Tensor, distance: Distance) -> Tensor:
     """The distances [B] of images i [B] of what was seen in `a` to images j [B] of `b`."""
-    pair = [level[i] for level in a], [level[j] for level in b]
-    return distance.between(*pair) if isinstance(distance, FeatureDistance) else distance(pair[0][0], pair[1][0])
+    found = []
+    for rows in parts(len(i), PAIRS):  # a cluster of five hundred pictures has more than a hundred thousand pairs
+        pair = [level[i[rows]] for level in a], [level[j[rows]] for level in b]
+        found.append(
+            distance.between(*pair) if isinstance(distance, FeatureDistance) else distance(pair[0][0], pair[1][0])
+        )
+    return torch.cat(found)

@@ -36,7 +36,7 @@ COMMANDS = (
     f"run render {TASK} --config pipe",
     "prepare album --backend stylegan2-minicat --device cpu --out new --weights pipe",
     "prepare album --backend stylegan2-minicat --device cpu --out new --detector yunet=pipe",
-    "prepare album --backend stylegan2-minicat --device cpu --out new --judge arcface=pipe",
+    "prepare album --backend stylegan2-minicat --device cpu --out new --judge arcface:eg3d=pipe",
 )
 
 

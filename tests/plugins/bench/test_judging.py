@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from gpk.errors import AlbumError, ExtraError
+from gpk.framing import Framing
 from gpk.plugin import JudgeCard
 from gpk.registry import Registry
 from gpk_bench import people as people_module
@@ -123,7 +124,9 @@ def test_the_table_names_the_weights_and_leaves_blank_what_is_not_known(people: 
 def palette_card(monkeypatch: pytest.MonkeyPatch) -> None:
     card = JudgeCard("palette", "judge", "colours", lambda file: Palette())
     real = Registry.judge
-    monkeypatch.setattr(Registry, "judge", lambda self, name: card if name == "palette" else real(self, name))
+    monkeypatch.setattr(
+        Registry, "judge", lambda self, name, framing=None: card if name == "palette" else real(self, name)
+    )
 
 
 def test_the_command_writes_table_and_plot(
@@ -167,14 +170,12 @@ def test_what_is_wrong_is_told(
     assert not out.exists()
 
 
-def test_a_framing_chooses_the_judges_variant(people: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_judge_is_told_the_framing(people: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def judge(self: Registry, name: str) -> JudgeCard:
-        asked.append(name)
-        variant: Callable[[str], JudgeCard] = lambda which: card  # noqa: E731
-        card = JudgeCard(name, "judge", "colours", lambda file: Palette(), variant)
-        return card
+    def judge(self: Registry, name: str, framing: Framing | None = None) -> JudgeCard:
+        asked.append((name, framing))
+        return JudgeCard(name, "judge", "colours", lambda file: Palette())
 
     monkeypatch.setattr(Registry, "judge", judge)
     out = str(people.parent / "out")
@@ -183,7 +184,7 @@ def test_a_framing_chooses_the_judges_variant(people: Path, monkeypatch: pytest.
         main(["bench", "judges", "--people", str(people), *some, "--crop", "centre", "--framing", "ffhq", "--out", out])
         == 0
     )
-    assert asked == ["colours", "colours:ffhq", "colours:odd"]
+    assert asked == [("colours", Framing("ffhq")), ("colours:odd", Framing("ffhq"))]
 
 
 def test_without_people_the_package_that_has_some_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
