@@ -4,7 +4,7 @@
 # make docs   set up, and build the documentation site: build/site/index.html
 # make docs-serve   the same, live while you write
 # make slow   the tests that `make test` leaves out for their time
-# make real   the tests on real photographs, judges and a real generator, from packages (0.3 GB)
+# make real   the tests on real photographs, judges and a real generator, from packages (0.2 GB)
 # make attack thousands of wrong inputs, and a table of what became of them
 # make browser   the tests that click through pages in Chromium, which must be installed
 
