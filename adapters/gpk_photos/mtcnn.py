@@ -80,8 +80,7 @@ def detect(states: Mapping[str, State], picture: Tensor) -> Sequence[Found]:
         boxes[kept].tolist(), scores[kept].tolist(), points[kept].tolist(), strict=True
     ):
         eyes_nose_mouth = tuple((x, y) for x, y in five)
-        # Boxes are in pixels counted from 1, the last one included.
-        found.append(Found((left - 1, top - 1, right, bottom), score, eyes_nose_mouth).scaled(1 / scale))
+        found.append(Found((left, top, right, bottom), score, eyes_nose_mouth).scaled(1 / scale))
     return best(found)
 
 

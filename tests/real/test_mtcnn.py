@@ -35,7 +35,7 @@ def test_it_finds_what_the_package_finds(monkeypatch: pytest.MonkeyPatch) -> Non
         assert len(found) == len(boxes)
         for each, place in zip(found, np.argsort(-scores), strict=True):
             left, top, right, bottom = boxes[place]
-            assert each.box == pytest.approx((left - 1, top - 1, right, bottom), abs=0.01)
+            assert each.box == pytest.approx((left, top, right, bottom), abs=0.01)
             assert each.score == pytest.approx(scores[place], abs=1e-5)
             assert np.array(each.landmarks) == pytest.approx(marks[place], abs=0.01)
 
