@@ -88,4 +88,4 @@ def _downloaded(net: str, metric: Metric) -> Path:
 def _remedy(net: str, metric: Metric) -> str:
     put = f"put it into {_cache_folder()}"
     give = f"give it with --lpips-weights FILE (or {put})" if metric == "LPIPS" else put
-    return f"Get {PUBLISHED[net].url} and {give}, or choose another distance with --distance NAME"
+    return f"Get {PUBLISHED[net].url} and {give}, or take --distance stlpips-alex, whose weights pip brings"
