@@ -212,7 +212,7 @@ def test_a_download_goes_on_is_checked_and_stays_in_torch_hubs_cache(
 def test_a_download_of_another_file_is_refused_and_not_kept(tmp_path: Path, server: Any, published: str) -> None:
     server.content = b"another file"
     both = (
-        rf"its sha256 is {hashlib.sha256(b'another file').hexdigest()}, expected {published[12:20]}\..*--distance stlpips-alex"
+        rf"its sha256 is {hashlib.sha256(b'another file').hexdigest()}, expected {published[12:20]}\..*stlpips-alex"
     )
     with pytest.raises(ExtraError, match=both):
         gpk_judges.load_lpips("alex")
@@ -222,7 +222,7 @@ def test_a_download_of_another_file_is_refused_and_not_kept(tmp_path: Path, serv
 def test_a_failed_download_says_what_to_do(server: Any, published: str) -> None:
     server.statuses = [404]
     remedy = (
-        rf"needs {published} \(10 MB\).*404 Not Found.*Get http\S+/{published} .*--lpips-weights FILE.*--distance stlpips-alex"
+        rf"needs {published} \(10 MB\).*404 Not Found.*Get http\S+/{published} .*--lpips-weights FILE.*stlpips-alex"
     )
     with pytest.raises(ExtraError, match=remedy):
         gpk_judges.load_lpips("alex")
