@@ -211,9 +211,7 @@ def test_a_download_goes_on_is_checked_and_stays_in_torch_hubs_cache(
 
 def test_a_download_of_another_file_is_refused_and_not_kept(tmp_path: Path, server: Any, published: str) -> None:
     server.content = b"another file"
-    both = (
-        rf"its sha256 is {hashlib.sha256(b'another file').hexdigest()}, expected {published[12:20]}\..*stlpips-alex"
-    )
+    both = rf"its sha256 is {hashlib.sha256(b'another file').hexdigest()}, expected {published[12:20]}\..*stlpips-alex"
     with pytest.raises(ExtraError, match=both):
         gpk_judges.load_lpips("alex")
     assert not (tmp_path / "hub" / "checkpoints" / published).exists()
